@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything Lockstep links. LibTorch comes through imported targets of our own: the config file of a CUDA wheel asks
+# for nvcc and a matching toolkit, which nothing here needs.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(MPI REQUIRED COMPONENTS C)
+find_package(spdlog REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5-serial)
+
+set(LOCKSTEP_TORCH "$ENV{LOCKSTEP_TORCH}" CACHE PATH
+    "Folder of a LibTorch or of a Python torch package (it holds include/ and lib/); default: what launch/setup unpacked")
+if(NOT LOCKSTEP_TORCH)
+  set(LOCKSTEP_TORCH "${PROJECT_SOURCE_DIR}/.deps/libtorch-2.11.0/torch" CACHE PATH "" FORCE)
+endif()
+if(NOT EXISTS "${LOCKSTEP_TORCH}/lib/libtorch_cpu.so")
+  message(FATAL_ERROR "No LibTorch in ${LOCKSTEP_TORCH}. Run launch/setup, or point LOCKSTEP_TORCH at a LibTorch 2.11 folder.")
+endif()
+
+add_library(lockstep_torch INTERFACE)
+# SYSTEM and after ours: the wheel has carried headers of protobuf and pybind11.
+target_include_directories(lockstep_torch SYSTEM INTERFACE
+  ${LOCKSTEP_TORCH}/include ${LOCKSTEP_TORCH}/include/torch/csrc/api/include)
+target_link_libraries(lockstep_torch INTERFACE ${LOCKSTEP_TORCH}/lib/libtorch_cpu.so ${LOCKSTEP_TORCH}/lib/libc10.so)
+# libtorch_cpu finds libcudart and libcupti beside itself at run time; only the linker cannot follow its RPATH.
+target_link_options(lockstep_torch INTERFACE -Wl,--allow-shlib-undefined)
+
+if(LOCKSTEP_CUDA)
+  find_path(LOCKSTEP_CUDA_INCLUDE cuda_runtime.h REQUIRED NO_DEFAULT_PATH
+            HINTS ${LOCKSTEP_TORCH}/../nvidia/cu13/include /usr/local/cuda/include)
+  find_path(LOCKSTEP_NCCL_INCLUDE nccl.h REQUIRED NO_DEFAULT_PATH
+            HINTS ${LOCKSTEP_TORCH}/../nvidia/nccl/include /usr/include)
+  find_library(LOCKSTEP_NCCL_LIBRARY NAMES libnccl.so.2 REQUIRED NO_DEFAULT_PATH
+               HINTS ${LOCKSTEP_TORCH}/../nvidia/nccl/lib /usr/lib/x86_64-linux-gnu)
+  find_library(LOCKSTEP_CUDART_LIBRARY NAMES libcudart.so.13 REQUIRED NO_DEFAULT_PATH
+               HINTS ${LOCKSTEP_TORCH}/../nvidia/cu13/lib /usr/local/cuda/lib64)
+  add_library(lockstep_cuda_deps INTERFACE)
+  target_include_directories(lockstep_cuda_deps SYSTEM INTERFACE ${LOCKSTEP_CUDA_INCLUDE} ${LOCKSTEP_NCCL_INCLUDE})
+  # --no-as-needed: dropping torch_cuda would drop the registration of its kernels.
+  target_link_libraries(lockstep_cuda_deps INTERFACE ${LOCKSTEP_NCCL_LIBRARY} ${LOCKSTEP_CUDART_LIBRARY}
+    -Wl,--no-as-needed ${LOCKSTEP_TORCH}/lib/libtorch_cuda.so ${LOCKSTEP_TORCH}/lib/libc10_cuda.so -Wl,--as-needed)
+endif()

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "lockstep/comm/communicator.h"
+
+namespace lockstep {
+
+// Where this process stands among the others.
+struct Place {
+  Rank rank{0};
+  WorldSize size{1};
+  int local_rank = 0;  // among the ranks of this host; picks the GPU
+  int local_size = 1;
+  std::string host;
+};
+
+// All ranks of the job. A function that communicates takes a World&; one that does not take it cannot communicate.
+class World {
+ public:
+  // `host` moves host memory, `device` the memory of gradients (null: the same as host).
+  World(Place place, std::unique_ptr<Communicator> host, std::unique_ptr<Communicator> device = nullptr);
+
+  Rank rank() const { return place_.rank; }
+  WorldSize size() const { return place_.size; }
+  const Place& place() const { return place_; }
+  bool is_root() const { return place_.rank.value == 0; }
+
+  // For control messages, agreement and everything in host memory.
+  Communicator& host() { return *host_; }
+  // For gradients, parameters and buffers, where they live.
+  Communicator& device() { return device_ ? *device_ : *host_; }
+
+ private:
+  Place place_;
+  std::unique_ptr<Communicator> host_;
+  std::unique_ptr<Communicator> device_;
+};
+
+}  // namespace lockstep

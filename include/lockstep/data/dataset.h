@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "lockstep/base/hash.h"
+#include "lockstep/base/span.h"
+
+namespace lockstep {
+
+// What every sample of a dataset looks like. A target of an integer dtype means classes, of a floating one regression.
+struct SampleSpec {
+  DType input_dtype = DType::kFloat32;
+  Shape input_shape;
+  DType target_dtype = DType::kInt64;
+  Shape target_shape;
+
+  std::size_t input_bytes() const { return element_count(input_shape) * size_of(input_dtype); }
+  std::size_t target_bytes() const { return element_count(target_shape) * size_of(target_dtype); }
+};
+
+// Samples by number. A user's own dataset overrides size(), spec() and sample(); see docs/your-own-model.md.
+// All functions are Local and const; sample() is called from the prefetch thread.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+
+  virtual std::int64_t size() const = 0;
+  virtual SampleSpec spec() const = 0;
+  // Writes sample `index` (0 <= index < size()) as spec() lays it out. Must depend on nothing but `index`.
+  virtual void sample(std::int64_t index, std::span<std::byte> input, std::span<std::byte> target) const = 0;
+
+  // What the data is, by content: a resumed run must find the same. The default covers size and spec only.
+  virtual Digest fingerprint() const;
+  // Throws Fault (66) when a file behind the dataset is not what it was when opened. The default has no files.
+  virtual void check_unchanged() const {}
+};
+
+}  // namespace lockstep

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace lockstep {
+
+// Where one part (training or validation) of the data lies. Paths are absolute, or relative to the working directory.
+struct DataFiles {
+  std::vector<std::string> paths;  // text, tokens, cifar10: a folder, a file or several; hdf5: one file
+  std::string inputs;              // idx: a file; hdf5: a dataset name
+  std::string labels;              // likewise
+
+  bool empty() const { return paths.empty() && inputs.empty() && labels.empty(); }
+};
+
+// The `data` section of a config.
+struct DataOptions {
+  std::string type = "synthetic";  // text|tokens|idx|cifar10|hdf5|synthetic, or a registered one
+  DataFiles train;
+  DataFiles valid;
+  bool shuffle = true;
+  // Every n-th file of a text or token folder (every n-th sample of other types) is held out for validation; 0: none. Only
+  // without `valid`.
+  std::int64_t holdout_every = 0;
+  std::vector<double> mean;  // data.normalize, per channel; empty: none
+  std::vector<double> std;
+  // synthetic: samples per part, and what they look like
+  std::int64_t samples = 1024;
+  std::vector<std::int64_t> input_shape;
+  std::int64_t classes = 10;  // 0: regression with `targets` floats
+  std::int64_t targets = 1;
+  // Not keys of `data`: filled in from the model (gpt) and run sections.
+  std::int64_t context = 0;
+  std::int64_t vocab = 256;
+  std::uint64_t seed = 0;
+  std::map<std::string, std::string> params;  // data.params, for registered types
+};
+
+}  // namespace lockstep

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace lockstep {
+
+// checkpoint.keep_best: evaluations that beat the best so far are saved and kept. count 0: off.
+struct KeepBest {
+  std::string metric = "valid_loss";
+  std::string mode = "min";  // min|max
+  std::int64_t count = 0;
+};
+
+// The `checkpoint` section.
+struct CheckpointOptions {
+  std::int64_t every_steps = 0;  // 0: only the last step
+  std::int64_t keep_last = 3;
+  std::int64_t keep_every = 0;  // steps divisible by this are kept for ever; 0: none
+  KeepBest keep_best;
+  std::string on_error = "stop";  // stop (74) | continue (event, warning; three in a row stop)
+};
+
+// The `resume` section.
+struct ResumeOptions {
+  std::string mode = "auto";               // auto|must|never, or the path of a checkpoint
+  std::vector<std::string> allow_changes;  // config keys that may differ although they usually may not
+};
+
+}  // namespace lockstep

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+namespace lockstep {
+
+// The `dist` section of a config, and what the launcher told this process.
+struct DistOptions {
+  std::string backend = "auto";  // auto|mpi|nccl; auto: nccl for CUDA devices
+  std::string reduce = "exact";  // exact|fast
+  bool fast() const { return reduce == "fast"; }
+};
+
+// From the environment of the process (config/environment.h): is there an MPI launcher?
+struct LaunchOptions {
+  bool launched = false;  // false: a world of one, MPI is not started
+};
+
+}  // namespace lockstep

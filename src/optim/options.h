@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace lockstep {
+
+// The `optim` section; defaults are torch.optim's.
+struct OptimOptions {
+  std::string type = "adamw";  // sgd|adam|adamw
+  double lr = 1e-3;
+  std::array<double, 2> betas = {0.9, 0.999};
+  double eps = 1e-8;
+  double weight_decay = 0.01;  // decoupled for adamw, L2 for adam and sgd
+  double momentum = 0.0;       // sgd
+  bool nesterov = false;       // sgd
+};
+
+// The `schedule` section. Steps count from 1; warm-up is linear from lr / warmup_steps to lr.
+struct ScheduleOptions {
+  std::string type = "constant";  // constant|linear|cosine|step
+  std::int64_t warmup_steps = 0;
+  double final_lr = 0.0;              // linear, cosine: at the last step
+  std::int64_t step_size = 0;         // step: every so many steps …
+  double gamma = 0.1;                 // … lr is multiplied by this
+};
+
+}  // namespace lockstep
