@@ -24,7 +24,8 @@ class WritableFile {
   virtual ~WritableFile() = default;
   // Writes all of `bytes` at `offset`; EINTR and short writes are continued inside. Throws Fault (74).
   virtual void write_at(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
-  // fsync. A failure is final for this file: the pages may be gone, so never retry it, write a new file. Throws Fault (74).
+  // fsync. A failure is final for this file: the pages may be gone, so never retry it, write a new file.
+  // Throws Fault (74).
   virtual void sync() = 0;
   // Throws Fault (74): a close may report the error of an earlier write.
   virtual void close() = 0;
@@ -38,10 +39,10 @@ class ReadableFile {
   virtual void read_at(std::uint64_t offset, std::span<std::byte> into) const = 0;
 };
 
-// The I/O seam: every byte of a checkpoint, journal or lock goes through one of these, so that tests can make the k-th
-// operation fail. Paths are plain strings; symbolic links are not followed for the last component (a planted link is refused).
-// All functions are Local, safe from several threads, and throw Fault with path, errno text and a remedy:
-// code 74 for write-side operations, 66 for a missing file to read.
+// The I/O seam: every byte of a checkpoint, journal or lock goes through one of these, so that tests can make
+// the k-th operation fail. Paths are plain strings; symbolic links are not followed for the last component (a
+// planted link is refused). All functions are Local, safe from several threads, and throw Fault with path,
+// errno text and a remedy: code 74 for write-side operations, 66 for a missing file to read.
 class Disk {
  public:
   virtual ~Disk() = default;

@@ -8,7 +8,8 @@
 
 namespace lockstep {
 
-// The element types Lockstep moves and stores; names as PyTorch prints them. complex and quantized types are not among them.
+// The element types Lockstep moves and stores; names as PyTorch prints them. complex and quantized types are
+// not among them.
 enum class DType : std::uint8_t {
   kBool,
   kUInt8,
@@ -47,7 +48,9 @@ constexpr std::size_t size_of(DType dtype) {
   return 0;
 }
 
-constexpr bool is_floating(DType dtype) { return dtype >= DType::kFloat16; }
+constexpr bool is_floating(DType dtype) {
+  return dtype >= DType::kFloat16;
+}
 
 // "float32", "int64", "bool", …: the name in manifests, configs and messages.
 std::string_view name_of(DType dtype);

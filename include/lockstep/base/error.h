@@ -25,8 +25,8 @@ enum class ExitCode : int {
   kNeverRestart = 93,       // diverged, or no progress
 };
 
-// The world failed: disk, network, peer, config or input. `what()` is the fact with its numbers, then the remedy,
-// ready to be shown; `code()` is what the process ends with.
+// The world failed: disk, network, peer, config or input. `what()` is the fact with its numbers, then the
+// remedy, ready to be shown; `code()` is what the process ends with.
 class Fault : public std::runtime_error {
  public:
   Fault(ExitCode code, std::string fact, std::string remedy = "");

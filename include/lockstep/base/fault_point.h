@@ -7,20 +7,20 @@
 
 namespace lockstep {
 
-// A named place where tests make the world fail: `fault_point("ckpt.before_rename")`. Builds without LOCKSTEP_FAULT_POINTS
-// compile it to nothing.
+// A named place where tests make the world fail: `fault_point("ckpt.before_rename")`. Builds without
+// LOCKSTEP_FAULT_POINTS compile it to nothing.
 //
-// A plan is `action@key=value,…` with several separated by ';': action kill (SIGKILL to this process), stop (SIGSTOP), term,
-// usr1 (to this process), abort, throw (Fault 74), nan (the caller asks fault_requested and spoils its number), exit;
-// keys rank, step, point, attempt, file (a path that is created when it fires, and that makes it fire once only).
-// Every firing appends a line to `file`, so that a test can count injections.
+// A plan is `action@key=value,…` with several separated by ';': action kill (SIGKILL to this process), stop
+// (SIGSTOP), term, usr1 (to this process), abort, throw (Fault 74), nan (the caller asks fault_requested and
+// spoils its number), exit; keys rank, step, point, attempt, file (a path that is created when it fires, and
+// that makes it fire once only). Every firing appends a line to `file`, so that a test can count injections.
 struct FaultContext {
   int rank = 0;
   int attempt = 1;
 };
 
-// Parses `plan`; throws Fault (64) with the position of what it cannot read, or when fault points are compiled out and the
-// plan is not empty.
+// Parses `plan`; throws Fault (64) with the position of what it cannot read, or when fault points are
+// compiled out and the plan is not empty.
 void arm_fault_points(std::string_view plan, const FaultContext& context);
 
 // Tells the injector which step is running; points match on it.
@@ -32,7 +32,9 @@ void fault_point(std::string_view name);
 bool fault_requested(std::string_view name);
 #else
 inline void fault_point(std::string_view) {}
-inline bool fault_requested(std::string_view) { return false; }
+inline bool fault_requested(std::string_view) {
+  return false;
+}
 #endif
 
 }  // namespace lockstep

@@ -45,7 +45,8 @@ struct ConstSpan {
   }
 };
 
-// A named, contiguous, row-major tensor on the host that somebody else owns: what the checkpoint engine writes from …
+// A named, contiguous, row-major tensor on the host that somebody else owns: what the checkpoint engine
+// writes from …
 struct TensorView {
   std::string name;
   DType dtype = DType::kFloat32;

@@ -17,7 +17,8 @@ struct Place {
   std::string host;
 };
 
-// All ranks of the job. A function that communicates takes a World&; one that does not take it cannot communicate.
+// All ranks of the job. A function that communicates takes a World&; one that does not take it cannot
+// communicate.
 class World {
  public:
   // `host` moves host memory, `device` the memory of gradients (null: the same as host).

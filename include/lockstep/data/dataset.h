@@ -10,7 +10,8 @@
 
 namespace lockstep {
 
-// What every sample of a dataset looks like. A target of an integer dtype means classes, of a floating one regression.
+// What every sample of a dataset looks like. A target of an integer dtype means classes, of a floating one
+// regression.
 struct SampleSpec {
   DType input_dtype = DType::kFloat32;
   Shape input_shape;
@@ -34,7 +35,8 @@ class Dataset {
 
   // What the data is, by content: a resumed run must find the same. The default covers size and spec only.
   virtual Digest fingerprint() const;
-  // Throws Fault (66) when a file behind the dataset is not what it was when opened. The default has no files.
+  // Throws Fault (66) when a file behind the dataset is not what it was when opened. The default has no
+  // files.
   virtual void check_unchanged() const {}
 };
 

@@ -8,7 +8,8 @@
 
 namespace lockstep {
 
-// Where one part (training or validation) of the data lies. Paths are absolute, or relative to the working directory.
+// Where one part (training or validation) of the data lies. Paths are absolute, or relative to the working
+// directory.
 struct DataFiles {
   std::vector<std::string> paths;  // text, tokens, cifar10: a folder, a file or several; hdf5: one file
   std::string inputs;              // idx: a file; hdf5: a dataset name
@@ -23,8 +24,8 @@ struct DataOptions {
   DataFiles train;
   DataFiles valid;
   bool shuffle = true;
-  // Every n-th file of a text or token folder (every n-th sample of other types) is held out for validation; 0: none. Only
-  // without `valid`.
+  // Every n-th file of a text or token folder (every n-th sample of other types) is held out for validation;
+  // 0: none. Only without `valid`.
   std::int64_t holdout_every = 0;
   std::vector<double> mean;  // data.normalize, per channel; empty: none
   std::vector<double> std;

@@ -13,7 +13,8 @@ namespace lockstep {
 
 enum class DataPart { kTrain, kValid };
 
-// Opens one part; returns null when the config names no validation data. Throws Fault 66 (missing, damaged) or 78 (options).
+// Opens one part; returns null when the config names no validation data. Throws Fault 66 (missing, damaged)
+// or 78 (options).
 using DatasetFactory = std::function<std::unique_ptr<Dataset>(const DataOptions&, DataPart)>;
 
 // Names of types to factories: the built-in ones, and a user's own.

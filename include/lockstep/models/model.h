@@ -17,19 +17,21 @@ struct MetricSum {
 };
 using MetricSums = std::map<std::string, MetricSum>;
 
-// A trainable model: a torch::nn::Module with forward(), and, if it wants, its own loss and metrics. It holds no parallel code, draws
-// randomness only from LibTorch's default generator (which Lockstep keys by step and micro-batch), and is the same on all ranks.
+// A trainable model: a torch::nn::Module with forward(), and, if it wants, its own loss and metrics. It holds
+// no parallel code, draws randomness only from LibTorch's default generator (which Lockstep keys by step and
+// micro-batch), and is the same on all ranks.
 class Model : public torch::nn::Module {
  public:
   // [N, …] to outputs [N, …].
   virtual torch::Tensor forward(torch::Tensor input) = 0;
 
-  // Mean over the N samples, 0-dim, differentiable. Default by `kind`: cross-entropy over the last dimension of outputs against
-  // int64 targets, or mean squared error; kAuto is mse for floating targets, cross-entropy otherwise (torch.nn.functional's).
+  // Mean over the N samples, 0-dim, differentiable. Default by `kind`: cross-entropy over the last dimension
+  // of outputs against int64 targets, or mean squared error; kAuto is mse for floating targets, cross-entropy
+  // otherwise (torch.nn.functional's).
   virtual torch::Tensor loss(const torch::Tensor& output, const torch::Tensor& target, LossKind kind);
 
-  // Called in eval mode under inference mode, per chunk. Must contain "loss". Default: loss, then accuracy (cross-entropy) or mse and
-  // mae (mse). Counts are elements of the target.
+  // Called in eval mode under inference mode, per chunk. Must contain "loss". Default: loss, then accuracy
+  // (cross-entropy) or mse and mae (mse). Counts are elements of the target.
   virtual MetricSums metrics(const torch::Tensor& output, const torch::Tensor& target, LossKind kind);
 };
 
