@@ -1,0 +1,65 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# What the scripts of this folder share. Sourced, never run; it changes neither the directory nor any shell option.
+
+lockstep_root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+lockstep_self=launch/$(basename "$0")
+deps_dir=${LOCKSTEP_DEPS:-$lockstep_root/.deps}
+torch_version=2.11.0
+torch_tree=$deps_dir/libtorch-$torch_version
+
+say() { printf '%s: %s\n' "$lockstep_self" "$*"; }
+warn() { printf '%s: %s\n' "$lockstep_self" "$*" >&2; }
+
+# die CODE MESSAGE: one line on stderr, then exit CODE.
+die() {
+  local code=$1
+  shift
+  warn "$*"
+  exit "$code"
+}
+
+# Open MPI refuses root unless told twice; in a container root is all there is.
+allow_mpi_as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+  fi
+}
+
+# have_torch_cuda: true when the CUDA libraries needed to compile and link are unpacked.
+have_torch_cuda() {
+  [ -e "$torch_tree/torch/lib/libtorch_cuda.so" ] && [ -e "$torch_tree/nvidia/nccl/include/nccl.h" ] &&
+    [ -e "$torch_tree/nvidia/cu13/include/cuda_runtime.h" ]
+}
+
+# find_lockstep: prints the binary to run: LOCKSTEP_BIN, a build beside this folder, or the one installed beside it.
+find_lockstep() {
+  local candidate
+  if [ -n "${LOCKSTEP_BIN:-}" ]; then
+    [ -x "$LOCKSTEP_BIN" ] || return 1
+    printf '%s\n' "$LOCKSTEP_BIN"
+    return 0
+  fi
+  for candidate in build/dev/src/lockstep build/release/src/lockstep bin/lockstep; do
+    if [ -x "$lockstep_root/$candidate" ]; then
+      printf '%s\n' "$lockstep_root/$candidate"
+      return 0
+    fi
+  done
+  command -v lockstep
+}
+
+# run_dir_of_json: reads what `lockstep config show --json` prints and prints run.dir.
+run_dir_of_json() {
+  tr '\n' ' ' | sed -nE 's/.*"run" *: *\{([^{}"]|"([^"\\]|\\.)*")*"dir" *: *"(([^"\\]|\\.)*)".*/\3/p' |
+    sed -E 's/\\(["\\/])/\1/g'
+}
+
+# commit_mark DIR: prints a word that changes with each new commit of the run directory DIR; "none" before the first.
+commit_mark() {
+  if [ -s "$1/ckpt/latest" ]; then
+    sha256sum <"$1/ckpt/latest" | cut -c1-16
+  else
+    printf 'none\n'
+  fi
+}
