@@ -90,7 +90,7 @@ claims 'both ranks run where launch/run was started, with its arguments and a te
 plan 'exit 0'
 mkdir -p "$FAKE_DIR/here" && cd "$FAKE_DIR/here" || exit 1
 supervise ../c.yaml optim.lr=3e-4 'run.metadata={note: a b}'
-equal 2 "$(grep -c " of 2 in $FAKE_DIR/here terminal 0$" "$FAKE_DIR/lives")" 'ranks in the folder'
+equal 2 "$(grep -c " of 2 in $FAKE_DIR/here terminal 0 " "$FAKE_DIR/lives")" 'ranks in the folder'
 equal 'train -c ../c.yaml optim.lr=3e-4 run.metadata={note: a b}' "$(cat "$FAKE_DIR/arguments")" arguments
 cd "$scratch" || exit 1
 
