@@ -26,10 +26,15 @@ allow_mpi_as_root() {
   fi
 }
 
-# have_torch_cuda: true when the CUDA libraries needed to compile and link are unpacked.
+# torch_dir: prints the folder of the LibTorch in use.
+torch_dir() { printf '%s\n' "${LOCKSTEP_TORCH:-$torch_tree/torch}"; }
+
+# have_torch_cuda: true when that LibTorch has beside it what the CUDA backend needs to compile and link.
 have_torch_cuda() {
-  [ -e "$torch_tree/torch/lib/libtorch_cuda.so" ] && [ -e "$torch_tree/nvidia/nccl/include/nccl.h" ] &&
-    [ -e "$torch_tree/nvidia/cu13/include/cuda_runtime.h" ]
+  local torch
+  torch=$(torch_dir)
+  [ -e "$torch/lib/libtorch_cuda.so" ] && [ -e "$torch/../nvidia/nccl/include/nccl.h" ] &&
+    [ -e "$torch/../nvidia/cu13/include/cuda_runtime.h" ]
 }
 
 # find_lockstep: prints the binary to run: LOCKSTEP_BIN, a build beside this folder, or the one installed beside it.

@@ -15,7 +15,10 @@ plan() {
   printf '%s\n' "$@" >"$FAKE_DIR/plan"
 }
 lives() { cat "$FAKE_DIR/rank-0" 2>/dev/null || echo 0; }
-requeues() { cat "$FAKE_DIR/scontrol-calls" 2>/dev/null | grep -c '^requeue 4711$'; }
+requeues() {
+  touch "$FAKE_DIR/scontrol-calls"
+  grep -c '^requeue 4711$' "$FAKE_DIR/scontrol-calls"
+}
 submit() {
   output=$(sbatch "$repo/slurm/train.sbatch" "$@" 2>&1 </dev/null)
   code=$?
