@@ -29,7 +29,7 @@ struct DataOptions {
   std::int64_t holdout_every = 0;
   std::vector<double> mean;  // data.normalize, per channel; empty: none
   std::vector<double> std;
-  // synthetic: samples per part, and what they look like
+  // synthetic: samples in all (holdout_every takes the validation part from them), and what they look like
   std::int64_t samples = 1024;
   std::vector<std::int64_t> input_shape;
   std::int64_t classes = 10;  // 0: regression with `targets` floats

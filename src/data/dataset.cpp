@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lockstep/data/dataset.h"
+
+#include "data/spec_digest.h"
+
+namespace lockstep {
+namespace {
+
+void update_shape(Hasher& hasher, const Shape& shape) {
+  hasher.update_u64(shape.size());
+  for (const std::int64_t dimension : shape) hasher.update_u64(static_cast<std::uint64_t>(dimension));
+}
+
+}  // namespace
+
+void update_spec(Hasher& hasher, const SampleSpec& spec) {
+  hasher.update(name_of(spec.input_dtype));
+  update_shape(hasher, spec.input_shape);
+  hasher.update(name_of(spec.target_dtype));
+  update_shape(hasher, spec.target_shape);
+}
+
+Digest Dataset::fingerprint() const {
+  Hasher hasher;
+  hasher.update_u64(static_cast<std::uint64_t>(size()));
+  update_spec(hasher, spec());
+  return hasher.digest();
+}
+
+}  // namespace lockstep

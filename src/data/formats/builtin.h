@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+#include "lockstep/data/dataset.h"
+#include "lockstep/data/options.h"
+#include "lockstep/data/registry.h"
+
+namespace lockstep {
+
+// The built-in types. All are Local; each opens one part, or returns null for validation data the config does
+// not name. They throw Fault (66) for a missing or damaged file and (78) for options that do not fit, before
+// anything is allocated from a number that a file claims.
+
+// Bytes of files, joined: sample i is the context + 1 values from i * context; inputs and targets int64
+// [context].
+std::unique_ptr<Dataset> open_text(const DataOptions& options, DataPart part);
+
+// uint16 tokens, raw (nanoGPT) or behind the 1 KiB header of llm.c; samples as for text. Every token is
+// checked against options.vocab here, once.
+std::unique_ptr<Dataset> open_tokens(const DataOptions& options, DataPart part);
+
+// MNIST's files: images idx3-ubyte, float32 {1, rows, cols} / 255; labels idx1-ubyte, int64.
+std::unique_ptr<Dataset> open_idx(const DataOptions& options, DataPart part);
+
+// CIFAR-10's binary version: records of a label and 3 x 32 x 32 bytes, float32 / 255. A folder means
+// data_batch_*.bin for training and test_batch.bin for validation.
+std::unique_ptr<Dataset> open_cifar10(const DataOptions& options, DataPart part);
+
+// Two datasets of one HDF5 file, rows are samples. Floats stay what they are, integers become int64; a target
+// column of integers is one class a sample, one of floats is {1}.
+std::unique_ptr<Dataset> open_hdf5(const DataOptions& options, DataPart part);
+
+// Made up from (seed, index): classes are a mean plus noise each; without classes targets are a linear map
+// plus noise.
+std::unique_ptr<Dataset> open_synthetic(const DataOptions& options, DataPart part);
+
+}  // namespace lockstep

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "data/formats/builtin.h"
+#include "data/formats/hdf5/table.h"
+#include "data/hold_out.h"
+#include "data/joined_files.h"
+#include "data/normalizer.h"
+#include "data/refuse.h"
+#include "data/spec_digest.h"
+#include "lockstep/base/error.h"
+
+namespace lockstep {
+namespace {
+
+SampleSpec spec_of(const hdf5::Table& inputs, const hdf5::Table& labels) {
+  SampleSpec spec{inputs.dtype(), inputs.row_shape(), labels.dtype(), labels.row_shape()};
+  // A class is one number a sample, whether its column was stored as [N] or [N, 1]; a regression target keeps
+  // its dimension, or the loss would broadcast [N, 1] outputs against [N].
+  const bool column = element_count(spec.target_shape) == 1 && spec.target_shape.size() <= 1;
+  if (column) spec.target_shape = is_floating(spec.target_dtype) ? Shape{1} : Shape{};
+  return spec;
+}
+
+hdf5::TablePlace place(const MappedFile& file, const std::string& name) {
+  return {file.path(), name, file.bytes().size()};
+}
+
+class Hdf5Dataset : public Dataset {
+ public:
+  Hdf5Dataset(MappedFile mapped, const DataFiles& names, const DataOptions& options)
+      : file_(hdf5::open_file(mapped.path())),
+        inputs_(file_, place(mapped, names.inputs)),
+        labels_(file_, place(mapped, names.labels)),
+        spec_(spec_of(inputs_, labels_)),
+        normalizer_(options, spec_) {
+    if (inputs_.rows() != labels_.rows())
+      refuse_file(mapped.path(),
+                  fmt::format("{} has {} rows, {} has {}", names.inputs, inputs_.rows(), names.labels,
+                              labels_.rows()),
+                  "Inputs and labels need one row for each sample.");
+    content_.append(std::move(mapped));
+  }
+
+  std::int64_t size() const override { return inputs_.rows(); }
+  SampleSpec spec() const override { return spec_; }
+
+  void sample(std::int64_t index, std::span<std::byte> input, std::span<std::byte> target) const override {
+    inputs_.read_row(index, input);
+    labels_.read_row(index, target);
+    normalizer_.apply(input);
+  }
+
+  Digest fingerprint() const override {
+    Hasher hasher;
+    update_spec(hasher, spec_);
+    normalizer_.add_to(hasher);
+    hasher.update(content_.fingerprint());
+    return hasher.digest();
+  }
+
+  void check_unchanged() const override { content_.check_unchanged(); }
+
+ private:
+  hdf5::File file_;
+  hdf5::Table inputs_;
+  hdf5::Table labels_;
+  SampleSpec spec_;
+  Normalizer normalizer_;
+  JoinedFiles content_;  // the file's bytes, for fingerprint and change alone
+};
+
+}  // namespace
+
+std::unique_ptr<Dataset> open_hdf5(const DataOptions& options, DataPart part) {
+  return open_part(options, part, [&](const DataFiles& files) {
+    if (files.paths.size() != 1 || files.inputs.empty() || files.labels.empty())
+      refuse_option("data.type hdf5 needs one path, and the names of inputs and labels",
+                    "Such as {path: digits.h5, inputs: /x, labels: /y}.");
+    return std::make_unique<Hdf5Dataset>(MappedFile(files.paths[0]), files, options);
+  });
+}
+
+}  // namespace lockstep

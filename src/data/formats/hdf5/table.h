@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "data/formats/hdf5/handle.h"
+#include "lockstep/base/dtype.h"
+#include "lockstep/base/span.h"
+
+namespace lockstep::hdf5 {
+
+// Opens `path` read-only, without the file lock that a writer elsewhere may hold. Throws Fault (66).
+File open_file(const std::string& path);
+
+// Where a table is: for messages, and for checking what the file claims against its length.
+struct TablePlace {
+  std::string path;
+  std::string name;
+  std::uint64_t file_bytes = 0;
+};
+
+// One dataset of an HDF5 file, read row by row. Only what lies inside the file itself is read: soft and
+// external links, external and virtual storage and filters from plugins are refused, and so is a shape whose
+// storage the file does not hold.
+class Table {
+ public:
+  // Throws Fault (66) naming file and dataset.
+  Table(const File& file, TablePlace place);
+
+  std::int64_t rows() const { return rows_; }
+  const Shape& row_shape() const { return row_shape_; }
+  // float32, float64 or int64: what read_row() writes.
+  DType dtype() const { return dtype_; }
+  // Safe from several threads (the library has one lock for all). Throws Fault (66) when the library cannot
+  // read.
+  void read_row(std::int64_t row, std::span<std::byte> into) const;
+
+ private:
+  void read_type();
+  void read_shape();
+  void check_storage(const Properties& creation) const;
+  void check_chunks(const Properties& creation) const;
+  void check_filters(const Properties& creation) const;
+  std::uint64_t row_elements() const;
+  [[noreturn]] void refuse(const std::string& found) const;
+
+  TablePlace place_;
+  Data data_;
+  std::size_t stored_size_ = 0;  // bytes of an element in the file
+  DType dtype_ = DType::kFloat32;
+  std::int64_t rows_ = 0;
+  Shape row_shape_;
+};
+
+}  // namespace lockstep::hdf5

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "lockstep/data/dataset.h"
+#include "lockstep/data/options.h"
+#include "lockstep/data/registry.h"
+
+namespace lockstep {
+
+// Every n-th sample of a dataset (n - 1, 2n - 1, …), or all others, in their order.
+class SampleSplit : public Dataset {
+ public:
+  // n >= 2.
+  SampleSplit(std::unique_ptr<Dataset> whole, std::int64_t n, DataPart part);
+
+  std::int64_t size() const override;
+  SampleSpec spec() const override { return whole_->spec(); }
+  void sample(std::int64_t index, std::span<std::byte> input, std::span<std::byte> target) const override;
+  Digest fingerprint() const override;
+  void check_unchanged() const override { whole_->check_unchanged(); }
+
+ private:
+  std::unique_ptr<Dataset> whole_;
+  std::int64_t n_;
+  DataPart part_;
+};
+
+// Local. Throws Fault (78) when data.holdout_every is 1 or negative, or stands beside data.valid.
+void check_hold_out(const DataOptions& options);
+
+using OpenFiles = std::function<std::unique_ptr<Dataset>(const DataFiles&)>;
+
+// Local. One part of the data by the common rules: data.train or data.valid as they stand, or every n-th
+// sample of data.train held out. Null for validation when there is neither.
+std::unique_ptr<Dataset> open_part(const DataOptions& options, DataPart part, const OpenFiles& open);
+
+}  // namespace lockstep

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/joined_files.h"
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "data/refuse.h"
+#include "lockstep/base/error.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::uint64_t kHashedInFull = 256u << 20;
+constexpr std::uint64_t kBlock = 1u << 20;
+constexpr std::uint64_t kSpacedBlocks = 64;
+constexpr std::uint64_t kChecksPerCall = 256;
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> files_below(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::error_code unreadable;
+    if (it->is_regular_file(unreadable)) names.push_back(it->path().string().substr(folder.size()));
+  }
+  if (error)
+    refuse_file(folder, "the folder cannot be read (" + error.message() + ")", "Check its permissions.");
+  if (names.empty()) refuse_file(folder, "the folder holds no file", "Name a folder with data, or a file.");
+  std::sort(names.begin(), names.end());
+  for (std::string& name : names) name.insert(0, folder);
+  return names;
+}
+
+}  // namespace
+
+void JoinedFiles::append(MappedFile file, std::size_t skip) {
+  check(skip <= file.bytes().size(), "a header lies inside its file");
+  starts_.push_back(starts_.back() + file.bytes().size() - skip);
+  skips_.push_back(skip);
+  files_.push_back(std::move(file));
+}
+
+std::size_t JoinedFiles::file_at(std::uint64_t offset) const {
+  const auto after = std::upper_bound(starts_.begin(), starts_.end(), offset);
+  return static_cast<std::size_t>(after - starts_.begin()) - 1;
+}
+
+void JoinedFiles::copy(std::uint64_t offset, std::span<std::byte> into) const {
+  check(offset <= size() && into.size() <= size() - offset, "a read ends inside the joined files");
+  if (into.empty()) return;
+  for (std::size_t file = file_at(offset); !into.empty(); ++file) {
+    const auto from = payload(file).subspan(offset - starts_[file]);
+    const std::size_t count = std::min(from.size(), into.size());
+    if (count > 0) std::memcpy(into.data(), from.data(), count);
+    into = into.subspan(count);
+    offset += count;
+  }
+}
+
+void JoinedFiles::hash_range(Hasher& hasher, std::uint64_t offset, std::uint64_t bytes) const {
+  if (bytes == 0) return;
+  for (std::size_t file = file_at(offset); bytes > 0; ++file) {
+    const auto from = payload(file).subspan(offset - starts_[file]);
+    const std::uint64_t count = std::min<std::uint64_t>(from.size(), bytes);
+    hasher.update(from.first(count));
+    bytes -= count;
+    offset += count;
+  }
+}
+
+Digest JoinedFiles::fingerprint() const {
+  Hasher hasher;
+  hasher.update_u64(files_.size());
+  for (std::size_t file = 0; file < files_.size(); ++file) hasher.update_u64(payload(file).size());
+  if (size() <= kHashedInFull) {
+    hash_range(hasher, 0, size());
+  } else {
+    const std::uint64_t last = size() - kBlock;
+    hash_range(hasher, 0, kBlock);
+    for (std::uint64_t block = 1; block <= kSpacedBlocks; ++block)
+      hash_range(hasher, last / (kSpacedBlocks + 1) * block, kBlock);
+    hash_range(hasher, last, kBlock);
+  }
+  return hasher.digest();
+}
+
+void JoinedFiles::check_unchanged() const {
+  if (files_.empty()) return;
+  const std::uint64_t count = std::min<std::uint64_t>(files_.size(), kChecksPerCall);
+  const std::uint64_t first = next_check_.fetch_add(count, std::memory_order_relaxed);
+  for (std::uint64_t i = 0; i < count; ++i) files_[(first + i) % files_.size()].check_unchanged();
+}
+
+std::vector<std::string> list_files(const std::vector<std::string>& paths) {
+  std::vector<std::string> files;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    if (!fs::is_directory(path, error)) {
+      files.push_back(path);
+      continue;
+    }
+    for (std::string& name : files_below(path.ends_with('/') ? path : path + "/"))
+      files.push_back(std::move(name));
+  }
+  return files;
+}
+
+}  // namespace lockstep

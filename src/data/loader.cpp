@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/loader.h"
+
+#include <utility>
+
+#include "lockstep/base/error.h"
+
+namespace lockstep {
+
+Loader::Loader(const Dataset& dataset, const SampleOrder& order, const LoaderOptions& options)
+    : dataset_(dataset), order_(order), options_(options) {
+  check(order.size == dataset.size(), "the sample order covers the dataset");
+  check(
+      options.first_micro_batch.value >= 0 && options.micro_batch_count >= 1 && options.micro_batch >= 1 &&
+          (options.first_micro_batch.value + std::int64_t{options.micro_batch_count}) * options.micro_batch <=
+              order.global_batch,
+      "a rank's micro-batches lie inside the global batch");
+  (void)order.steps_per_epoch();  // throws now, on the caller's thread, when there is none
+  thread_ = std::thread([this] { prefetch(); });
+}
+
+Loader::~Loader() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+const HostBatch& Loader::batch_for(Step step) {
+  check(step.value >= 1, "steps are numbered from 1");
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return !reading_.has_value(); });
+  if (ready_ != step) {
+    // A seek: what was read ahead, or went wrong there, belongs to a step nobody asked for.
+    error_ = nullptr;
+    ready_.reset();
+    reading_ = step;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return !reading_.has_value(); });
+  }
+  ready_.reset();
+  if (error_ != nullptr) std::rethrow_exception(std::exchange(error_, nullptr));
+  std::swap(current_, next_);
+  if (step < options_.last_step) {
+    reading_ = Step(step.value + 1);
+    changed_.notify_all();
+  }
+  return current_;
+}
+
+void Loader::prefetch() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return stopping_ || reading_.has_value(); });
+    if (stopping_) return;
+    const Step step = *reading_;
+    lock.unlock();
+    std::exception_ptr error;
+    try {
+      read(step, next_);
+    } catch (...) {
+      error = std::current_exception();
+    }
+    lock.lock();
+    error_ = error;
+    ready_ = step;
+    reading_.reset();
+    changed_.notify_all();
+  }
+}
+
+void Loader::read(Step step, HostBatch& into) const {
+  // Before the read, so that a truncated file is refused instead of faulting where its pages are gone.
+  dataset_.check_unchanged();
+  const std::int64_t first = options_.first_micro_batch.value * options_.micro_batch;
+  const std::int64_t count = options_.micro_batch_count * options_.micro_batch;
+  into.shape(dataset_.spec(), count);
+  for (std::int64_t slot = 0; slot < count; ++slot)
+    into.fill(slot, dataset_, order_.index_of(step, first + slot));
+}
+
+}  // namespace lockstep

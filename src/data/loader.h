@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "data/host_batch.h"
+#include "data/sample_order.h"
+#include "lockstep/base/units.h"
+
+namespace lockstep {
+
+// This rank's contiguous run of micro-batches, and where prefetching ends.
+struct LoaderOptions {
+  MicroBatch first_micro_batch;
+  int micro_batch_count = 1;
+  std::int64_t micro_batch = 1;  // samples
+  Step last_step;
+};
+
+// Hands out the samples of one rank, step by step, read one step ahead by a thread of its own.
+class Loader {
+ public:
+  // `dataset` must outlive the loader; its sample() is called from the thread. Throws Fault (78) when an
+  // epoch has no step, Bug when the run of micro-batches passes the global batch.
+  Loader(const Dataset& dataset, const SampleOrder& order, const LoaderOptions& options);
+  ~Loader();  // joins; waits for a step being read
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  // Local. All micro-batches of this rank for `step` (any step >= 1; the next one is ready, others are read
+  // now), in order, as one batch of micro_batch_count * micro_batch samples; valid until the next call.
+  // Rethrows what the thread met for this step, such as Fault (66) for a file that changed; the call may be
+  // repeated. One caller at a time.
+  const HostBatch& batch_for(Step step);
+
+ private:
+  void prefetch();
+  void read(Step step, HostBatch& into) const;
+
+  const Dataset& dataset_;
+  const SampleOrder order_;
+  const LoaderOptions options_;
+  HostBatch current_;  // the caller's
+  HostBatch next_;     // the thread's while reading_ is set, the caller's otherwise
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<Step> reading_;  // asked for, not done
+  std::optional<Step> ready_;    // lies in next_, or failed with error_
+  std::exception_ptr error_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace lockstep

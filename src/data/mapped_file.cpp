@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/mapped_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "data/refuse.h"
+
+namespace lockstep {
+namespace {
+
+constexpr const char* kChangedRemedy =
+    "Put the original file back and resume, or start a new run with the changed data.";
+
+std::int64_t modified_ns(const struct stat& info) {
+  return static_cast<std::int64_t>(info.st_mtim.tv_sec) * 1'000'000'000 + info.st_mtim.tv_nsec;
+}
+
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+}  // namespace
+
+MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
+  // O_NONBLOCK: opening a fifo that nobody writes to would wait for ever.
+  const Descriptor file{::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.fd < 0)
+    refuse_file(
+        path_, fmt::format("cannot be opened ({})", std::strerror(errno)),
+        "Check the path in the data section and the permissions; relative paths start at the config file.");
+  struct stat info {};
+  if (::fstat(file.fd, &info) != 0) refuse_file(path_, std::strerror(errno), "Check the file system.");
+  if (!S_ISREG(info.st_mode))
+    refuse_file(path_, S_ISDIR(info.st_mode) ? "is a folder, expected a file" : "is not a regular file",
+                "Name a regular file.");
+  size_ = static_cast<std::size_t>(info.st_size);
+  modified_ns_ = modified_ns(info);
+  inode_ = info.st_ino;
+  if (size_ == 0) return;
+  void* memory = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.fd, 0);
+  if (memory == MAP_FAILED)
+    refuse_file(path_, fmt::format("{} bytes cannot be mapped ({})", size_, std::strerror(errno)),
+                "Join many small files into fewer, or raise vm.max_map_count.");
+  data_ = static_cast<const std::byte*>(memory);
+}
+
+MappedFile::~MappedFile() {
+  unmap();
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      modified_ns_(other.modified_ns_),
+      inode_(other.inode_) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  if (this == &other) return *this;
+  unmap();
+  path_ = std::move(other.path_);
+  data_ = std::exchange(other.data_, nullptr);
+  size_ = std::exchange(other.size_, 0);
+  modified_ns_ = other.modified_ns_;
+  inode_ = other.inode_;
+  return *this;
+}
+
+void MappedFile::check_unchanged() const {
+  struct stat info {};
+  if (::stat(path_.c_str(), &info) != 0)
+    refuse_file(path_, fmt::format("is gone since the run began ({})", std::strerror(errno)), kChangedRemedy);
+  if (static_cast<std::size_t>(info.st_size) != size_)
+    refuse_file(path_, fmt::format("changed since the run began: {} bytes then, {} now", size_, info.st_size),
+                kChangedRemedy);
+  if (modified_ns(info) != modified_ns_ || info.st_ino != inode_)
+    refuse_file(path_, fmt::format("was written or replaced since the run began (still {} bytes)", size_),
+                kChangedRemedy);
+}
+
+void MappedFile::unmap() noexcept {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  data_ = nullptr;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "lockstep/base/hash.h"
+#include "lockstep/data/dataset.h"
+
+namespace lockstep {
+
+// Local. Dtypes and shapes, in an order that never changes: fingerprints are kept in checkpoints.
+void update_spec(Hasher& hasher, const SampleSpec& spec);
+
+}  // namespace lockstep
