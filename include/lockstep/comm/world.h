@@ -24,6 +24,9 @@ class World {
   // `host` moves host memory, `device` the memory of gradients (null: the same as host).
   World(Place place, std::unique_ptr<Communicator> host, std::unique_ptr<Communicator> device = nullptr);
 
+  // Local. The same world with `device` in place of what moved gradients before.
+  World with_device(std::unique_ptr<Communicator> device) &&;
+
   Rank rank() const { return place_.rank; }
   WorldSize size() const { return place_.size; }
   const Place& place() const { return place_; }

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "comm/device.h"
+#include "lockstep/base/error.h"
+
+namespace lockstep {
+
+int cuda_device_count() {
+  return 0;
+}
+
+std::unique_ptr<Communicator> make_device_communicator(const Place&, Communicator&,
+                                                       const DeviceCommOptions&) {
+  throw Fault(ExitCode::kCannotStart, "this lockstep was built without CUDA",
+              "Set train.device: cpu, or build with cmake --preset cuda");
+}
+
+}  // namespace lockstep
