@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/environment.h"
+
+#include <array>
+#include <cstdlib>
+
+#include "config/secrets.h"
+
+namespace lockstep {
+namespace {
+
+std::string value_of(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+bool is_set(const char* name) {
+  return std::getenv(name) != nullptr;
+}
+
+// An allow-list: an environment is full of things that are nobody else's business.
+constexpr std::array kReportable = {
+    "ATEN_CPU_CAPABILITY",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "CUDA_VISIBLE_DEVICES",
+    "LOCKSTEP_FAULT",
+    "LOCKSTEP_TERMINAL",
+    "MKL_CBWR",
+    "MKL_NUM_THREADS",
+    "NCCL_ALGO",
+    "NCCL_DEBUG",
+    "NCCL_HOSTID",
+    "NCCL_IB_DISABLE",
+    "NCCL_NVLS_ENABLE",
+    "NCCL_PROTO",
+    "NCCL_SOCKET_IFNAME",
+    "NO_COLOR",
+    "OMPI_COMM_WORLD_LOCAL_SIZE",
+    "OMPI_COMM_WORLD_SIZE",
+    "OMPI_MCA_btl",
+    "OMPI_MCA_pml",
+    "OMP_NUM_THREADS",
+    "SLURM_JOB_ID",
+    "SLURM_JOB_NUM_NODES",
+    "SLURM_NTASKS",
+    "SLURM_RESTART_COUNT",
+    "TZ",
+};
+
+}  // namespace
+
+LaunchOptions launch_options() {
+  const bool under_srun = is_set("SLURM_PROCID") && is_set("SLURM_STEP_ID");
+  return {.launched = is_set("OMPI_COMM_WORLD_SIZE") || is_set("PMIX_RANK") || under_srun};
+}
+
+std::string fault_plan() {
+  return value_of("LOCKSTEP_FAULT");
+}
+
+bool no_color() {
+  return !value_of("NO_COLOR").empty();
+}
+
+std::optional<bool> launcher_terminal() {
+  const std::string value = value_of("LOCKSTEP_TERMINAL");
+  if (value == "1") return true;
+  if (value == "0") return false;
+  return std::nullopt;
+}
+
+std::vector<std::pair<std::string, std::string>> reportable_environment() {
+  std::vector<std::pair<std::string, std::string>> shown;
+  for (const char* name : kReportable)
+    if (is_set(name)) shown.emplace_back(name, is_secret(name) ? kMasked : value_of(name));
+  return shown;
+}
+
+}  // namespace lockstep

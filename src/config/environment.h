@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "comm/options.h"
+
+namespace lockstep {
+
+// The only place that reads the environment. All functions are Local and read it anew at every call.
+
+// Did mpirun or srun --mpi=pmix start this process? (OMPI_COMM_WORLD_SIZE, PMIX_RANK, or SLURM_PROCID with
+// SLURM_STEP_ID.) A shell inside a Slurm batch job alone is no launcher.
+LaunchOptions launch_options();
+
+// LOCKSTEP_FAULT: the plan for arm_fault_points(); empty when not set.
+std::string fault_plan();
+
+// NO_COLOR is set, to anything but an empty text.
+bool no_color();
+
+// LOCKSTEP_TERMINAL, which launch/run sets because a rank under mpirun cannot see the terminal; empty when it
+// does not say.
+std::optional<bool> launcher_terminal();
+
+// Names and values a report may show: those on a fixed list that are set. A value whose name is that of a
+// secret is masked.
+std::vector<std::pair<std::string, std::string>> reportable_environment();
+
+}  // namespace lockstep

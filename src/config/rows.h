@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "config/row.h"
+
+namespace lockstep {
+
+// The table, section by section, in the order of the docs page.
+std::vector<Row> run_rows();
+std::vector<Row> model_rows();
+std::vector<Row> data_file_rows();
+std::vector<Row> data_content_rows();
+std::vector<Row> train_rows();
+std::vector<Row> optim_rows();
+std::vector<Row> schedule_rows();
+std::vector<Row> run_life_rows();  // dist, checkpoint, resume, log
+
+}  // namespace lockstep

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/rows.h"
+
+namespace lockstep {
+namespace {
+
+const std::vector<std::string> kWithPath = {"text", "tokens", "cifar10", "hdf5", kRegistered};
+const std::vector<std::string> kWithParts = {"idx", "hdf5"};
+
+void add_part(std::vector<Row>& rows, const std::string& name, DataFiles DataOptions::*part) {
+  const auto d = &RunConfig::data;
+  const std::string of = part == &DataOptions::train ? "training" : "validation";
+  rows.push_back(row("data." + name + ".path", d, part, &DataFiles::paths)
+                     .as(Kind::kPaths)
+                     .counts(0, 10'000)
+                     .only("data.type", kWithPath)
+                     .may_change()
+                     .says("File, folder or list of files with the " + of + " data."));
+  rows.push_back(row("data." + name + ".inputs", d, part, &DataFiles::inputs)
+                     .only("data.type", kWithParts)
+                     .may_change()
+                     .says("idx: file with the " + of + " inputs; hdf5: name of their dataset, such as /x."));
+  rows.push_back(row("data." + name + ".labels", d, part, &DataFiles::labels)
+                     .only("data.type", kWithParts)
+                     .may_change()
+                     .says("idx: file with the " + of + " labels; hdf5: name of their dataset, such as /y."));
+}
+
+}  // namespace
+
+std::vector<Row> data_file_rows() {
+  std::vector<Row> rows;
+  rows.push_back(row("data.type", &RunConfig::data, &DataOptions::type)
+                     .one_of({"text", "tokens", "idx", "cifar10", "hdf5", "synthetic"})
+                     .says("Format of the data; a program may register more."));
+  add_part(rows, "train", &DataOptions::train);
+  add_part(rows, "valid", &DataOptions::valid);
+  return rows;
+}
+
+std::vector<Row> data_content_rows() {
+  const auto d = &RunConfig::data;
+  using D = DataOptions;
+  const std::vector<std::string> images = {"idx", "cifar10", "hdf5", "synthetic"};
+  return {
+      row("data.shuffle", d, &D::shuffle).says("A new order of the training samples every epoch."),
+      row("data.holdout_every", d, &D::holdout_every)
+          .in(between(0, 1e9), "files or samples")
+          .only("data.type", {"text", "tokens", "idx", "cifar10", "hdf5", kRegistered})
+          .says("Hold every n-th file (of text or tokens) or sample out for validation; 0: none."),
+      row("data.normalize.mean", d, &D::mean)
+          .counts(0, 4096)
+          .only("data.type", images)
+          .says("Subtracted from the inputs, one number a channel."),
+      row("data.normalize.std", d, &D::std)
+          .in(above(0))
+          .counts(0, 4096)
+          .only("data.type", images)
+          .says("Then the inputs are divided by this, one number a channel."),
+      row("data.samples", d, &D::samples)
+          .in(between(1, 1e12), "samples")
+          .only("data.type", {"synthetic"})
+          .says("Samples made up for each part."),
+      row("data.input_shape", d, &D::input_shape)
+          .in(between(1, 1 << 28), "values")
+          .counts(0, 8)
+          .derived_from("what the model takes")
+          .only("data.type", {"synthetic"})
+          .says("Shape of one input."),
+      row("data.classes", d, &D::classes)
+          .in(between(0, 1 << 24), "classes")
+          .derived_from("what the model gives")
+          .only("data.type", {"synthetic"})
+          .says("Different labels; 0: regression, with data.targets numbers a sample."),
+      row("data.targets", d, &D::targets)
+          .in(between(1, 1 << 24), "values")
+          .derived_from("what the model gives")
+          .only("data.type", {"synthetic"})
+          .says("Numbers to predict, where data.classes is 0."),
+      row("data.params", d, &D::params)
+          .only("data.type", {kRegistered})
+          .says("Settings of a registered dataset, as it defines them."),
+  };
+}
+
+}  // namespace lockstep

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/rows.h"
+
+namespace lockstep {
+
+std::vector<Row> run_life_rows() {
+  const auto c = &RunConfig::checkpoint;
+  using C = CheckpointOptions;
+  const auto best = &CheckpointOptions::keep_best;
+  return {
+      row("dist.backend", &RunConfig::dist, &DistOptions::backend)
+          .one_of({"auto", "mpi", "nccl"})
+          .may_change()
+          .says("What moves gradients; auto: nccl on cuda devices, else mpi."),
+      row("dist.reduce", &RunConfig::dist, &DistOptions::reduce)
+          .one_of({"exact", "fast"})
+          .says("exact: the same bits on any number of ranks; fast: the backend's own all-reduce."),
+      row("checkpoint.every_steps", c, &C::every_steps)
+          .in(between(0, 1e15), "steps")
+          .may_change()
+          .says("Save every so many steps; 0: only the last, which is always saved."),
+      row("checkpoint.keep_last", c, &C::keep_last)
+          .in(between(1, 1e9), "checkpoints")
+          .may_change()
+          .says("Newest checkpoints that are kept."),
+      row("checkpoint.keep_every", c, &C::keep_every)
+          .in(between(0, 1e15), "steps")
+          .may_change()
+          .says("Checkpoints of steps divisible by this are kept for ever; 0: none."),
+      row("checkpoint.keep_best.metric", c, best, &KeepBest::metric)
+          .may_change()
+          .says(
+              "Metric of an evaluation that decides which checkpoint is best: valid_loss, valid_accuracy, …"),
+      row("checkpoint.keep_best.mode", c, best, &KeepBest::mode)
+          .one_of({"min", "max"})
+          .may_change()
+          .says("Is the smallest or the largest value the best?"),
+      row("checkpoint.keep_best.count", c, best, &KeepBest::count)
+          .in(between(0, 1e6), "checkpoints")
+          .may_change()
+          .says(
+              "Best checkpoints that are kept; 0: off. An evaluation that beats the best so far saves one."),
+      row("checkpoint.on_error", c, &C::on_error)
+          .one_of({"stop", "continue"})
+          .may_change()
+          .says("A save that fails: stop with code 74, or warn and go on (three in a row stop)."),
+      row("resume.mode", &RunConfig::resume, &ResumeOptions::mode)
+          .as(Kind::kPath)
+          .one_of({"auto", "must", "never"})
+          .may_change()
+          .says("auto: from the newest valid checkpoint, if any; must: or fail; never: refuse if any; or a "
+                "checkpoint."),
+      row("resume.allow_changes", &RunConfig::resume, &ResumeOptions::allow_changes)
+          .may_change()
+          .says("Keys or sections that may differ on resume although they usually may not."),
+      row("log.every_steps", &RunConfig::log, &LogIntervals::every_steps)
+          .in(between(1, 1e15), "steps")
+          .may_change()
+          .says("Steps between lines of metrics.jsonl and of the log."),
+  };
+}
+
+}  // namespace lockstep

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "config/schema_print.h"
+
+namespace lockstep {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+void add_range(const Range& range, Json& number) {
+  if (std::isfinite(range.low)) number[range.low_open ? "exclusiveMinimum" : "minimum"] = range.low;
+  if (std::isfinite(range.high)) number[range.high_open ? "exclusiveMaximum" : "maximum"] = range.high;
+}
+
+Json scalar(const char* type, const Row& row) {
+  Json json{{"type", type}};
+  if (row.kind != Kind::kText && row.kind != Kind::kTextList) add_range(row.range, json);
+  return json;
+}
+
+Json list(const char* type, const Row& row) {
+  return {{"type", "array"},
+          {"items", scalar(type, row)},
+          {"minItems", row.items[0]},
+          {"maxItems", row.items[1]}};
+}
+
+Json type_of(const Row& row) {
+  switch (row.kind) {
+    case Kind::kBool:
+      return {{"type", "boolean"}};
+    case Kind::kInt:
+      return scalar("integer", row);
+    case Kind::kUint:
+      return {{"type", "integer"}, {"minimum", 0}};
+    case Kind::kReal:
+      return scalar("number", row);
+    case Kind::kText:
+    case Kind::kPath:
+      return {{"type", "string"}};
+    case Kind::kWord:
+      return {{"enum", row.words}};
+    case Kind::kPaths:
+      return {{"anyOf", Json::array({Json{{"type", "string"}}, list("string", row)})}};
+    case Kind::kIntList:
+      return list("integer", row);
+    case Kind::kRealList:
+      return list("number", row);
+    case Kind::kTextList:
+      return list("string", row);
+    case Kind::kMap:
+    case Kind::kJson:
+      return {{"type", "object"}};
+  }
+  return {};
+}
+
+std::string description(const Row& row) {
+  std::string text = row.text;
+  if (!row.unit.empty()) text += " In " + row.unit + ".";
+  if (!row.only_with.empty())
+    text += fmt::format(" Only with {}: {}.", row.governed_by, fmt::join(row.only_with, ", "));
+  return text + (row.on_resume == OnResume::kFree ? " May change on resume." : " Fixed on resume.");
+}
+
+Json property(const Row& row) {
+  Json json{{"description", description(row)}};
+  json["anyOf"] = Json::array({type_of(row), Json{{"type", "null"}}});
+  if (row.derived.empty()) json["default"] = Json::parse(json_text(value_of(row, RunConfig{})));
+  return json;
+}
+
+Json closed_object() {
+  return {{"type", "object"}, {"additionalProperties", false}, {"properties", Json::object()}};
+}
+
+}  // namespace
+
+std::string schema_json(const Schema& schema) {
+  Json root = closed_object();
+  for (const Row& row : schema.rows()) {
+    Json* object = &root;
+    std::string rest = row.key;
+    for (auto dot = rest.find('.'); dot != std::string::npos; dot = rest.find('.')) {
+      Json& member = (*object)["properties"][rest.substr(0, dot)];
+      if (member.is_null()) member = closed_object();
+      object = &member;
+      rest = rest.substr(dot + 1);
+    }
+    (*object)["properties"][rest] = property(row);
+  }
+  Json whole{{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", "Lockstep run config"}};
+  whole.update(root);
+  return whole.dump(2) + "\n";
+}
+
+}  // namespace lockstep
