@@ -21,9 +21,10 @@ if(NOT EXISTS "${LOCKSTEP_TORCH}/lib/libtorch_cpu.so")
 endif()
 
 add_library(lockstep_torch INTERFACE)
-# SYSTEM and after ours: the wheel has carried headers of protobuf and pybind11.
-target_include_directories(lockstep_torch SYSTEM INTERFACE
-  ${LOCKSTEP_TORCH}/include ${LOCKSTEP_TORCH}/include/torch/csrc/api/include)
+# After everything else (-idirafter, as system headers): the wheel carries headers of other projects, among them a newer fmt
+# whose symbols no library here has.
+target_compile_options(lockstep_torch INTERFACE "SHELL:-idirafter ${LOCKSTEP_TORCH}/include"
+  "SHELL:-idirafter ${LOCKSTEP_TORCH}/include/torch/csrc/api/include")
 target_link_libraries(lockstep_torch INTERFACE ${LOCKSTEP_TORCH}/lib/libtorch_cpu.so ${LOCKSTEP_TORCH}/lib/libc10.so)
 # libtorch_cpu finds libcudart and libcupti beside itself at run time; only the linker cannot follow its RPATH.
 target_link_options(lockstep_torch INTERFACE -Wl,--allow-shlib-undefined)
