@@ -15,7 +15,8 @@ namespace lockstep {
 // One checkpoint directory whose manifest has been read and checked. Local; safe to use from one thread.
 class CheckpointReader {
  public:
-  // Throws Fault (65): no manifest, a damaged one, a newer format, files missing, of another length or belonging to another step.
+  // Throws Fault (65): no manifest, a damaged one, a newer format, files missing, of another length or
+  // belonging to another step.
   static std::unique_ptr<CheckpointReader> open(Disk& disk, const std::string& directory);
 
   const std::string& directory() const { return directory_; }
@@ -23,11 +24,13 @@ class CheckpointReader {
   const TrainRecord& record() const { return manifest_.record; }
   Digest state_hash() const { return manifest_.state_hash; }
 
-  // Reads every file whole and compares digests of files, tensors and state. Throws Fault (65) naming file and tensor.
+  // Reads every file whole and compares digests of files, tensors and state. Throws Fault (65) naming file
+  // and tensor.
   void verify() const;
 
-  // Fills `tensors` and compares their digests before returning. Each must be in the checkpoint with the same dtype and shape, and
-  // (when `all`) each of the checkpoint must be asked for, else Fault (78) that names it with the two values.
+  // Fills `tensors` and compares their digests before returning. Each must be in the checkpoint with the same
+  // dtype and shape, and (when `all`) each of the checkpoint must be asked for, else Fault (78) that names it
+  // with the two values.
   void read(std::span<const MutableStateTensor> tensors, bool all) const;
 
  private:

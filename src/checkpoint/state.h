@@ -12,7 +12,8 @@
 
 namespace lockstep {
 
-// Where a tensor belongs: /model/<name>, or /optimizer/<slot>/<name> in PyTorch's slot names (exp_avg, exp_avg_sq, momentum_buffer, step).
+// Where a tensor belongs: /model/<name>, or /optimizer/<slot>/<name> in PyTorch's slot names (exp_avg,
+// exp_avg_sq, momentum_buffer, step).
 struct TensorKey {
   std::string slot;  // empty: the model (parameters and buffers)
   std::string name;  // PyTorch's named_parameters / named_buffers name
@@ -37,23 +38,25 @@ struct MutableStateTensor {
   std::span<std::byte> bytes;
 };
 
-// All of a checkpoint but its tensors. Goes into the manifest and, as attributes, into /train of the HDF5 file.
+// All of a checkpoint but its tensors. Goes into the manifest and, as attributes, into /train of the HDF5
+// file.
 struct TrainRecord {
   std::string run_id;
   Step step{0};
-  Epoch epoch{0};                         // the epoch of the last step; complete when step % steps_per_epoch == 0
+  Epoch epoch{0};  // the epoch of the last step; complete when step % steps_per_epoch == 0
   std::int64_t steps_per_epoch = 0;
-  double loss = 0;                        // global-batch mean of the last step
-  double lr = 0;                          // used by the last step
+  double loss = 0;  // global-batch mean of the last step
+  double lr = 0;    // used by the last step
   std::uint64_t seed = 0;
-  std::int64_t micro_batches = 1;         // V
-  WorldSize world{1};                     // that wrote it
+  std::int64_t micro_batches = 1;  // V
+  WorldSize world{1};              // that wrote it
   Attempt attempt{1};
   std::map<std::string, double> metrics;  // of an evaluation at this step: valid_loss, …
-  std::map<std::string, double> best;     // best value so far of keep_best.metric, and "step" it was reached at
-  std::map<std::string, std::string> config;       // flat effective config: dotted key to printed value
-  std::map<std::string, std::string> environment;  // versions, device, threads: recorded, compared, never refused
-  std::string metadata = "{}";            // run.metadata, JSON text
+  std::map<std::string, double> best;  // best value so far of keep_best.metric, and "step" it was reached at
+  std::map<std::string, std::string> config;  // flat effective config: dotted key to printed value
+  std::map<std::string, std::string>
+      environment;              // versions, device, threads: recorded, compared, never refused
+  std::string metadata = "{}";  // run.metadata, JSON text
 };
 
 struct CheckpointState {
@@ -61,11 +64,12 @@ struct CheckpointState {
   std::vector<StateTensor> tensors;
 };
 
-// The digest of one tensor, format 1: XXH3-128 over dtype, shape and the digests of its leaves (docs/checkpoint-format.md).
+// The digest of one tensor, format 1: XXH3-128 over dtype, shape and the digests of its leaves
+// (docs/checkpoint-format.md).
 Digest tensor_digest(DType dtype, const Shape& shape, std::span<const std::byte> bytes);
 
-// XXH3-128 over the digests of all tensors sorted by path, plus step: equal for equal training states, whatever the layout, the
-// world size or the machine that wrote them.
+// XXH3-128 over the digests of all tensors sorted by path, plus step: equal for equal training states,
+// whatever the layout, the world size or the machine that wrote them.
 Digest state_hash(Step step, const std::map<std::string, Digest>& digest_by_path);
 
 }  // namespace lockstep

@@ -23,36 +23,38 @@ struct SaveReport {
   std::vector<std::string> pruned;
 };
 
-// Tells the run what happened to a checkpoint ("checkpoint_refused", "checkpoint_left", "checkpoint_pruned", …): fields are key, value
-// pairs for events.jsonl. The sink also logs.
-using CheckpointEvent = std::function<void(const std::string& event, const std::map<std::string, std::string>& fields)>;
+// Tells the run what happened to a checkpoint ("checkpoint_refused", "checkpoint_left", "checkpoint_pruned",
+// …): fields are key, value pairs for events.jsonl. The sink also logs.
+using CheckpointEvent =
+    std::function<void(const std::string& event, const std::map<std::string, std::string>& fields)>;
 
 // An open, verified checkpoint.
 class CheckpointReader;
 
-// The checkpoints of one run directory: <run>/ckpt. Used by rank 0 for writing; every rank reads. All functions are Local; the trainer
-// wraps them in on_root() and together().
+// The checkpoints of one run directory: <run>/ckpt. Used by rank 0 for writing; every rank reads. All
+// functions are Local; the trainer wraps them in on_root() and together().
 class CheckpointStore {
  public:
   CheckpointStore(std::string directory, CheckpointOptions options, Disk& disk, CheckpointEvent event);
   ~CheckpointStore();
 
-  // Removes staging leftovers of a killed save, makes the directory. Throws Fault (73) when it cannot be used, or when fewer than
-  // `bytes_needed` are free.
+  // Removes staging leftovers of a killed save, makes the directory. Throws Fault (73) when it cannot be
+  // used, or when fewer than `bytes_needed` are free.
   void prepare(std::uint64_t bytes_needed);
 
-  // Writes and commits one consolidated checkpoint, moves `latest` (and `best` when `is_best`), then prunes by the retention rules.
-  // After a Fault (74) the previous checkpoints are as they were.
+  // Writes and commits one consolidated checkpoint, moves `latest` (and `best` when `is_best`), then prunes
+  // by the retention rules. After a Fault (74) the previous checkpoints are as they were.
   SaveReport save(const CheckpointState& state, bool is_best);
 
-  // The newest checkpoint that verifies in full, newest first by step; bad ones are moved aside as .bad with an event. Empty when
-  // there has never been one; Fault (65) when there were some and none is valid.
+  // The newest checkpoint that verifies in full, newest first by step; bad ones are moved aside as .bad with
+  // an event. Empty when there has never been one; Fault (65) when there were some and none is valid.
   std::unique_ptr<CheckpointReader> open_newest_verified();
 
   // Before going on from an older checkpoint of this run: renames every newer one to step-….left-<attempt>.
   void leave_newer_than(Step step, Attempt attempt);
 
-  // <run>/weights.h5 from the best checkpoint if keep_best is set, else from the newest: the model group alone.
+  // <run>/weights.h5 from the best checkpoint if keep_best is set, else from the newest: the model group
+  // alone.
   void write_weights_file(const std::string& path);
 
  private:

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/file_plan.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "checkpoint/hdf5/link_name.h"
+#include "lockstep/base/error.h"
+
+namespace lockstep {
+
+namespace {
+
+Hdf5Group root(const char* kind) {
+  return {"/", {{"format", std::string(kind)}, {"format_version", std::int64_t{kNewestFormat}}}};
+}
+
+Hdf5Group train_group(const TrainRecord& record) {
+  Hdf5Group group{"/train",
+                  {{"step", record.step.value},
+                   {"epoch", record.epoch.value},
+                   {"steps_per_epoch", record.steps_per_epoch},
+                   {"loss", record.loss},
+                   {"lr", record.lr},
+                   {"seed", record.seed},
+                   {"run_id", record.run_id},
+                   {"micro_batches", record.micro_batches},
+                   {"world", std::int64_t{record.world.value}},
+                   {"attempt", std::int64_t{record.attempt.value}},
+                   {"config", nlohmann::json(record.config).dump()},
+                   {"environment", nlohmann::json(record.environment).dump()},
+                   {"metadata", record.metadata}}};
+  for (const auto& [name, value] : record.metrics)
+    group.attributes.push_back({"metric." + encode_link(name), value});
+  for (const auto& [name, value] : record.best)
+    group.attributes.push_back({"best." + encode_link(name), value});
+  return group;
+}
+
+std::string group_of(const TensorKey& key) {
+  return key.in_model() ? "/model" : "/optimizer/" + key.slot;
+}
+
+void add_datasets(Hdf5Plan& plan, std::span<const StateTensor> tensors) {
+  for (const StateTensor& tensor : tensors)
+    plan.datasets.push_back(
+        {group_of(tensor.key) + "/" + encode_link(tensor.key.name), tensor.dtype, tensor.shape});
+}
+
+}  // namespace
+
+Hdf5Plan plan_checkpoint_file(const TrainRecord& record, std::span<const StateTensor> tensors) {
+  Hdf5Plan plan;
+  plan.groups = {root("lockstep-checkpoint"), {"/model", {}}, {"/optimizer", {}}};
+  std::set<std::string> slots;
+  for (const StateTensor& tensor : tensors) {
+    if (tensor.key.in_model()) continue;
+    check(encode_link(tensor.key.slot) == tensor.key.slot, "an optimizer slot is a plain word");
+    slots.insert(tensor.key.slot);
+  }
+  for (const std::string& slot : slots) plan.groups.push_back({"/optimizer/" + slot, {}});
+  plan.groups.push_back(train_group(record));
+  add_datasets(plan, tensors);
+  return plan;
+}
+
+Hdf5Plan plan_weights_file(const Manifest& from, std::span<const StateTensor> tensors) {
+  nlohmann::json digests = nlohmann::json::object();
+  for (const ManifestTensor& tensor : from.tensors)
+    if (tensor.key.in_model()) digests[tensor.key.name] = tensor.digest.hex();
+  Hdf5Plan plan;
+  plan.groups = {root("lockstep-weights"),
+                 {"/model",
+                  {{"step", from.record.step.value},
+                   {"epoch", from.record.epoch.value},
+                   {"loss", from.record.loss},
+                   {"run_id", from.record.run_id},
+                   {"state_hash", from.state_hash.hex()},
+                   {"metadata", from.record.metadata},
+                   {"digests", digests.dump()}}}};
+  for (const auto& [name, value] : from.record.metrics)
+    plan.groups.back().attributes.push_back({"metric." + encode_link(name), value});
+  add_datasets(plan, tensors);
+  return plan;
+}
+
+}  // namespace lockstep

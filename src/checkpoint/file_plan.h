@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+
+#include "checkpoint/hdf5/layout.h"
+#include "checkpoint/manifest.h"
+#include "checkpoint/state.h"
+
+namespace lockstep {
+
+// Local. What checkpoint.h5 holds: /model, /optimizer/<slot> and /train with the record as attributes;
+// datasets in the order of `tensors`. Throws Bug for a slot that is no plain word.
+Hdf5Plan plan_checkpoint_file(const TrainRecord& record, std::span<const StateTensor> tensors);
+
+// Local. What a weights-only file holds: /model alone, whose attributes say which checkpoint it was made from
+// and carry the digest of each tensor. `tensors` are the model's, in the order of the manifest's model part.
+Hdf5Plan plan_weights_file(const Manifest& from, std::span<const StateTensor> tensors);
+
+}  // namespace lockstep

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/manifest.h"
+
+#include <nlohmann/json.hpp>
+
+#include "lockstep/base/error.h"
+
+namespace lockstep {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kTailStart = "\"manifest_digest\": \"";
+constexpr std::string_view kTailEnd = "\"\n}\n";
+constexpr std::size_t kTailBytes = kTailStart.size() + 32 + kTailEnd.size();
+
+// JSON has no NaN and no infinity: both are written as null and come back as NaN.
+Json numbers(const std::map<std::string, double>& values) {
+  Json out = Json::object();
+  for (const auto& [name, value] : values) out[name] = value;
+  return out;
+}
+
+Digest config_digest(const std::map<std::string, std::string>& config) {
+  Hasher hasher;
+  for (const auto& [key, value] : config) {
+    hasher.update(key);
+    hasher.update(std::string_view("\0", 1));
+    hasher.update(value);
+    hasher.update(std::string_view("\0", 1));
+  }
+  return hasher.digest();
+}
+
+void put_record(Json& out, const TrainRecord& record) {
+  out["run_id"] = record.run_id;
+  out["step"] = record.step.value;
+  out["epoch"] = record.epoch.value;
+  out["steps_per_epoch"] = record.steps_per_epoch;
+  out["loss"] = record.loss;
+  out["lr"] = record.lr;
+  out["seed"] = record.seed;
+  out["micro_batches"] = record.micro_batches;
+  out["world"] = record.world.value;
+  out["attempt"] = record.attempt.value;
+  out["metrics"] = numbers(record.metrics);
+  out["best"] = numbers(record.best);
+  out["config_digest"] = config_digest(record.config).hex();
+  out["config"] = record.config;
+  out["environment"] = record.environment;
+  out["metadata"] = Json::parse(record.metadata);
+}
+
+// One line a tensor: a manifest is read by people and compared by diff.
+std::string lines(const std::vector<Json>& items) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < items.size(); ++i) text += (i == 0 ? "\n    " : ",\n    ") + items[i].dump();
+  return text + (items.empty() ? "]" : "\n  ]");
+}
+
+std::string file_lines(const Manifest& manifest) {
+  std::vector<Json> items;
+  for (const ManifestFile& file : manifest.files)
+    items.push_back({{"name", file.name}, {"length", file.bytes}, {"digest", file.digest.hex()}});
+  return lines(items);
+}
+
+std::string tensor_lines(const Manifest& manifest) {
+  std::vector<Json> items;
+  for (const ManifestTensor& tensor : manifest.tensors)
+    items.push_back({{"name", tensor.key.name},
+                     {"group", tensor.key.in_model() ? "model" : "optimizer/" + tensor.key.slot},
+                     {"dtype", name_of(tensor.dtype)},
+                     {"shape", tensor.shape},
+                     {"file", tensor.file},
+                     {"offset", tensor.offset},
+                     {"digest", tensor.digest.hex()}});
+  return lines(items);
+}
+
+}  // namespace
+
+std::string write_manifest(const Manifest& manifest) {
+  std::string text = "{\n";
+  try {
+    Json head;
+    head["format"] = manifest.format;
+    head["layout"] = manifest.layout;
+    put_record(head, manifest.record);
+    head["state_hash"] = manifest.state_hash.hex();
+    for (const auto& [name, value] : head.items())
+      text += "  " + Json(name).dump() + ": " + value.dump() + ",\n";
+    text += "  \"files\": " + file_lines(manifest) + ",\n";
+    text += "  \"tensors\": " + tensor_lines(manifest) + ",\n  ";
+  } catch (const Json::exception& error) {
+    throw Fault(ExitCode::kConfig,
+                std::string("the checkpoint's manifest cannot be written as JSON: ") + error.what(),
+                "Names, config values and run.metadata must be valid UTF-8");
+  }
+  return text + std::string(kTailStart) + digest_of(text).hex() + std::string(kTailEnd);
+}
+
+std::optional<Digest> manifest_digest(const std::string& text) {
+  if (text.size() < kTailBytes) return std::nullopt;
+  const std::string_view tail = std::string_view(text).substr(text.size() - kTailBytes);
+  if (!tail.starts_with(kTailStart) || !tail.ends_with(kTailEnd)) return std::nullopt;
+  const std::string_view hex = tail.substr(kTailStart.size(), 32);
+  const auto digest = Digest::from_hex(hex);
+  return digest && digest->hex() == hex ? digest : std::nullopt;
+}
+
+std::uint64_t byte_count(const ManifestTensor& tensor) {
+  return static_cast<std::uint64_t>(element_count(tensor.shape)) * size_of(tensor.dtype);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "checkpoint/manifest.h"
+#include "lockstep/base/error.h"
+#include "lockstep/base/fault_point.h"
+#include "lockstep/base/log.h"
+
+namespace lockstep {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kMaxDepth = 80;
+constexpr std::size_t kMaxTensors = 250'000;
+constexpr std::size_t kMaxFiles = 100'000;
+constexpr std::size_t kMaxName = 64 * 1024;
+constexpr std::size_t kMaxDimensions = 32;
+
+// Reads members of one JSON object; every complaint names the file and the member. Note [names are data]:
+// nothing read here is used as a path but the names of `files`, and those have no slash.
+class Members {
+ public:
+  Members(const Json& object, std::string origin) : object_(object), origin_(std::move(origin)) {
+    if (!object_.is_object()) refuse("an object was expected");
+  }
+
+  [[noreturn]] void refuse(const std::string& reason) const {
+    throw Fault(ExitCode::kNoValidCheckpoint, origin_ + ": " + printable(reason));
+  }
+  const Json& at(const char* name) const {
+    const auto found = object_.find(name);
+    if (found == object_.end()) refuse(std::string("no member \"") + name + "\"");
+    return *found;
+  }
+  std::string text(const char* name) const {
+    const Json& value = at(name);
+    if (!value.is_string()) refuse(std::string("\"") + name + "\" is not a text");
+    return value.get<std::string>();
+  }
+  std::string short_text(const char* name) const {
+    std::string value = text(name);
+    if (value.empty() || value.size() > kMaxName)
+      refuse(std::string("\"") + name + "\" is empty or too long");
+    return value;
+  }
+  std::int64_t integer(const char* name, std::int64_t least) const {
+    return integer_in(at(name), name, least);
+  }
+  std::int64_t integer_in(const Json& value, const char* name, std::int64_t least) const {
+    constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    const bool fits =
+        value.is_number_integer() && (!value.is_number_unsigned() || value.get<std::uint64_t>() <= kMost);
+    if (!fits || value.get<std::int64_t>() < least)
+      refuse(std::string("\"") + name + "\" is not an integer of at least " + std::to_string(least));
+    return value.get<std::int64_t>();
+  }
+  std::uint64_t unsigned_integer(const char* name) const {
+    const Json& value = at(name);
+    if (!value.is_number_unsigned()) refuse(std::string("\"") + name + "\" is not an integer of at least 0");
+    return value.get<std::uint64_t>();
+  }
+  double number(const char* name) const { return number_in(at(name), name); }
+  double number_in(const Json& value, const char* name) const {
+    if (value.is_null()) return std::nan("");
+    if (!value.is_number()) refuse(std::string("\"") + name + "\" is not a number");
+    return value.get<double>();
+  }
+  Digest digest(const char* name) const {
+    const std::string hex = text(name);
+    const auto digest = Digest::from_hex(hex);
+    if (!digest) refuse(std::string("\"") + name + "\" is not a digest");
+    return *digest;
+  }
+  const Json& list(const char* name, std::size_t limit) const {
+    const Json& value = at(name);
+    if (!value.is_array()) refuse(std::string("\"") + name + "\" is not a list");
+    if (value.size() > limit)
+      refuse(std::string("\"") + name + "\" has " + std::to_string(value.size()) + " items, at most " +
+             std::to_string(limit) + " are read");
+    return value;
+  }
+  std::map<std::string, double> numbers(const char* name) const {
+    std::map<std::string, double> out;
+    for (const auto& [key, value] : Members(at(name), origin_).object_.items())
+      out[key] = number_in(value, name);
+    return out;
+  }
+  std::map<std::string, std::string> texts(const char* name) const {
+    std::map<std::string, std::string> out;
+    for (const auto& [key, value] : Members(at(name), origin_).object_.items()) {
+      if (!value.is_string()) refuse(std::string("\"") + name + "\" holds something that is not a text");
+      out[key] = value.get<std::string>();
+    }
+    return out;
+  }
+
+ private:
+  const Json& object_;
+  std::string origin_;
+};
+
+TrainRecord parse_record(const Members& in) {
+  constexpr std::int64_t kMaxInt = std::numeric_limits<int>::max();
+  TrainRecord record;
+  record.run_id = in.text("run_id");
+  record.step = Step{in.integer("step", 0)};
+  record.epoch = Epoch{in.integer("epoch", 0)};
+  record.steps_per_epoch = in.integer("steps_per_epoch", 0);
+  record.loss = in.number("loss");
+  record.lr = in.number("lr");
+  record.seed = in.unsigned_integer("seed");
+  record.micro_batches = in.integer("micro_batches", 1);
+  record.world = WorldSize{static_cast<int>(std::min(in.integer("world", 1), kMaxInt))};
+  record.attempt = Attempt{static_cast<int>(std::min(in.integer("attempt", 0), kMaxInt))};
+  record.metrics = in.numbers("metrics");
+  record.best = in.numbers("best");
+  record.config = in.texts("config");
+  record.environment = in.texts("environment");
+  record.metadata = in.at("metadata").dump();
+  return record;
+}
+
+std::vector<ManifestFile> parse_files(const Members& in, const std::string& origin) {
+  std::vector<ManifestFile> files;
+  std::set<std::string> seen;
+  for (const Json& item : in.list("files", kMaxFiles)) {
+    const Members file(item, origin);
+    const std::string name = file.short_text("name");
+    if (name.find('/') != std::string::npos || name.find('\0') != std::string::npos || name[0] == '.' ||
+        name == kManifestFile)
+      file.refuse("\"" + name + "\" is no name for a file of a checkpoint");
+    if (!seen.insert(name).second) file.refuse("file \"" + name + "\" is listed twice");
+    files.push_back({name, file.unsigned_integer("length"), file.digest("digest")});
+  }
+  return files;
+}
+
+TensorKey parse_key(const Members& tensor) {
+  constexpr std::string_view kOptimizer = "optimizer/";
+  const std::string group = tensor.short_text("group");
+  TensorKey key{"", tensor.short_text("name")};
+  if (group == "model") return key;
+  if (!group.starts_with(kOptimizer) || group.size() == kOptimizer.size())
+    tensor.refuse("unknown group \"" + group + "\"");
+  key.slot = group.substr(kOptimizer.size());
+  if (key.slot.find('/') != std::string::npos) tensor.refuse("unknown group \"" + group + "\"");
+  return key;
+}
+
+// The shape, once its bytes are known to fit `limit`: nothing is allocated for a shape a file only claims.
+Shape parse_shape(const Members& tensor, DType dtype, std::uint64_t limit) {
+  // Tensors without elements are bounded as well, so that no product of dimensions overflows later.
+  constexpr std::uint64_t kMostWhenEmpty = std::uint64_t{1} << 50;
+  const Json& items = tensor.list("shape", kMaxDimensions);
+  Shape shape;
+  for (const Json& item : items) shape.push_back(tensor.integer_in(item, "shape", 0));
+  const bool empty = std::find(shape.begin(), shape.end(), 0) != shape.end();
+  std::uint64_t left = empty ? kMostWhenEmpty : limit / size_of(dtype);
+  for (const std::int64_t dimension : shape)
+    left /= static_cast<std::uint64_t>(std::max<std::int64_t>(dimension, 1));
+  if (left == 0 && (empty || limit < size_of(dtype) || !shape.empty()))
+    tensor.refuse("the shape claims more bytes than its file has");
+  return shape;
+}
+
+ManifestTensor parse_tensor(const Json& item, const std::vector<ManifestFile>& files,
+                            const std::string& origin) {
+  const Members in(item, origin);
+  ManifestTensor tensor;
+  tensor.key = parse_key(in);
+  const auto dtype = dtype_from_name(in.text("dtype"));
+  if (!dtype)
+    in.refuse("tensor " + tensor.key.path() + " has the unknown dtype \"" + in.text("dtype") + "\"");
+  tensor.dtype = *dtype;
+  tensor.file = in.text("file");
+  const auto file =
+      std::find_if(files.begin(), files.end(), [&](const auto& f) { return f.name == tensor.file; });
+  if (file == files.end()) in.refuse("tensor " + tensor.key.path() + " lies in no file of the list");
+  tensor.shape = parse_shape(in, tensor.dtype, file->bytes);
+  tensor.offset = in.unsigned_integer("offset");
+  const std::uint64_t bytes = byte_count(tensor);
+  if (tensor.offset > file->bytes || bytes > file->bytes - tensor.offset)
+    in.refuse("tensor " + tensor.key.path() + " reaches beyond the end of " + tensor.file);
+  tensor.digest = in.digest("digest");
+  return tensor;
+}
+
+void refuse_overlap(const Members& in, const std::vector<ManifestTensor>& tensors) {
+  std::vector<const ManifestTensor*> order;
+  for (const ManifestTensor& tensor : tensors)
+    if (byte_count(tensor) > 0) order.push_back(&tensor);
+  std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+    return std::tie(a->file, a->offset) < std::tie(b->file, b->offset);
+  });
+  for (std::size_t i = 1; i < order.size(); ++i)
+    if (order[i]->file == order[i - 1]->file &&
+        order[i]->offset - order[i - 1]->offset < byte_count(*order[i - 1]))
+      in.refuse("tensors " + order[i - 1]->key.path() + " and " + order[i]->key.path() + " overlap");
+}
+
+std::vector<ManifestTensor> parse_tensors(const Members& in, const std::vector<ManifestFile>& files,
+                                          const std::string& origin) {
+  std::vector<ManifestTensor> tensors;
+  for (const Json& item : in.list("tensors", kMaxTensors)) {
+    tensors.push_back(parse_tensor(item, files, origin));
+    if (tensors.size() > 1 && tensors[tensors.size() - 2].key.path() >= tensors.back().key.path())
+      in.refuse("tensor " + tensors.back().key.path() + " is out of order or listed twice");
+  }
+  refuse_overlap(in, tensors);
+  return tensors;
+}
+
+Json parse_json(const std::string& text, const std::string& origin) {
+  const auto shallow = [&](int depth, Json::parse_event_t, Json&) {
+    if (depth > kMaxDepth)
+      throw Fault(ExitCode::kNoValidCheckpoint, origin + ": nested deeper than " + std::to_string(kMaxDepth));
+    return true;
+  };
+  try {
+    return Json::parse(text, shallow);
+  } catch (const Json::exception& error) {
+    throw Fault(ExitCode::kNoValidCheckpoint, origin + ": not JSON: " + printable(error.what()));
+  }
+}
+
+}  // namespace
+
+Manifest parse_manifest(const std::string& text, const std::string& origin) {
+  const auto claimed = manifest_digest(text);
+  if (!claimed)
+    throw Fault(ExitCode::kNoValidCheckpoint,
+                origin + ": " + std::to_string(text.size()) +
+                    " bytes that do not end with a manifest digest: truncated or damaged");
+  const std::string_view covered = std::string_view(text).substr(0, text.rfind("\"manifest_digest\""));
+  if (digest_of(covered) != *claimed && !fault_requested("guard.skip_digest"))
+    throw Fault(ExitCode::kNoValidCheckpoint, origin + ": its bytes differ from the digest it ends with");
+  const Json json = parse_json(text, origin);
+  const Members in(json, origin);
+  Manifest manifest;
+  const std::int64_t format = in.integer("format", 1);
+  if (format > kNewestFormat)
+    in.refuse("checkpoint format " + std::to_string(format) + ", but this Lockstep reads up to " +
+              std::to_string(kNewestFormat) + "; use the Lockstep release that writes format " +
+              std::to_string(format) + ", or a later one");
+  manifest.format = static_cast<int>(format);
+  manifest.layout = in.text("layout");
+  if (manifest.layout != "consolidated") in.refuse("unknown layout \"" + manifest.layout + "\"");
+  manifest.record = parse_record(in);
+  manifest.state_hash = in.digest("state_hash");
+  manifest.files = parse_files(in, origin);
+  manifest.tensors = parse_tensors(in, manifest.files, origin);
+  manifest.digest = *claimed;
+  return manifest;
+}
+
+}  // namespace lockstep

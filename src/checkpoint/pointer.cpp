@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/pointer.h"
+
+#include "checkpoint/catalog.h"
+#include "lockstep/base/error.h"
+
+namespace lockstep {
+
+namespace {
+
+constexpr std::uint64_t kMaxPointer = 4096;
+
+std::string text_of(const CheckpointPointer& pointer) {
+  return pointer.directory + " " + pointer.manifest.hex() + "\n";
+}
+
+}  // namespace
+
+void write_pointer(Disk& disk, const std::string& path, const CheckpointPointer& pointer) {
+  if (read_pointer(disk, path) == pointer) return;
+  replace_text(disk, path, text_of(pointer));
+}
+
+std::optional<CheckpointPointer> read_pointer(Disk& disk, const std::string& path) try {
+  if (!disk.info(path)) return std::nullopt;
+  const std::string text = read_text(disk, path, kMaxPointer);
+  const std::size_t space = text.find(' ');
+  if (space == std::string::npos || text.size() != space + 34) return std::nullopt;
+  const auto digest = Digest::from_hex(std::string_view(text).substr(space + 1, 32));
+  if (!digest || !step_from_name(text.substr(0, space))) return std::nullopt;
+  const CheckpointPointer pointer{text.substr(0, space), *digest};
+  return text_of(pointer) == text ? std::optional(pointer) : std::nullopt;
+} catch (const Fault&) {
+  // An unreadable hint is no hint.
+  return std::nullopt;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/retention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace lockstep {
+
+std::vector<Step> best_steps(std::span<const RetentionEntry> entries, const KeepBest& keep) {
+  std::vector<RetentionEntry> ranked;
+  for (const RetentionEntry& entry : entries)
+    if (entry.metric && !std::isnan(*entry.metric)) ranked.push_back(entry);
+  const double sign = keep.mode == "max" ? -1 : 1;
+  std::sort(ranked.begin(), ranked.end(), [&](const auto& a, const auto& b) {
+    const double left = sign * *a.metric;
+    const double right = sign * *b.metric;
+    return left < right || (left == right && a.step < b.step);
+  });
+  std::vector<Step> steps;
+  for (const RetentionEntry& entry : ranked)
+    if (static_cast<std::int64_t>(steps.size()) < keep.count) steps.push_back(entry.step);
+  return steps;
+}
+
+std::vector<Step> steps_to_prune(std::span<const RetentionEntry> entries, const CheckpointOptions& options,
+                                 std::optional<Step> best) {
+  std::vector<Step> steps;
+  for (const RetentionEntry& entry : entries) steps.push_back(entry.step);
+  std::sort(steps.begin(), steps.end());
+  const auto kept_best = best_steps(entries, options.keep_best);
+  std::set<Step> keep(kept_best.begin(), kept_best.end());
+  if (best && options.keep_best.count > 0) keep.insert(*best);
+  const auto last = static_cast<std::size_t>(std::max<std::int64_t>(options.keep_last, 1));
+  keep.insert(steps.end() - static_cast<std::ptrdiff_t>(std::min(last, steps.size())), steps.end());
+  std::erase_if(steps, [&](Step step) {
+    return keep.contains(step) || (options.keep_every > 0 && step.value % options.keep_every == 0);
+  });
+  return steps;
+}
+
+}  // namespace lockstep

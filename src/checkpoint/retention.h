@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "checkpoint/options.h"
+#include "lockstep/base/units.h"
+
+namespace lockstep {
+
+// A checkpoint that retention decides about: one with a good manifest.
+struct RetentionEntry {
+  Step step{0};
+  std::optional<double> metric;  // keep_best.metric, if its manifest has it
+};
+
+// The steps of the best entries, best first: at most keep_best.count, NaN never among them, the earlier step
+// first on a tie.
+std::vector<Step> best_steps(std::span<const RetentionEntry> entries, const KeepBest& keep);
+
+// The steps that no rule keeps, oldest first. The newest is always kept, whatever keep_last says, and so is
+// `best` (what the pointer names).
+std::vector<Step> steps_to_prune(std::span<const RetentionEntry> entries, const CheckpointOptions& options,
+                                 std::optional<Step> best);
+
+}  // namespace lockstep

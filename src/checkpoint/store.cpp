@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "checkpoint/catalog.h"
+#include "checkpoint/commit.h"
+#include "checkpoint/damage.h"
+#include "checkpoint/pointer.h"
+#include "checkpoint/reader.h"
+#include "checkpoint/retention.h"
+#include "checkpoint/weights_file.h"
+#include "lockstep/base/clock.h"
+#include "lockstep/base/fault_point.h"
+
+namespace lockstep {
+
+struct CheckpointStore::Parts {
+  std::string directory;
+  CheckpointOptions options;
+  Disk& disk;
+  CheckpointEvent event;
+  // Manifests never change, so each is read once in the life of a store.
+  std::map<Step, RetentionEntry> known;
+  // Committed or verified by this store: needs no second look.
+  std::map<Step, Digest> trusted;
+
+  std::string path(const std::string& name) const { return directory + "/" + name; }
+
+  std::vector<CatalogEntry> entries(EntryKind kind) const {
+    std::vector<CatalogEntry> all = list_catalog(disk, directory);
+    std::erase_if(all, [&](const CatalogEntry& entry) { return entry.kind != kind; });
+    return all;
+  }
+
+  std::unique_ptr<CheckpointReader> open_verified(const std::string& name) {
+    auto reader = CheckpointReader::open(disk, path(name));
+    reader->verify();
+    trusted[reader->record().step] = reader->state_hash();
+    return reader;
+  }
+
+  // The reader, or empty once a bad checkpoint has been moved aside and reported. `reason` says why.
+  std::unique_ptr<CheckpointReader> open_or_set_aside(const std::string& name, std::string& reason) {
+    std::map<std::string, std::string> fields{{"directory", name}};
+    try {
+      return open_verified(name);
+    } catch (const CheckpointDamage& damage) {
+      reason = damage.what();
+      fields["reason"] = damage.reason();
+      if (!damage.place().file.empty()) fields["file"] = damage.place().file;
+      if (!damage.place().tensor.empty()) fields["tensor"] = damage.place().tensor;
+    } catch (const Fault& fault) {
+      // Unreadable twice: as good as damaged.
+      reason = fault.what();
+      fields["reason"] = fault.what();
+    }
+    fields["moved_to"] = free_name(disk, directory, name + ".bad");
+    disk.rename(path(name), path(fields["moved_to"]));
+    disk.sync_directory(directory);
+    event("checkpoint_refused", fields);
+    return nullptr;
+  }
+
+  // A checkpoint of this step that is there already: one of the same state is a success, another state is
+  // never overwritten.
+  std::optional<CheckpointPointer> already_there(const DigestedState& state) {
+    const Step step = state.record->step;
+    const std::string name = step_directory(step);
+    if (!disk.info(path(name))) return std::nullopt;
+    std::string reason;
+    const auto reader =
+        trusted.contains(step) ? CheckpointReader::open(disk, path(name)) : open_or_set_aside(name, reason);
+    if (!reader) return std::nullopt;
+    if (reader->state_hash() != state.hash)
+      throw Fault(
+          ExitCode::kRunDirectory,
+          fmt::format("{}: a checkpoint of step {} with another state is there (state hash {}, now {})",
+                      path(name), step.value, reader->state_hash().hex(), state.hash.hex()),
+          "A commit never overwrites. Resume from it, or from an older one (the newer ones are then set "
+          "aside)");
+    // The life that made it may have died before it was durable.
+    disk.sync_directory(directory);
+    return CheckpointPointer{name, reader->manifest().digest};
+  }
+
+  // Checkpoints with a good manifest, by step. One without is left alone: it is for open_newest_verified() to
+  // refuse.
+  std::vector<RetentionEntry> retention_entries() {
+    std::vector<RetentionEntry> out;
+    for (const CatalogEntry& entry : entries(EntryKind::kCheckpoint)) {
+      if (!known.contains(entry.step)) {
+        try {
+          const auto reader = CheckpointReader::open(disk, path(entry.name));
+          const auto metric = reader->record().metrics.find(options.keep_best.metric);
+          known[entry.step] = {entry.step, metric == reader->record().metrics.end()
+                                               ? std::nullopt
+                                               : std::optional(metric->second)};
+        } catch (const Fault&) {
+          continue;
+        }
+      }
+      out.push_back(known.at(entry.step));
+    }
+    return out;
+  }
+
+  std::optional<Step> best_pointer() const {
+    const auto pointer = read_pointer(disk, path("best"));
+    return pointer ? step_from_name(pointer->directory) : std::nullopt;
+  }
+
+  std::vector<std::string> prune() {
+    fault_point("ckpt.before_prune");
+    std::vector<std::string> pruned;
+    for (const Step step : steps_to_prune(retention_entries(), options, best_pointer())) {
+      const std::string name = step_directory(step);
+      const std::string trash = path(".trash-" + name);
+      remove_tree(disk, trash);
+      // Renamed first: a life that ends in the middle leaves no checkpoint with half its files.
+      disk.rename(path(name), trash);
+      remove_tree(disk, trash);
+      known.erase(step);
+      trusted.erase(step);
+      event("checkpoint_pruned", {{"directory", name}});
+      pruned.push_back(name);
+    }
+    return pruned;
+  }
+
+  // Points `pointer` at `name`, or removes it when there is nothing to point at.
+  void repoint(const std::string& pointer, const std::optional<std::string>& name) {
+    if (name) {
+      write_pointer(disk, path(pointer),
+                    {*name, CheckpointReader::open(disk, path(*name))->manifest().digest});
+    } else if (disk.info(path(pointer))) {
+      disk.remove(path(pointer));
+      disk.sync_directory(directory);
+    }
+  }
+
+  // Names in the order write_weights_file() tries them.
+  std::vector<std::string> weights_candidates() {
+    std::vector<Step> steps;
+    const std::vector<RetentionEntry> all = retention_entries();
+    if (options.keep_best.count > 0) {
+      if (const auto best = best_pointer()) steps.push_back(*best);
+      for (const Step step : best_steps(all, options.keep_best)) steps.push_back(step);
+    }
+    for (auto entry = all.rbegin(); entry != all.rend(); ++entry) steps.push_back(entry->step);
+    std::vector<std::string> names;
+    for (const Step step : steps)
+      if (disk.info(path(step_directory(step))) &&
+          std::find(names.begin(), names.end(), step_directory(step)) == names.end())
+        names.push_back(step_directory(step));
+    return names;
+  }
+};
+
+namespace {
+
+// Any trouble before training starts is one with the run directory.
+template <class Work>
+void as_run_directory_fault(Work work) {
+  try {
+    work();
+  } catch (const Fault& fault) {
+    if (fault.code() == ExitCode::kRunDirectory) throw;
+    throw Fault(ExitCode::kRunDirectory, "the checkpoint folder cannot be used: " + fault.fact(),
+                fault.remedy());
+  }
+}
+
+void probe_writing(Disk& disk, const std::string& directory) {
+  const std::string probe = directory + "/.staging-probe";
+  disk.make_directory(probe);
+  const auto file = disk.create(probe + "/probe");
+  file->write_at(0, std::as_bytes(std::span("probe", 5)));
+  file->sync();
+  file->close();
+  remove_tree(disk, probe);
+}
+
+}  // namespace
+
+CheckpointStore::CheckpointStore(std::string directory, CheckpointOptions options, Disk& disk,
+                                 CheckpointEvent event)
+    : parts_(new Parts{std::move(directory), std::move(options), disk, std::move(event), {}, {}}) {}
+
+CheckpointStore::~CheckpointStore() = default;
+
+void CheckpointStore::prepare(std::uint64_t bytes_needed) {
+  as_run_directory_fault([&] {
+    Disk& disk = parts_->disk;
+    make_directories(disk, parts_->directory);
+    const auto info = disk.info(parts_->directory);
+    if (!info || !info->is_directory)
+      throw Fault(ExitCode::kRunDirectory,
+                  parts_->directory + " is not a directory (symbolic links are not followed)");
+    for (const CatalogEntry& entry : parts_->entries(EntryKind::kUnfinished))
+      remove_tree(disk, parts_->path(entry.name));
+    probe_writing(disk, parts_->directory);
+    const std::uint64_t free = disk.free_bytes(parts_->directory);
+    if (free < bytes_needed)
+      throw Fault(ExitCode::kRunDirectory,
+                  fmt::format("{}: one checkpoint needs {} bytes, {} are free", parts_->directory,
+                              bytes_needed, free),
+                  "Free some space, or choose another run.dir");
+  });
+}
+
+SaveReport CheckpointStore::save(const CheckpointState& state, bool is_best) {
+  const auto start = real_clock().monotonic();
+  fault_point("ckpt.begin");
+  Disk& disk = parts_->disk;
+  make_directories(disk, parts_->directory);
+  const DigestedState digested = digest_state(state);
+  SaveReport report;
+  report.directory = step_directory(state.record.step);
+  report.state_hash = digested.hash;
+  std::optional<CheckpointPointer> pointer = parts_->already_there(digested);
+  report.written = !pointer;
+  if (!pointer) {
+    const Committed committed = commit_checkpoint(disk, parts_->directory, digested);
+    pointer = {committed.directory, committed.manifest};
+    report.bytes = committed.bytes;
+    parts_->known.erase(state.record.step);
+    parts_->trusted[state.record.step] = digested.hash;
+  }
+  write_pointer(disk, parts_->path("latest"), *pointer);
+  fault_point("ckpt.after_latest");
+  if (is_best) write_pointer(disk, parts_->path("best"), *pointer);
+  report.pruned = parts_->prune();
+  report.seconds = std::chrono::duration<double>(real_clock().monotonic() - start).count();
+  return report;
+}
+
+std::unique_ptr<CheckpointReader> CheckpointStore::open_newest_verified() {
+  const auto checkpoints = parts_->entries(EntryKind::kCheckpoint);
+  if (parts_->disk.info(parts_->path("latest"))) {
+    const auto latest = read_pointer(parts_->disk, parts_->path("latest"));
+    if (!latest || !parts_->disk.info(parts_->path(latest->directory)))
+      parts_->event(
+          "pointer_ignored",
+          {{"pointer", "latest"},
+           {"reason", latest ? "it names " + latest->directory + ", which is not there" : "it is damaged"}});
+  }
+  std::vector<std::string> refused;
+  for (auto entry = checkpoints.rbegin(); entry != checkpoints.rend(); ++entry) {
+    std::string reason;
+    if (auto reader = parts_->open_or_set_aside(entry->name, reason)) return reader;
+    refused.push_back(reason);
+  }
+  for (const EntryKind kind : {EntryKind::kBad, EntryKind::kLeft})
+    for (const CatalogEntry& entry : parts_->entries(kind)) refused.push_back(entry.name + " is set aside");
+  if (refused.empty()) return nullptr;
+  throw Fault(
+      ExitCode::kNoValidCheckpoint,
+      fmt::format("{}: there were checkpoints, and none of them is valid: {}", parts_->directory,
+                  fmt::join(refused, "; ")),
+      "Bring one back from a copy, name one with resume.mode=PATH, or start a new run in another run.dir");
+}
+
+void CheckpointStore::leave_newer_than(Step step, Attempt attempt) {
+  Disk& disk = parts_->disk;
+  std::optional<std::string> newest;
+  bool moved = false;
+  for (const CatalogEntry& entry : parts_->entries(EntryKind::kCheckpoint)) {
+    if (entry.step <= step) {
+      newest = entry.name;
+      continue;
+    }
+    const std::string left =
+        free_name(disk, parts_->directory, fmt::format("{}.left-{}", entry.name, attempt.value));
+    disk.rename(parts_->path(entry.name), parts_->path(left));
+    parts_->known.erase(entry.step);
+    parts_->trusted.erase(entry.step);
+    parts_->event("checkpoint_left", {{"directory", entry.name}, {"moved_to", left}});
+    moved = true;
+  }
+  if (!moved) return;
+  disk.sync_directory(parts_->directory);
+  parts_->repoint("latest", newest);
+  const auto best = parts_->best_pointer();
+  if (!best || *best <= step) return;
+  const auto others = best_steps(parts_->retention_entries(), parts_->options.keep_best);
+  parts_->repoint("best", others.empty() ? std::nullopt : std::optional(step_directory(others.front())));
+}
+
+void CheckpointStore::write_weights_file(const std::string& path) {
+  std::vector<std::string> refused;
+  for (const std::string& name : parts_->weights_candidates()) {
+    std::string reason;
+    if (const auto reader = parts_->open_or_set_aside(name, reason))
+      return write_weights(parts_->disk, *reader, path);
+    refused.push_back(reason);
+  }
+  throw Fault(ExitCode::kNoValidCheckpoint,
+              fmt::format("{}: no valid checkpoint to take the weights from: {}", parts_->directory,
+                          refused.empty() ? "there is none" : fmt::format("{}", fmt::join(refused, "; "))));
+}
+
+}  // namespace lockstep

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/weights.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/hdf5/model_group.h"
+#include "checkpoint/reader.h"
+#include "lockstep/base/error.h"
+#include "lockstep/base/fault_point.h"
+#include "lockstep/base/log.h"
+
+namespace lockstep {
+
+namespace {
+
+// A regular file of the user's choice; links in its path are the user's own and are followed.
+class PinnedFile {
+ public:
+  explicit PinnedFile(const std::string& path)
+      : path_(path), descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+    if (descriptor_ < 0)
+      throw Fault(errno == ENOENT ? ExitCode::kInputMissing : ExitCode::kNoValidCheckpoint,
+                  path + ": " + std::strerror(errno),
+                  "Give a weights file (weights.h5) or a checkpoint directory");
+    struct stat status {};
+    const bool known = ::fstat(descriptor_, &status) == 0;
+    if (!known || !S_ISREG(status.st_mode)) {
+      ::close(descriptor_);
+      throw Fault(ExitCode::kNoValidCheckpoint, path + ": not a regular file");
+    }
+    bytes_ = static_cast<std::uint64_t>(status.st_size);
+  }
+  ~PinnedFile() { ::close(descriptor_); }
+  PinnedFile(const PinnedFile&) = delete;
+  PinnedFile& operator=(const PinnedFile&) = delete;
+
+  Hdf5Source source() const { return {descriptor_, bytes_, path_}; }
+
+  void read_at(std::uint64_t offset, std::span<std::byte> into) const {
+    while (!into.empty()) {
+      const ssize_t n = ::pread(descriptor_, into.data(), into.size(), static_cast<off_t>(offset));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) throw Fault(ExitCode::kStorage, path_ + ": reading failed: " + std::strerror(errno));
+      if (n == 0) throw Fault(ExitCode::kNoValidCheckpoint, path_ + ": it became shorter while it was read");
+      into = into.subspan(static_cast<std::size_t>(n));
+      offset += static_cast<std::uint64_t>(n);
+    }
+  }
+
+ private:
+  std::string path_;
+  int descriptor_;
+  std::uint64_t bytes_ = 0;
+};
+
+[[noreturn]] void no_such_tensor(const std::string& origin, const std::string& name) {
+  throw Fault(ExitCode::kNoValidCheckpoint, origin + ": no tensor " + printable(name));
+}
+
+class FileWeights : public WeightsSource {
+ public:
+  explicit FileWeights(const std::string& path)
+      : path_(path), file_(path), model_(list_model_group(file_.source())) {
+    for (const Hdf5Placement& tensor : model_.tensors)
+      tensors_.push_back({{"", tensor.name}, tensor.dtype, tensor.shape});
+    parse_digests();
+  }
+
+  const std::vector<WeightsTensor>& tensors() const override { return tensors_; }
+  std::optional<Step> step() const override {
+    return model_.step ? std::optional(Step{*model_.step}) : std::nullopt;
+  }
+
+  void read(const std::string& name, std::span<std::byte> bytes) const override {
+    const auto found = std::find_if(model_.tensors.begin(), model_.tensors.end(),
+                                    [&](const auto& t) { return t.name == name; });
+    if (found == model_.tensors.end()) no_such_tensor(path_, name);
+    check(bytes.size() == found->bytes, "a tensor to read into has the bytes its shape says");
+    file_.read_at(found->offset, bytes);
+    const auto digest = digests_.find(name);
+    if (digest != digests_.end() && tensor_digest(found->dtype, found->shape, bytes) != digest->second &&
+        !fault_requested("guard.skip_digest"))
+      throw Fault(ExitCode::kNoValidCheckpoint,
+                  path_ + ": tensor " + printable(name) + ": its bytes differ from its digest",
+                  "The file is damaged; make it again from a checkpoint");
+  }
+
+ private:
+  // Files of others have none. One of ours has one for each tensor, so a missing one is damage.
+  void parse_digests() {
+    if (model_.digests.empty()) return;
+    const auto json = nlohmann::json::parse(model_.digests, nullptr, /*allow_exceptions=*/false);
+    for (const WeightsTensor& tensor : tensors_) {
+      const auto found = json.is_object() ? json.find(tensor.key.name) : json.end();
+      const bool is_text = json.is_object() && found != json.end() && found->is_string();
+      const auto digest = is_text ? Digest::from_hex(found->get<std::string>()) : std::nullopt;
+      if (!digest)
+        throw Fault(ExitCode::kNoValidCheckpoint,
+                    path_ + ": tensor " + printable(tensor.key.name) + " has no digest",
+                    "The file is damaged; make it again from a checkpoint");
+      digests_[tensor.key.name] = *digest;
+    }
+  }
+
+  std::string path_;
+  PinnedFile file_;
+  Hdf5ModelGroup model_;
+  std::vector<WeightsTensor> tensors_;
+  std::map<std::string, Digest> digests_;
+};
+
+class CheckpointWeights : public WeightsSource {
+ public:
+  explicit CheckpointWeights(const std::string& directory)
+      : reader_(CheckpointReader::open(real_disk(), directory)) {
+    for (const ManifestTensor& tensor : reader_->manifest().tensors)
+      if (tensor.key.in_model()) tensors_.push_back({tensor.key, tensor.dtype, tensor.shape});
+  }
+
+  const std::vector<WeightsTensor>& tensors() const override { return tensors_; }
+  std::optional<Step> step() const override { return reader_->record().step; }
+
+  void read(const std::string& name, std::span<std::byte> bytes) const override {
+    const auto found =
+        std::find_if(tensors_.begin(), tensors_.end(), [&](const auto& t) { return t.key.name == name; });
+    if (found == tensors_.end()) no_such_tensor(reader_->directory(), name);
+    const MutableStateTensor into{found->key, found->dtype, found->shape, bytes};
+    reader_->read({&into, 1}, /*all=*/false);
+  }
+
+ private:
+  std::unique_ptr<CheckpointReader> reader_;
+  std::vector<WeightsTensor> tensors_;
+};
+
+}  // namespace
+
+std::unique_ptr<WeightsSource> read_weights_file(const std::string& path) {
+  return std::make_unique<FileWeights>(path);
+}
+
+std::unique_ptr<WeightsSource> open_weights(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  // Resolved first: a link the user names is meant, one planted inside a checkpoint is not.
+  const fs::path resolved = fs::canonical(path, ignored);
+  if (fs::is_directory(resolved, ignored)) return std::make_unique<CheckpointWeights>(resolved.string());
+  if (resolved.filename() == kManifestFile)
+    return std::make_unique<CheckpointWeights>(resolved.parent_path().string());
+  return read_weights_file(path);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "checkpoint/state.h"
+
+namespace lockstep {
+
+struct WeightsTensor {
+  TensorKey key;  // in the model
+  DType dtype = DType::kFloat32;
+  Shape shape;
+};
+
+// The model part of a weights file or of a checkpoint: for evaluation, prediction and model.weights. Local;
+// one thread at a time.
+class WeightsSource {
+ public:
+  virtual ~WeightsSource() = default;
+
+  // Sorted by name.
+  virtual const std::vector<WeightsTensor>& tensors() const = 0;
+  // Of the training that made them, where the file says so.
+  virtual std::optional<Step> step() const = 0;
+  // Fills `bytes`, which must be as many as the tensor has (Bug). Throws Fault (65) when there is no such
+  // tensor or its bytes differ from the digest kept with them, (74) on a read error.
+  virtual void read(const std::string& name, std::span<std::byte> bytes) const = 0;
+};
+
+// A weights-only HDF5 file, ours or anybody's with contiguous datasets in /model; the /model of a
+// checkpoint.h5 likewise. The file may be hostile: sizes are compared with its length before anything is
+// allocated, and nothing outside it is opened. Throws Fault (65), (66) when it is not there.
+std::unique_ptr<WeightsSource> read_weights_file(const std::string& path);
+
+// `path` is a weights file, a checkpoint directory, or the manifest.json in one. Throws as
+// read_weights_file() and CheckpointReader::open().
+std::unique_ptr<WeightsSource> open_weights(const std::string& path);
+
+}  // namespace lockstep

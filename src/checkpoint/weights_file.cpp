@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/weights_file.h"
+
+#include "checkpoint/file_plan.h"
+#include "checkpoint/file_writer.h"
+
+namespace lockstep {
+
+void write_weights(Disk& disk, const CheckpointReader& from, const std::string& path) {
+  std::vector<std::vector<std::byte>> memory;
+  std::vector<MutableStateTensor> into;
+  std::vector<StateTensor> tensors;
+  for (const ManifestTensor& tensor : from.manifest().tensors) {
+    if (!tensor.key.in_model()) continue;
+    memory.emplace_back(byte_count(tensor));
+    into.push_back({tensor.key, tensor.dtype, tensor.shape, memory.back()});
+    tensors.push_back({tensor.key, tensor.dtype, tensor.shape, memory.back()});
+  }
+  from.read(into, /*all=*/false);
+  const std::string part = path + ".part";
+  remove_tree(disk, part);
+  write_hdf5_file(disk, part, plan_weights_file(from.manifest(), tensors), tensors);
+  disk.rename(part, path);
+  const std::size_t slash = path.rfind('/');
+  disk.sync_directory(slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash));
+}
+
+}  // namespace lockstep
