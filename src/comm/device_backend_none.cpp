@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "comm/agree.h"
 #include "comm/device.h"
-#include "lockstep/base/error.h"
 
 namespace lockstep {
 
@@ -10,8 +10,8 @@ int cuda_device_count() {
 
 std::unique_ptr<Communicator> make_device_communicator(const Place&, Communicator&,
                                                        const DeviceCommOptions&) {
-  throw Fault(ExitCode::kCannotStart, "this lockstep was built without CUDA",
-              "Set train.device: cpu, or build with cmake --preset cuda");
+  throw AgreedFault(ExitCode::kCannotStart, "this lockstep was built without CUDA",
+                    "Set train.device: cpu, or build with cmake --preset cuda");
 }
 
 }  // namespace lockstep

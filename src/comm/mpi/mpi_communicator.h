@@ -20,7 +20,7 @@ class MpiCommunicator : public Communicator {
   static constexpr std::size_t kMaxPieceBytes = std::size_t{1} << 30;
 
   // Collective. MPI runs. It is not freed: MPI_Comm_free is collective, and MPI_Finalize takes it away.
-  explicit MpiCommunicator(std::size_t max_piece_bytes = kMaxPieceBytes);
+  explicit MpiCommunicator(std::size_t max_piece_bytes);
 
   Rank rank() const override { return rank_; }
   WorldSize size() const override { return size_; }

@@ -42,6 +42,10 @@ void abort_mpi(ExitCode code) noexcept {
   std::_Exit(static_cast<int>(code));
 }
 
+std::unique_ptr<Communicator> make_mpi_communicator(std::size_t max_piece_bytes) {
+  return std::make_unique<MpiCommunicator>(max_piece_bytes);
+}
+
 World mpi_world() {
   Place place;
   try_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &place.rank.value), "MPI_Comm_rank");
@@ -56,8 +60,7 @@ World mpi_world() {
   int length = 0;
   try_mpi(MPI_Get_processor_name(name.data(), &length), "MPI_Get_processor_name");
   place.host.assign(name.data(), static_cast<std::size_t>(length));
-  auto communicator = std::make_unique<MpiCommunicator>();
-  return World(std::move(place), std::move(communicator));
+  return World(std::move(place), make_mpi_communicator(MpiCommunicator::kMaxPieceBytes));
 }
 
 }  // namespace lockstep

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
+#include <memory>
+
 #include "lockstep/base/error.h"
 #include "lockstep/comm/world.h"
 
@@ -23,6 +26,10 @@ void finish_mpi();
 
 // Local. Ends the whole job now: the launcher ends the other ranks and returns `code`. Safe from any thread.
 [[noreturn]] void abort_mpi(ExitCode code) noexcept;
+
+// Collective. One more communicator over all ranks, which sends at most `max_piece_bytes` at once (tests:
+// few).
+std::unique_ptr<Communicator> make_mpi_communicator(std::size_t max_piece_bytes);
 
 // Collective. The place of this process, and a communicator over all of them; start_mpi() comes first.
 World mpi_world();
