@@ -19,9 +19,9 @@ supervise() {
   output=$("$repo/launch/run" -n 2 "$@" 2>&1 </dev/null)
   code=$?
 }
-# begin [ARG…]: starts it in the background, with INT as a terminal would have it.
+# begin [ARG…]: starts it in the background, with the signals as a terminal would have them.
 begin() {
-  env --default-signal=INT "$repo/launch/run" -n 2 "$@" >"$FAKE_DIR/output" 2>&1 </dev/null &
+  env --default-signal=INT,HUP,TERM,USR1 "$repo/launch/run" -n 2 "$@" >"$FAKE_DIR/output" 2>&1 </dev/null &
   supervisor=$!
 }
 both_ranks_live() { [ "$(grep -cs "^[01] $1 " "$FAKE_DIR/lives" || true)" = 2 ]; }
@@ -152,6 +152,19 @@ equal 143 "$code" code
 equal 1 "$(lives)" lives
 contains "$output" 'third request to stop'
 contains "$output" 'before it could save'
+
+claims 'ranks of a killed mpirun are ended before the next attempt'
+plan 'stuck' 'exit 0'
+begin c.yaml
+eventually 20 both_ranks_live 1
+kill -KILL "$(cut -d ' ' -f 1 "/proc/$supervisor/task/$supervisor/children")"
+end
+equal 0 "$code" "code ($output)"
+equal 2 "$(lives)" lives
+contains "$output" 'killed by signal 9'
+while read -r pid; do
+  contains 'gone Z' "$(awk '{print $3}' "/proc/$pid/stat" 2>/dev/null || echo gone)"
+done < <(sed -n '1,2s/.* pid //p' "$FAKE_DIR/lives")
 
 claims 'what cannot start says why, in one line, and starts nothing'
 plan 'exit 0'

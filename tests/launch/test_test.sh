@@ -25,7 +25,7 @@ claims 'a first run sets up, builds dev and runs everything but the label gpu, e
 run_tests
 equal 0 "$code" "code ($output)"
 contains "$output" 'launch/setup: ready'
-equal "cmake --preset dev
+equal "cmake --preset dev -DLOCKSTEP_TORCH=$LOCKSTEP_DEPS/libtorch-2.11.0/torch
 cmake --build $repo/build/dev -j $(nproc)
 ctest --test-dir $repo/build/dev --output-on-failure --timeout 300 -LE ^gpu\$" "$calls" calls
 equal '100% tests passed' "$(tail -1 <<<"$output")" 'last line'
@@ -41,7 +41,7 @@ claims 'with the --cuda-build part the CUDA backend is compiled and linked befor
 "$repo/launch/setup" --cuda-build >/dev/null 2>&1
 run_tests
 equal 0 "$code" "code ($output)"
-contains "$calls" "cmake --preset cuda
+contains "$calls" "cmake --preset cuda -DLOCKSTEP_TORCH=$LOCKSTEP_DEPS/libtorch-2.11.0/torch
 cmake --build $repo/build/cuda -j $(nproc) --target lockstep_comm_nccl_check
 ctest"
 
