@@ -63,6 +63,8 @@ Hdf5Handle create_file(const Hdf5Session& hdf5, const std::string& path, std::si
   const Hdf5Handle access = hdf5.own(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "making a property list");
   hdf5.ok(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V110, H5F_LIBVER_V110), "choosing the format");
   hdf5.ok(H5Pset_alignment(access.get(), kAlignFrom, kAlignment), "choosing the alignment");
+  // Not the default driver: that one asks for the real path of a link, which a memory file has not.
+  hdf5.ok(H5Pset_fapl_stdio(access.get()), "choosing the driver");
   hdf5.ok(H5Pset_file_locking(access.get(), false, true), "switching locks off");
   // One block for all headers keeps them together, in front of the payload.
   const hsize_t block = std::clamp<hsize_t>(datasets * 600, 2048, 1 << 20);

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <cmath>
+#include <cstring>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "checkpoint/reader.h"
+#include "checkpoint/store.h"
+#include "lockstep/base/error.h"
+#include "lockstep/base/fault_point.h"
+#include "lockstep/base/random.h"
+
+namespace lockstep {
+
+namespace fs = std::filesystem;
+
+// A folder of its own for each test, removed at its end.
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    std::string pattern = (fs::temp_directory_path() / "lockstep-ckpt-XXXXXX").string();
+    path_ = ::mkdtemp(pattern.data());
+  }
+  ~ScratchFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+// A state that owns its memory: every dtype, a 0-dim tensor, an empty one, names with dots and slashes, one
+// larger than a leaf.
+class OwnedState {
+ public:
+  explicit OwnedState(std::int64_t step, std::uint64_t seed = 1, std::int64_t rows = 40) {
+    state.record.run_id = "run-under-test";
+    state.record.step = Step{step};
+    state.record.epoch = Epoch{2};
+    state.record.steps_per_epoch = 10;
+    state.record.loss = 0.1 + static_cast<double>(step) / 3.0;
+    state.record.lr = 1e-3;
+    state.record.seed = 0xFFFFFFFFFFFFFFF0ull;
+    state.record.micro_batches = 12;
+    state.record.world = WorldSize{4};
+    state.record.attempt = Attempt{3};
+    state.record.config = {{"optim.type", "adamw"}, {"model.type", "mlp"}};
+    state.record.environment = {{"torch", "2.11.0"}};
+    state.record.metadata = R"({"note":"free","nested":{"list":[1,2.5,"x"]}})";
+    const std::uint64_t key = mix_key({seed, static_cast<std::uint64_t>(step)});
+    add(key, {"", "layers.0.weight"}, DType::kFloat32, {rows, 784});
+    add(key, {"", "layers.0.bias"}, DType::kFloat32, {128});
+    add(key, {"", "scale"}, DType::kFloat64, {});
+    add(key, {"", "empty"}, DType::kFloat32, {0, 3});
+    add(key, {"", "odd/name%"}, DType::kInt16, {3});
+    add(key, {"", "bn.num_batches_tracked"}, DType::kInt64, {});
+    add(key, {"", "half"}, DType::kFloat16, {5});
+    add(key, {"", "brain"}, DType::kBFloat16, {2, 3});
+    add(key, {"", "e4m3"}, DType::kFloat8E4M3, {7});
+    add(key, {"", "e5m2"}, DType::kFloat8E5M2, {7});
+    add(key, {"", "mask"}, DType::kBool, {4});
+    add(key, {"", "bytes"}, DType::kUInt8, {4});
+    add(key, {"", "tiny"}, DType::kInt8, {4});
+    add(key, {"", "ids"}, DType::kInt32, {4});
+    add(key, {"exp_avg", "layers.0.weight"}, DType::kFloat32, {rows, 784});
+    add(key, {"exp_avg_sq", "layers.0.weight"}, DType::kFloat32, {rows, 784});
+  }
+
+  // Tensors shaped like these, with memory of their own, all zero.
+  std::vector<MutableStateTensor> blank() {
+    std::vector<MutableStateTensor> out;
+    for (const StateTensor& tensor : state.tensors) {
+      auto& memory = memory_.emplace_back(tensor.bytes.size());
+      out.push_back({tensor.key, tensor.dtype, tensor.shape, memory});
+    }
+    return out;
+  }
+
+  std::vector<std::byte>& memory(std::size_t tensor) { return memory_[tensor]; }
+
+  CheckpointState state;
+
+ private:
+  void add(std::uint64_t key, const TensorKey& name, DType dtype, const Shape& shape) {
+    auto& memory = memory_.emplace_back(static_cast<std::size_t>(element_count(shape)) * size_of(dtype));
+    for (std::size_t i = 0; i < memory.size(); ++i)
+      memory[i] = static_cast<std::byte>(
+          dtype == DType::kBool ? i % 2 : mix_key({key, state.tensors.size(), i}) & 0x3f);
+    state.tensors.push_back({name, dtype, shape, memory});
+  }
+
+  std::deque<std::vector<std::byte>> memory_;
+};
+
+// What a store told the run.
+struct EventLog {
+  std::vector<std::pair<std::string, std::map<std::string, std::string>>> events;
+
+  CheckpointEvent sink() {
+    return [this](const std::string& event, const std::map<std::string, std::string>& fields) {
+      events.emplace_back(event, fields);
+    };
+  }
+  std::size_t count(const std::string& event) const {
+    std::size_t n = 0;
+    for (const auto& [name, fields] : events) n += name == event ? 1 : 0;
+    return n;
+  }
+  const std::map<std::string, std::string>& last(const std::string& event) const {
+    for (auto it = events.rbegin(); it != events.rend(); ++it)
+      if (it->first == event) return it->second;
+    static const std::map<std::string, std::string> none;
+    return none;
+  }
+};
+
+// The code of the Fault that `work` throws; kDone when it throws none.
+template <class Work>
+ExitCode code_of(Work work, std::string* message = nullptr) {
+  try {
+    work();
+  } catch (const Fault& fault) {
+    if (message != nullptr) *message = fault.what();
+    return fault.code();
+  }
+  return ExitCode::kDone;
+}
+
+inline std::string slurp(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+inline void spill(const std::string& path, const std::string& bytes) {
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out << bytes;
+}
+
+// Arms fault points (or guards to take out) for one scope.
+class ArmedPlan {
+ public:
+  explicit ArmedPlan(const std::string& plan) { arm_fault_points(plan, {}); }
+  ~ArmedPlan() { arm_fault_points("", {}); }
+};
+
+}  // namespace lockstep

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/faulty_disk.h"
+
+#include <algorithm>
+
+#include "base/disk_errors.h"
+
+namespace lockstep {
+
+namespace {
+
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
+// `path` after `from` has become `to`.
+std::string moved(const std::string& path, const std::string& from, const std::string& to) {
+  if (path == from) return to;
+  return path.starts_with(from + "/") ? to + path.substr(from.size()) : path;
+}
+
+}  // namespace
+
+class FaultyWritableFile : public WritableFile {
+ public:
+  FaultyWritableFile(FaultyDisk& disk, std::string path, std::unique_ptr<WritableFile> inner,
+                     std::shared_ptr<FaultyDisk::Contents> contents)
+      : disk_(disk), path_(std::move(path)), inner_(std::move(inner)), contents_(std::move(contents)) {}
+
+  void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
+    contents_->dirty = true;
+    end_ = std::max(end_, offset + bytes.size());
+    if (disk_.fails("write")) {
+      if (disk_.plan_.short_write) inner_->write_at(offset, bytes.first(bytes.size() / 2));
+      throw storage_fault("write", path_, disk_.plan_.error);
+    }
+    inner_->write_at(offset, bytes);
+  }
+  void sync() override {
+    disk_.fail_write_side("sync", path_);
+    inner_->sync();
+    *contents_ = {end_, false};
+  }
+  void close() override {
+    disk_.fail_write_side("close", path_);
+    inner_->close();
+  }
+
+ private:
+  FaultyDisk& disk_;
+  std::string path_;
+  std::unique_ptr<WritableFile> inner_;
+  std::shared_ptr<FaultyDisk::Contents> contents_;
+  std::uint64_t end_ = 0;
+};
+
+class FaultyReadableFile : public ReadableFile {
+ public:
+  FaultyReadableFile(FaultyDisk& disk, std::string path, std::unique_ptr<ReadableFile> inner)
+      : disk_(disk), path_(std::move(path)), inner_(std::move(inner)) {}
+
+  std::uint64_t size() const override { return inner_->size(); }
+  void read_at(std::uint64_t offset, std::span<std::byte> into) const override {
+    disk_.fail_read_side("read", path_);
+    inner_->read_at(offset, into);
+  }
+
+ private:
+  FaultyDisk& disk_;
+  std::string path_;
+  std::unique_ptr<ReadableFile> inner_;
+};
+
+FaultyDisk::FaultyDisk(Disk& inner, std::string graveyard)
+    : inner_(inner), graveyard_(std::move(graveyard)) {}
+
+FaultyDisk::~FaultyDisk() = default;
+
+void FaultyDisk::arm(const DiskFaultPlan& plan) {
+  const std::lock_guard lock(mutex_);
+  plan_ = plan;
+  operations_ = injections_ = 0;
+}
+
+void FaultyDisk::claim_free_bytes(std::uint64_t bytes) {
+  free_bytes_ = bytes;
+}
+
+std::int64_t FaultyDisk::operations() const {
+  const std::lock_guard lock(mutex_);
+  return operations_;
+}
+
+std::int64_t FaultyDisk::injections() const {
+  const std::lock_guard lock(mutex_);
+  return injections_;
+}
+
+bool FaultyDisk::fails(const char* operation) {
+  const std::lock_guard lock(mutex_);
+  if (!plan_.only.empty() && plan_.only != operation) return false;
+  ++operations_;
+  const bool now =
+      plan_.fail_at > 0 && (plan_.for_ever ? operations_ >= plan_.fail_at : operations_ == plan_.fail_at);
+  if (now) ++injections_;
+  return now;
+}
+
+void FaultyDisk::fail_write_side(const char* operation, const std::string& path) {
+  if (fails(operation)) throw storage_fault(operation, path, plan_.error);
+}
+
+void FaultyDisk::fail_read_side(const char* operation, const std::string& path) {
+  if (fails(operation)) throw reading_fault(operation, path, plan_.error);
+}
+
+void FaultyDisk::note(Change change) {
+  const std::lock_guard lock(mutex_);
+  if (tracking()) changes_.push_back(std::move(change));
+}
+
+std::string FaultyDisk::bury(const std::string& path) {
+  const std::string grave = graveyard_ + "/" + std::to_string(++buried_);
+  inner_.rename(path, grave);
+  return grave;
+}
+
+void FaultyDisk::rekey(const std::string& from, const std::string& to) {
+  std::map<std::string, std::shared_ptr<Contents>> out;
+  for (auto& [path, contents] : contents_) {
+    // What a rename replaces is gone under that name.
+    if (path == to) continue;
+    out[moved(path, from, to)] = contents;
+  }
+  contents_ = std::move(out);
+}
+
+std::unique_ptr<WritableFile> FaultyDisk::create(const std::string& path) {
+  fail_write_side("create", path);
+  auto file = inner_.create(path);
+  note({Change::Kind::kCreate, path, "", ""});
+  auto contents = std::make_shared<Contents>();
+  contents_[path] = contents;
+  return std::make_unique<FaultyWritableFile>(*this, path, std::move(file), std::move(contents));
+}
+
+std::unique_ptr<ReadableFile> FaultyDisk::open(const std::string& path) {
+  fail_read_side("open", path);
+  return std::make_unique<FaultyReadableFile>(*this, path, inner_.open(path));
+}
+
+void FaultyDisk::append(const std::string& path, std::string_view text) {
+  const auto before = inner_.info(path);
+  if (!contents_.contains(path))
+    contents_[path] = std::make_shared<Contents>(Contents{before ? before->bytes : 0, false});
+  contents_[path]->dirty = true;
+  if (!before) note({Change::Kind::kCreate, path, "", ""});
+  if (fails("append")) {
+    if (plan_.short_write) inner_.append(path, text.substr(0, text.size() / 2));
+    throw storage_fault("append", path, plan_.error);
+  }
+  inner_.append(path, text);
+}
+
+void FaultyDisk::truncate(const std::string& path, std::uint64_t bytes) {
+  fail_write_side("truncate", path);
+  inner_.truncate(path, bytes);
+}
+
+void FaultyDisk::sync_file(const std::string& path) {
+  fail_write_side("sync_file", path);
+  inner_.sync_file(path);
+  const auto info = inner_.info(path);
+  if (contents_.contains(path) && info) *contents_[path] = {info->bytes, false};
+}
+
+void FaultyDisk::sync_directory(const std::string& path) {
+  fail_write_side("sync_directory", path);
+  inner_.sync_directory(path);
+  for (std::size_t i = 0; i < changes_.size();) {
+    const Change change = changes_[i];
+    if (parent_of(change.kind == Change::Kind::kRename ? change.to : change.path) != path) {
+      ++i;
+      continue;
+    }
+    // Earlier changes below a renamed folder are now to be found under its new name.
+    if (change.kind == Change::Kind::kRename)
+      for (std::size_t j = 0; j < i; ++j) {
+        changes_[j].path = moved(changes_[j].path, change.path, change.to);
+        changes_[j].to = moved(changes_[j].to, change.path, change.to);
+      }
+    changes_.erase(changes_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+}
+
+void FaultyDisk::rename(const std::string& from, const std::string& to) {
+  fail_write_side("rename", from);
+  const auto replaced = inner_.info(to);
+  std::string saved;
+  if (tracking() && replaced && !replaced->is_directory) saved = bury(to);
+  inner_.rename(from, to);
+  rekey(from, to);
+  note({Change::Kind::kRename, from, to, saved});
+}
+
+void FaultyDisk::remove(const std::string& path) {
+  fail_write_side("remove", path);
+  if (tracking())
+    note({Change::Kind::kRemove, path, "", bury(path)});
+  else
+    inner_.remove(path);
+  contents_.erase(path);
+}
+
+void FaultyDisk::make_directory(const std::string& path) {
+  fail_write_side("make_directory", path);
+  const bool there = inner_.info(path).has_value();
+  inner_.make_directory(path);
+  if (!there) note({Change::Kind::kMakeDirectory, path, "", ""});
+}
+
+std::vector<std::string> FaultyDisk::list(const std::string& path) {
+  fail_read_side("list", path);
+  return inner_.list(path);
+}
+
+std::optional<FileInfo> FaultyDisk::info(const std::string& path) {
+  fail_read_side("info", path);
+  return inner_.info(path);
+}
+
+std::uint64_t FaultyDisk::free_bytes(const std::string& path) {
+  fail_write_side("free_bytes", path);
+  return free_bytes_ ? *free_bytes_ : inner_.free_bytes(path);
+}
+
+void FaultyDisk::undo(const Change& change) {
+  switch (change.kind) {
+    case Change::Kind::kCreate:
+    case Change::Kind::kMakeDirectory:
+      remove_tree(inner_, change.path);
+      return;
+    case Change::Kind::kRename:
+      inner_.rename(change.to, change.path);
+      rekey(change.to, change.path);
+      if (!change.saved.empty()) inner_.rename(change.saved, change.to);
+      return;
+    case Change::Kind::kRemove:
+      inner_.rename(change.saved, change.path);
+      return;
+  }
+}
+
+void FaultyDisk::power_cut(PowerCut what) {
+  if (what == PowerCut::kLoseDirectoryChanges)
+    for (auto change = changes_.rbegin(); change != changes_.rend(); ++change) undo(*change);
+  changes_.clear();
+  for (const auto& [path, contents] : contents_)
+    if (contents->dirty && inner_.info(path)) inner_.truncate(path, contents->durable_bytes);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cerrno>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lockstep/base/disk.h"
+
+namespace lockstep {
+
+// Which operation of a FaultyDisk fails, and how.
+struct DiskFaultPlan {
+  std::int64_t fail_at = 0;  // counted from 1 among the operations that `only` selects; 0: none
+  bool for_ever = false;     // all later ones fail too: a dead disk, or a dead process
+  int error = EIO;
+  bool short_write = false;  // a write that fails has written half of its bytes
+  std::string only;  // create write sync close open read append truncate sync_file sync_directory rename
+                     // remove make_directory list info free_bytes; empty: all
+};
+
+// What a power cut does to directory changes that no sync_directory() has made durable. File bytes that no
+// sync() has made durable are lost in both.
+enum class PowerCut {
+  kLoseDirectoryChanges,  // nothing of them was written back
+  kKeepDirectoryChanges,  // all were: names without bytes, as ext4 and xfs leave them
+};
+
+// A disk over another one that counts operations, makes one of them fail, and forgets what was never synced.
+// Safe from several threads.
+class FaultyDisk : public Disk {
+ public:
+  // With a graveyard (an existing folder on the same file system, outside of what is tested) power_cut()
+  // works: removed and replaced files wait there until the change is durable.
+  explicit FaultyDisk(Disk& inner, std::string graveyard = "");
+  ~FaultyDisk() override;
+
+  // Starts counting anew.
+  void arm(const DiskFaultPlan& plan);
+  // What free_bytes() answers from now on.
+  void claim_free_bytes(std::uint64_t bytes);
+
+  std::int64_t operations() const;  // since arm(), of those the plan selects
+  std::int64_t injections() const;  // since arm()
+  // Makes the files below the inner disk look as after a power cut. The caller goes on with another disk.
+  void power_cut(PowerCut what);
+
+  std::unique_ptr<WritableFile> create(const std::string& path) override;
+  std::unique_ptr<ReadableFile> open(const std::string& path) override;
+  void append(const std::string& path, std::string_view text) override;
+  void truncate(const std::string& path, std::uint64_t bytes) override;
+  void sync_file(const std::string& path) override;
+  void sync_directory(const std::string& path) override;
+  void rename(const std::string& from, const std::string& to) override;
+  void remove(const std::string& path) override;
+  void make_directory(const std::string& path) override;
+  std::vector<std::string> list(const std::string& path) override;
+  std::optional<FileInfo> info(const std::string& path) override;
+  std::uint64_t free_bytes(const std::string& path) override;
+
+ private:
+  friend class FaultyWritableFile;
+  friend class FaultyReadableFile;
+
+  struct Contents {
+    std::uint64_t durable_bytes = 0;
+    bool dirty = false;
+  };
+  // A directory change that is not durable yet: `to` is for renames, `saved` is what it removed or replaced.
+  struct Change {
+    enum class Kind { kCreate, kMakeDirectory, kRename, kRemove } kind;
+    std::string path;
+    std::string to;
+    std::string saved;
+  };
+
+  // Counts one operation; true when it is to fail.
+  bool fails(const char* operation);
+  void fail_write_side(const char* operation, const std::string& path);
+  void fail_read_side(const char* operation, const std::string& path);
+  bool tracking() const { return !graveyard_.empty(); }
+  void note(Change change);
+  std::string bury(const std::string& path);
+  void rekey(const std::string& from, const std::string& to);
+  void undo(const Change& change);
+
+  Disk& inner_;
+  std::string graveyard_;
+  mutable std::mutex mutex_;
+  DiskFaultPlan plan_;
+  std::int64_t operations_ = 0;
+  std::int64_t injections_ = 0;
+  std::int64_t buried_ = 0;
+  std::optional<std::uint64_t> free_bytes_;
+  std::map<std::string, std::shared_ptr<Contents>> contents_;
+  std::vector<Change> changes_;
+};
+
+}  // namespace lockstep
