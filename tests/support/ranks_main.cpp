@@ -9,7 +9,6 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -25,7 +24,13 @@ std::unique_ptr<World>& world_slot() {
   return world;
 }
 
-// Ends the whole run, naming the case, when one case takes longer than a minute.
+// A minute; LOCKSTEP_TEST_HANG_S is for the test of this watch itself.
+std::chrono::seconds hang_limit() {
+  const char* set = std::getenv("LOCKSTEP_TEST_HANG_S");
+  return std::chrono::seconds(set != nullptr ? std::atoi(set) : 60);
+}
+
+// Ends the whole run, naming the case, when one case takes longer than the limit.
 class HangWatch {
  public:
   explicit HangWatch(Rank rank) : rank_(rank), thread_([this](std::stop_token stop) { watch(stop); }) {}
@@ -38,21 +43,20 @@ class HangWatch {
   }
 
  private:
-  static constexpr std::chrono::seconds kLimit{60};
-
   void watch(std::stop_token stop) {
     std::unique_lock lock(mutex_);
     while (!stop.stop_requested()) {
       const long seen = changes_;
-      if (changed_.wait_for(lock, stop, kLimit, [&] { return changes_ != seen; })) continue;
+      if (changed_.wait_for(lock, stop, limit_, [&] { return changes_ != seen; })) continue;
       if (stop.stop_requested() || case_.empty()) continue;
       std::fprintf(stderr, "[rank %d] HANGS: %s (%lld s without an end)\n", rank_.value, case_.c_str(),
-                   static_cast<long long>(kLimit.count()));
+                   static_cast<long long>(limit_.count()));
       abort_job(ExitCode::kPeerLost);
     }
   }
 
-  Rank rank_;
+  const Rank rank_;
+  const std::chrono::seconds limit_ = hang_limit();
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::string case_;
