@@ -143,7 +143,7 @@ plan 'stuck' 'exit 0'
 begin c.yaml
 eventually 20 both_ranks_live 1
 kill -TERM "$supervisor"
-eventually 20 grep -q USR1 "$FAKE_DIR/signals"
+eventually 20 grep -qs USR1 "$FAKE_DIR/signals"
 kill -TERM "$supervisor"
 sleep 0.2
 kill -TERM "$supervisor"
