@@ -51,12 +51,12 @@ std::unique_ptr<Dataset> open_part(const DataOptions& options, DataPart part, co
     if (part == DataPart::kTrain) return open(options.train);
     return options.valid.empty() ? nullptr : open(options.valid);
   }
-  auto split = std::make_unique<SampleSplit>(open(options.train), options.holdout_every, part);
-  if (split->size() == 0)
-    refuse_option(
-        fmt::format("data.holdout_every = {} leaves a part without a sample", options.holdout_every),
-        "Use a smaller number, or more data.");
-  return split;
+  auto whole = open(options.train);
+  if (whole->size() < options.holdout_every)
+    refuse_option(fmt::format("data.holdout_every = {} holds out none of {} samples", options.holdout_every,
+                              whole->size()),
+                  "Use a smaller number, or more data.");
+  return std::make_unique<SampleSplit>(std::move(whole), options.holdout_every, part);
 }
 
 }  // namespace lockstep

@@ -48,6 +48,10 @@ Data open_dataset(const File& file, const std::string& name) {
 }  // namespace
 
 File open_file(const std::string& path) {
+  // A damaged file can leave identifiers behind inside the library; its exit handler would print and loop
+  // over them. This must come before any other call, and nothing is written here that the handler would have
+  // to flush.
+  [[maybe_unused]] static const herr_t no_exit_handler = H5dont_atexit();
   const QuietErrors quiet;
   const Properties access(H5Pcreate(H5P_FILE_ACCESS));
   H5Pset_file_locking(access.get(), false, true);

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/hdf5_files.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "data/data_files.h"
+
+namespace lockstep {
+namespace {
+
+using testing::as;
+using testing::chunked;
+using testing::expect_fault;
+using testing::Hdf5Writer;
+using testing::open_data;
+using testing::read_file;
+using testing::read_sample;
+using testing::TempDir;
+using testing::write_file;
+
+DataOptions hdf5(const std::string& path, const std::string& inputs = "/x",
+                 const std::string& labels = "/y") {
+  DataOptions options;
+  options.type = "hdf5";
+  options.train.paths = {path};
+  options.train.inputs = inputs;
+  options.train.labels = labels;
+  return options;
+}
+
+const std::vector<float> kFloats = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+const std::vector<std::int32_t> kLabels = {3, 1, 2, 0};
+
+TEST(Hdf5, ReadsContiguousAndChunkedRows) {
+  const TempDir dir;
+  for (const bool newest : {true, false}) {
+    for (const bool compressed : {false, true}) {
+      {
+        Hdf5Writer writer(dir / "a.h5", newest);
+        const hid_t creation = chunked({2, 2}, compressed);
+        writer.add("x", {4, 3}, H5T_NATIVE_FLOAT, kFloats.data(), creation);
+        writer.add("y", {4}, H5T_NATIVE_INT32, kLabels.data());
+        H5Pclose(creation);
+      }
+      const auto dataset = open_data(hdf5(dir / "a.h5"));
+      ASSERT_EQ(dataset->size(), 4);
+      EXPECT_EQ(dataset->spec().input_shape, Shape{3});
+      EXPECT_EQ(dataset->spec().input_dtype, DType::kFloat32);
+      EXPECT_EQ(as<float>(read_sample(*dataset, 2).input), (std::vector<float>{6, 7, 8}));
+      EXPECT_EQ(as<std::int64_t>(read_sample(*dataset, 0).target), std::vector<std::int64_t>{3});
+      dataset->check_unchanged();
+    }
+  }
+}
+
+TEST(Hdf5, EveryNumberTypeBecomesFloatDoubleOrInt64) {
+  const TempDir dir;
+  const std::vector<double> doubles = {0.5, -1.5};
+  const std::vector<std::int16_t> shorts = {-3, 7};
+  const std::vector<float> floats = {1.5, 2.5};
+  {
+    Hdf5Writer writer(dir / "a.h5");
+    H5Gclose(H5Gcreate2(writer.file(), "g", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    writer.add("g/doubles", {2, 1, 1}, H5T_NATIVE_DOUBLE, doubles.data());
+    writer.add("shorts", {2, 1}, H5T_NATIVE_INT16, shorts.data());
+    const hid_t swapped = H5Tcopy(H5T_IEEE_F32BE);
+    writer.add("big_endian", {2}, swapped, nullptr);
+    const hid_t data = H5Dopen2(writer.file(), "big_endian", H5P_DEFAULT);
+    H5Dwrite(data, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, floats.data());
+    H5Dclose(data);
+    H5Tclose(swapped);
+  }
+  const auto one = open_data(hdf5(dir / "a.h5", "/g/doubles", "shorts"));
+  EXPECT_EQ(one->spec().input_dtype, DType::kFloat64);
+  EXPECT_EQ(one->spec().input_shape, (Shape{1, 1}));
+  EXPECT_TRUE(one->spec().target_shape.empty());
+  EXPECT_EQ(as<double>(read_sample(*one, 1).input)[0], -1.5);
+  EXPECT_EQ(as<std::int64_t>(read_sample(*one, 0).target)[0], -3);
+  const auto two = open_data(hdf5(dir / "a.h5", "/shorts", "/big_endian"));
+  EXPECT_EQ(two->spec().input_dtype, DType::kInt64);
+  EXPECT_EQ(two->spec().target_dtype, DType::kFloat32);
+  EXPECT_EQ(two->spec().target_shape, Shape{1});
+  EXPECT_EQ(as<float>(read_sample(*two, 1).target)[0], 2.5f);
+}
+
+TEST(Hdf5, NormalizesFloatInputs) {
+  const TempDir dir;
+  {
+    Hdf5Writer writer(dir / "a.h5");
+    writer.add("x", {4, 3}, H5T_NATIVE_FLOAT, kFloats.data());
+    writer.add("y", {4}, H5T_NATIVE_INT32, kLabels.data());
+  }
+  DataOptions options = hdf5(dir / "a.h5");
+  options.mean = {1, 2, 3};
+  options.std = {2, 4, 8};
+  EXPECT_EQ(as<float>(read_sample(*open_data(options), 1).input), (std::vector<float>{1.0f, 0.5f, 0.25f}));
+  options.train.inputs = "/y";
+  expect_fault(ExitCode::kConfig, "data.normalize", [&] { open_data(options); });
+}
+
+TEST(Hdf5, RefusesWhatLeadsOutOfTheFileOrIsNotPlain) {
+  const TempDir dir;
+  write_file(dir / "secret", std::string(64, 's'));
+  {
+    Hdf5Writer other(dir / "other.h5");
+    other.add("x", {4, 3}, H5T_NATIVE_FLOAT, kFloats.data());
+    Hdf5Writer writer(dir / "a.h5");
+    writer.add("y", {4}, H5T_NATIVE_INT32, kLabels.data());
+    writer.add("short", {3}, H5T_NATIVE_INT32, kLabels.data());
+    writer.add("scalar", {1}, H5T_NATIVE_INT32, kLabels.data());
+    H5Lcreate_soft("/y", writer.file(), "soft", H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_soft("/loop", writer.file(), "loop", H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_external("other.h5", "/x", writer.file(), "external", H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_external("other.h5", "/", writer.file(), "root", H5P_DEFAULT, H5P_DEFAULT);
+    H5Gclose(H5Gcreate2(writer.file(), "group", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    const hid_t elsewhere = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_external(elsewhere, (dir / "secret").c_str(), 0, 48);
+    writer.add("outside", {4, 3}, H5T_NATIVE_FLOAT, nullptr, elsewhere);
+    H5Pclose(elsewhere);
+    const hid_t pair = H5Tcreate(H5T_COMPOUND, 8);
+    H5Tinsert(pair, "a", 0, H5T_NATIVE_FLOAT);
+    writer.add("compound", {4}, pair, nullptr);
+    H5Tclose(pair);
+    writer.add("unwritten", {4, 3}, H5T_NATIVE_FLOAT, nullptr);
+    writer.add("huge", {hsize_t{1} << 40}, H5T_NATIVE_FLOAT, nullptr);
+    writer.add("empty", {0, 3}, H5T_NATIVE_FLOAT, nullptr);
+    writer.add("wide", {1, hsize_t{1} << 40}, H5T_NATIVE_FLOAT, nullptr);
+    const hid_t small = chunked({4}, false);
+    writer.add("bomb", {hsize_t{1} << 40}, H5T_NATIVE_FLOAT, nullptr, small);
+    writer.add("sparse", {100}, H5T_NATIVE_FLOAT, nullptr, small);
+    H5Pclose(small);
+    const hid_t big = chunked({hsize_t{1} << 29}, true);
+    writer.add("bigchunk", {hsize_t{1} << 29}, H5T_NATIVE_FLOAT, nullptr, big);
+    H5Pclose(big);
+    const hid_t filtered = chunked({4}, false);
+    H5Pset_scaleoffset(filtered, H5Z_SO_INT, 0);
+    writer.add("filtered", {4}, H5T_NATIVE_INT32, kLabels.data(), filtered);
+    H5Pclose(filtered);
+    const hid_t view = H5Pcreate(H5P_DATASET_CREATE);
+    const hsize_t four = 4;
+    const hid_t space = H5Screate_simple(1, &four, nullptr);
+    H5Pset_virtual(view, space, "other.h5", "/x", space);
+    writer.add("virtual", {4}, H5T_NATIVE_FLOAT, nullptr, view);
+    H5Sclose(space);
+    H5Pclose(view);
+  }
+  const struct {
+    const char* name;
+    const char* text;
+  } cases[] = {
+      {"/none", "is not there, or is a soft or external link"},
+      {"/soft", "soft or external link"},
+      {"/loop", "soft or external link"},
+      {"/external", "soft or external link"},
+      {"/root/x", "soft or external link"},
+      {"/group", "is not a dataset"},
+      {"/outside", "keeps its values in another file"},
+      {"/compound", "neither floats nor integers"},
+      {"/unwritten", "claims 4 rows"},
+      {"/huge", "claims 1099511627776 rows"},
+      {"/empty", "holds no element"},
+      {"/wide", "claims rows of more than"},
+      {"/bomb", "claims 1099511627776 rows in 274877906944 chunks, 0 are in its file"},
+      {"/sparse", "claims 100 rows in 25 chunks, 0 are in its file"},
+      {"/bigchunk", "claims chunks of more than"},
+      {"/filtered", "uses filter 6"},
+      {"/virtual", "virtual storage"},
+      {"/short", "/short has 3 rows, /y has 4"},
+  };
+  for (const auto& item : cases) {
+    SCOPED_TRACE(item.name);
+    expect_fault(ExitCode::kInputMissing, item.text, [&] { open_data(hdf5(dir / "a.h5", item.name)); });
+  }
+}
+
+TEST(Hdf5, RefusesFilesThatAreDamagedOrNoHdf5) {
+  const TempDir dir;
+  write_file(dir / "text", "this is no HDF5 file");
+  expect_fault(ExitCode::kInputMissing, "is not an HDF5 file", [&] { open_data(hdf5(dir / "text")); });
+  expect_fault(ExitCode::kInputMissing, "cannot be opened", [&] { open_data(hdf5(dir / "none")); });
+  expect_fault(ExitCode::kInputMissing, "is a folder", [&] { open_data(hdf5(dir.path())); });
+  {
+    Hdf5Writer writer(dir / "a.h5");
+    writer.add("x", {4, 3}, H5T_NATIVE_FLOAT, kFloats.data());
+    writer.add("y", {4}, H5T_NATIVE_INT32, kLabels.data());
+  }
+  const std::string whole = read_file(dir / "a.h5");
+  int refused = 0;
+  for (std::size_t bytes = 0; bytes < whole.size(); bytes += 97) {
+    write_file(dir / "b.h5", whole.substr(0, bytes));
+    expect_fault(ExitCode::kInputMissing, "b.h5", [&] { open_data(hdf5(dir / "b.h5")); });
+    ++refused;
+  }
+  EXPECT_GE(refused, 10);
+  expect_fault(ExitCode::kConfig, "needs one path", [&] { open_data(hdf5(dir / "a.h5", "")); });
+}
+
+TEST(Hdf5, ChangedFileIsRefusedWhileOpen) {
+  const TempDir dir;
+  {
+    Hdf5Writer writer(dir / "a.h5");
+    writer.add("x", {4, 3}, H5T_NATIVE_FLOAT, kFloats.data());
+    writer.add("y", {4}, H5T_NATIVE_INT32, kLabels.data());
+  }
+  const auto dataset = open_data(hdf5(dir / "a.h5"));
+  std::ofstream(dir / "a.h5", std::ios::app) << "x";
+  expect_fault(ExitCode::kInputMissing, "a.h5: changed since the run began",
+               [&] { dataset->check_unchanged(); });
+}
+
+}  // namespace
+}  // namespace lockstep
