@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <functional>
+
+#include "checkpoint/fixture.h"
+#include "support/faulty_disk.h"
+
+namespace lockstep {
+namespace {
+
+// Breaks a save in every way a disk can, and looks what is left with a healthy one.
+class Commit : public ::testing::Test {
+ protected:
+  void SetUp() override { fs::create_directory(scratch_ / "graveyard"); }
+
+  CheckpointOptions options() const {
+    CheckpointOptions options;
+    options.keep_last = 2;
+    return options;
+  }
+  CheckpointStore store(Disk& disk) { return {dir_, options(), disk, log_.sink()}; }
+  // Two checkpoints, so that the third save prunes.
+  void start_over() {
+    fs::remove_all(dir_);
+    for (const std::int64_t step : {1, 2}) store(real_disk()).save(OwnedState(step, 1, 4).state, false);
+    log_.events.clear();
+  }
+  Step newest() { return store(real_disk()).open_newest_verified()->record().step; }
+  bool any_staging() {
+    for (const std::string& name : real_disk().list(dir_))
+      if (name.starts_with(".staging") || name.starts_with(".trash")) return true;
+    return false;
+  }
+
+  // Fails every operation of the third save in turn until one goes through; returns how many faults were
+  // injected.
+  std::int64_t fail_each(const std::function<DiskFaultPlan(std::int64_t)>& plan) {
+    std::int64_t injected = 0;
+    const OwnedState third(3, 1, 4);
+    for (std::int64_t k = 1;; ++k) {
+      SCOPED_TRACE(k);
+      start_over();
+      FaultyDisk disk(real_disk());
+      auto broken = store(disk);
+      disk.arm(plan(k));
+      std::string message;
+      const ExitCode code = code_of([&] { broken.save(third.state, true); }, &message);
+      const std::int64_t now = disk.injections();
+      injected += now;
+      disk.arm({});
+      if (now == 0) {
+        EXPECT_EQ(code, ExitCode::kDone);
+        EXPECT_EQ(newest(), Step{3});
+        return injected;
+      }
+      if (code == ExitCode::kDone) {
+        EXPECT_EQ(newest(), Step{3});
+      } else {
+        EXPECT_EQ(code, ExitCode::kStorage) << message;
+        EXPECT_GE(newest(), Step{2});
+      }
+      EXPECT_EQ(log_.count("checkpoint_refused"), 0u);
+      store(real_disk()).prepare(0);
+      EXPECT_FALSE(any_staging());
+      // The same save goes through once the disk is well.
+      EXPECT_EQ(code_of([&] { broken.save(third.state, true); }, &message), ExitCode::kDone) << message;
+      EXPECT_EQ(newest(), Step{3});
+      if (k > 500 || HasFailure()) {
+        ADD_FAILURE() << "a save of " << k << " operations";
+        return injected;
+      }
+    }
+  }
+
+  // Cuts the power after k operations of the third save, for every k; true when every time a whole checkpoint
+  // was left, and after a save that said it was done the new one.
+  bool survives_power_cuts(PowerCut what) {
+    bool survived = true;
+    for (std::int64_t k = 1; k <= 500; ++k) {
+      start_over();
+      FaultyDisk disk(real_disk(), scratch_ / "graveyard");
+      disk.arm({.fail_at = k, .for_ever = true});
+      bool done = false;
+      try {
+        store(disk).save(OwnedState(3, 1, 4).state, true);
+        done = true;
+      } catch (const Fault&) {
+      }
+      cuts_ += disk.injections() > 0 ? 1 : 0;
+      const bool last = disk.injections() == 0;
+      disk.power_cut(what);
+      try {
+        const auto reader = store(real_disk()).open_newest_verified();
+        survived = survived && reader && reader->record().step >= Step{done ? 3 : 2} &&
+                   log_.count("checkpoint_refused") == 0;
+      } catch (const Fault&) {
+        survived = false;
+      }
+      if (last) return survived;
+    }
+    return false;
+  }
+
+  ScratchFolder scratch_;
+  std::string dir_ = scratch_ / "ckpt";
+  EventLog log_;
+  int cuts_ = 0;
+};
+
+TEST_F(Commit, LeavesThePreviousCheckpointWhicheverOperationFailsOnce) {
+  EXPECT_GT(fail_each([](std::int64_t k) { return DiskFaultPlan{.fail_at = k}; }), 20);
+}
+
+TEST_F(Commit, LeavesThePreviousCheckpointWhenTheDiskDiesAtAnyOperation) {
+  EXPECT_GT(fail_each([](std::int64_t k) { return DiskFaultPlan{.fail_at = k, .for_ever = true}; }), 20);
+}
+
+TEST_F(Commit, LeavesThePreviousCheckpointWhenTheDiskIsFullAtAnyWrite) {
+  const auto plan = [](std::int64_t k) {
+    return DiskFaultPlan{
+        .fail_at = k, .for_ever = true, .error = ENOSPC, .short_write = true, .only = "write"};
+  };
+  EXPECT_GT(fail_each(plan), 2);
+}
+
+TEST_F(Commit, GivesUpAFileWhoseSyncFailed) {
+  EXPECT_GE(fail_each([](std::int64_t k) { return DiskFaultPlan{.fail_at = k, .only = "sync"}; }), 2);
+  EXPECT_GE(fail_each([](std::int64_t k) { return DiskFaultPlan{.fail_at = k, .only = "sync_directory"}; }),
+            3);
+  EXPECT_GE(fail_each([](std::int64_t k) { return DiskFaultPlan{.fail_at = k, .only = "close"}; }), 2);
+}
+
+TEST_F(Commit, FreesItsRoomAtOnceWhenTheDiskIsFull) {
+  start_over();
+  FaultyDisk disk(real_disk());
+  disk.arm({.fail_at = 2, .error = ENOSPC, .short_write = true, .only = "write"});
+  std::string message;
+  EXPECT_EQ(code_of([&] { store(disk).save(OwnedState(3, 1, 4).state, false); }, &message),
+            ExitCode::kStorage);
+  EXPECT_EQ(disk.injections(), 1);
+  EXPECT_NE(message.find("space"), std::string::npos) << message;
+  EXPECT_FALSE(any_staging());
+}
+
+TEST_F(Commit, SurvivesAPowerCutAfterAnyOperation) {
+  EXPECT_TRUE(survives_power_cuts(PowerCut::kLoseDirectoryChanges));
+  EXPECT_TRUE(survives_power_cuts(PowerCut::kKeepDirectoryChanges));
+  EXPECT_GT(cuts_, 60);
+}
+
+// The guards are what makes the two claims above true: without them the same test sees the loss.
+TEST_F(Commit, LosesTheCheckpointInAPowerCutWithoutTheDirectorySync) {
+  const ArmedPlan no_guard("nan@point=guard.skip_directory_sync");
+  EXPECT_FALSE(survives_power_cuts(PowerCut::kLoseDirectoryChanges));
+}
+
+TEST_F(Commit, LosesTheCheckpointInAPowerCutWithoutTheFileSync) {
+  const ArmedPlan no_guard("nan@point=guard.skip_file_sync");
+  EXPECT_FALSE(survives_power_cuts(PowerCut::kKeepDirectoryChanges));
+}
+
+TEST_F(Commit, FailsAtEachOfItsNamedPointsWithAWholeCheckpointLeft) {
+  const OwnedState third(3, 1, 4);
+  const std::map<std::string, std::int64_t> newest_after = {
+      {"ckpt.begin", 2},         {"ckpt.after_shard", 2},  {"ckpt.after_manifest", 2},
+      {"ckpt.before_rename", 2}, {"ckpt.after_rename", 3}, {"ckpt.after_latest", 3},
+      {"ckpt.before_prune", 3},
+  };
+  for (const auto& [point, step] : newest_after) {
+    SCOPED_TRACE(point);
+    start_over();
+    const std::string fired = scratch_ / point;
+    {
+      const ArmedPlan armed("throw@point=" + point + ",file=" + fired);
+      EXPECT_EQ(code_of([&] { store(real_disk()).save(third.state, false); }), ExitCode::kStorage);
+    }
+    EXPECT_TRUE(fs::exists(fired));
+    EXPECT_EQ(newest(), Step{step});
+  }
+}
+
+TEST_F(Commit, PreparationFailsWithTheRunDirectoryCodeWhicheverOperationFails) {
+  std::int64_t injected = 0;
+  for (std::int64_t k = 1; k < 100; ++k) {
+    FaultyDisk disk(real_disk());
+    disk.arm({.fail_at = k, .error = EROFS});
+    const ExitCode code = code_of([&] { store(disk).prepare(0); });
+    injected += disk.injections();
+    if (disk.injections() == 0) break;
+    EXPECT_EQ(code, ExitCode::kRunDirectory) << k;
+  }
+  EXPECT_GT(injected, 8);
+}
+
+TEST_F(Commit, PreparationBelievesTheFreeSpaceItIsTold) {
+  FaultyDisk disk(real_disk());
+  disk.claim_free_bytes(99);
+  std::string message;
+  EXPECT_EQ(code_of([&] { store(disk).prepare(100); }, &message), ExitCode::kRunDirectory);
+  EXPECT_NE(message.find("99"), std::string::npos) << message;
+  EXPECT_EQ(code_of([&] { store(disk).prepare(99); }), ExitCode::kDone);
+}
+
+TEST_F(Commit, ReadingTriesAStorageErrorOnceMoreAndThenFallsBack) {
+  std::int64_t fallbacks = 0;
+  for (std::int64_t k = 1;; ++k) {
+    start_over();
+    FaultyDisk once(real_disk());
+    once.arm({.fail_at = k, .only = "read"});
+    EXPECT_EQ(store(once).open_newest_verified()->record().step, Step{2});
+    if (once.injections() == 0) break;
+    FaultyDisk dead(real_disk());
+    dead.arm({.fail_at = k, .for_ever = true, .only = "read"});
+    EXPECT_EQ(code_of([&] { store(dead).open_newest_verified(); }), ExitCode::kNoValidCheckpoint);
+    fallbacks += log_.count("checkpoint_refused") > 0 ? 1 : 0;
+  }
+  EXPECT_GT(fallbacks, 2);
+}
+
+}  // namespace
+}  // namespace lockstep
