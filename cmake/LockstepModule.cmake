@@ -29,5 +29,7 @@ function(lockstep_use_torch_pch target)
     target_link_libraries(lockstep_torch_pch PUBLIC lockstep_torch PRIVATE $<BUILD_INTERFACE:lockstep_flags>)
     target_precompile_headers(lockstep_torch_pch PRIVATE <torch/torch.h>)
   endif()
+  # Executables default to -fPIE, and the header was compiled with -fPIC; the last of the two counts.
+  target_compile_options(${target} PRIVATE -fPIC)
   target_precompile_headers(${target} REUSE_FROM lockstep_torch_pch)
 endfunction()
