@@ -75,15 +75,16 @@ void check_schedule(const Given& given, const RunConfig& config) {
 }
 
 bool has_validation(const Given& given, const RunConfig& config) {
-  const bool brings_its_own =
-      config.data.type == "synthetic" || given.schema.is_registered("data.type", config);
-  return brings_its_own || !config.data.valid.empty() || config.data.holdout_every != 0;
+  // A folder of CIFAR-10 may hold a test_batch; only opening it tells.
+  const bool may_bring_its_own =
+      config.data.type == "cifar10" || given.schema.is_registered("data.type", config);
+  return may_bring_its_own || !config.data.valid.empty() || config.data.holdout_every != 0;
 }
 
 void check_evaluation(const Given& given, const RunConfig& config) {
   const KeepBest& best = config.checkpoint.keep_best;
   for (const std::string key : {"checkpoint.keep_best.metric", "checkpoint.keep_best.mode"})
-    if (best.count == 0 && given.has(key))
+    if (best.count == 0 && given.differs_from_default(key, config))
       refuse_at(given, key, "has no effect while checkpoint.keep_best.count is 0",
                 "checkpoint.keep_best.count: 1");
   if (best.count != 0 && !best.metric.starts_with("valid_"))

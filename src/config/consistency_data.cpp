@@ -48,7 +48,7 @@ void check_normalize(const Given& given, const DataOptions& data) {
 
 void check_synthetic(const Given& given, const RunConfig& config) {
   const DataOptions& data = config.data;
-  if (data.classes != 0 && given.has("data.targets"))
+  if (data.classes != 0 && given.differs_from_default("data.targets", config))
     refuse_at(given, "data.targets", fmt::format("has no effect while data.classes is {}", data.classes),
               "data.classes: 0 makes it a regression");
   if (data.classes != 0 && config.train.loss == LossKind::kMse)

@@ -39,6 +39,11 @@ void shape_synthetic_data(const Given& given, RunConfig& config) {
 
 }  // namespace
 
+bool Given::differs_from_default(const std::string& key, const RunConfig& config) const {
+  const Row& row = *schema.find(key);
+  return has(key) && row.get(config) != row.get(RunConfig{});
+}
+
 void derive(const Given& given, RunConfig& config) {
   set_type_defaults(given, config);
   if (!given.has("run.dir")) config.run.dir = "runs/" + config.run.name;

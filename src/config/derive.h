@@ -12,6 +12,8 @@ struct Given {
   const Origin& file;
 
   bool has(const std::string& key) const { return settings.count(key) != 0; }
+  // Given, and not just the default written out (as effective_yaml() does).
+  bool differs_from_default(const std::string& key, const RunConfig& config) const;
 };
 
 // Local. Fills in what follows from other keys: per-type defaults, run.dir, the shape of synthetic data, and

@@ -58,6 +58,10 @@ std::string fault_plan() {
   return value_of("LOCKSTEP_FAULT");
 }
 
+std::string batch_job_id() {
+  return value_of("SLURM_JOB_ID");
+}
+
 bool no_color() {
   return !value_of("NO_COLOR").empty();
 }

@@ -26,6 +26,9 @@ bool no_color();
 // does not say.
 std::optional<bool> launcher_terminal();
 
+// SLURM_JOB_ID: who holds the run lock; empty outside a batch job.
+std::string batch_job_id();
+
 // Names and values a report may show: those on a fixed list that are set. A value whose name is that of a
 // secret is masked.
 std::vector<std::pair<std::string, std::string>> reportable_environment();

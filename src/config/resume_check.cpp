@@ -38,8 +38,15 @@ std::string saved_value(const Row& row, const std::map<std::string, std::string>
 
 }  // namespace
 
+ConfigChange masked(ConfigChange change) {
+  change.before = shown(change.key, change.before);
+  change.after = shown(change.key, change.after);
+  return change;
+}
+
 std::string describe(const ConfigChange& change) {
-  return change.key + ": " + shown(change.key, change.before) + " -> " + shown(change.key, change.after);
+  const ConfigChange safe = masked(change);
+  return safe.key + ": " + safe.before + " -> " + safe.after;
 }
 
 std::vector<ConfigChange> changes_between(const std::map<std::string, std::string>& saved,

@@ -17,7 +17,10 @@ struct ConfigChange {
   OnResume on_resume = OnResume::kFree;
 };
 
-// "optim.lr: 0.001 -> 0.0003", for a log line or event; values of secrets are masked.
+// The change with control bytes escaped and values of secrets masked: for people and reports.
+ConfigChange masked(ConfigChange change);
+
+// "optim.lr: 0.001 -> 0.0003", masked, for a log line or event.
 std::string describe(const ConfigChange& change);
 
 // Local. What differs between a checkpoint's config (RunConfig::flat of its run) and this one, in the order

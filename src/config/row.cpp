@@ -7,6 +7,17 @@
 
 namespace lockstep {
 
+namespace {
+
+// 1e15 rather than sixteen digits.
+std::string short_number(double number) {
+  const double power = std::round(std::log10(number));
+  if (number >= 1e6 && std::pow(10.0, power) == number) return fmt::format("1e{}", power);
+  return fmt::format("{}", number);
+}
+
+}  // namespace
+
 bool Range::holds(double number) const {
   if (!(low_open ? number > low : number >= low)) return false;
   return high_open ? number < high : number <= high;
@@ -14,10 +25,10 @@ bool Range::holds(double number) const {
 
 std::string Range::text() const {
   std::string text;
-  if (std::isfinite(low)) text = fmt::format("{} {}", low_open ? ">" : ">=", low);
+  if (std::isfinite(low)) text = fmt::format("{} {}", low_open ? ">" : ">=", short_number(low));
   if (std::isfinite(high)) {
     if (!text.empty()) text += " and ";
-    text += fmt::format("{} {}", high_open ? "<" : "<=", high);
+    text += fmt::format("{} {}", high_open ? "<" : "<=", short_number(high));
   }
   return text;
 }

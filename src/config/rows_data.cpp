@@ -41,12 +41,11 @@ std::vector<Row> data_file_rows() {
 std::vector<Row> data_content_rows() {
   const auto d = &RunConfig::data;
   using D = DataOptions;
-  const std::vector<std::string> images = {"idx", "cifar10", "hdf5", "synthetic"};
+  const std::vector<std::string> images = {"idx", "cifar10", "hdf5"};
   return {
       row("data.shuffle", d, &D::shuffle).says("A new order of the training samples every epoch."),
       row("data.holdout_every", d, &D::holdout_every)
           .in(between(0, 1e9), "files or samples")
-          .only("data.type", {"text", "tokens", "idx", "cifar10", "hdf5", kRegistered})
           .says("Hold every n-th file (of text or tokens) or sample out for validation; 0: none."),
       row("data.normalize.mean", d, &D::mean)
           .counts(0, 4096)
@@ -60,7 +59,7 @@ std::vector<Row> data_content_rows() {
       row("data.samples", d, &D::samples)
           .in(between(1, 1e12), "samples")
           .only("data.type", {"synthetic"})
-          .says("Samples made up for each part."),
+          .says("Samples made up; data.holdout_every takes its validation part from them."),
       row("data.input_shape", d, &D::input_shape)
           .in(between(1, 1 << 28), "values")
           .counts(0, 8)

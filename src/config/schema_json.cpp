@@ -12,14 +12,22 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-void add_range(const Range& range, Json& number) {
-  if (std::isfinite(range.low)) number[range.low_open ? "exclusiveMinimum" : "minimum"] = range.low;
-  if (std::isfinite(range.high)) number[range.high_open ? "exclusiveMaximum" : "maximum"] = range.high;
+Json bound(double number, Kind kind) {
+  const bool whole = kind == Kind::kInt || kind == Kind::kIntList;
+  return whole ? Json(static_cast<std::int64_t>(number)) : Json(number);
+}
+
+void add_range(const Row& row, Json& number) {
+  const Range& range = row.range;
+  if (std::isfinite(range.low))
+    number[range.low_open ? "exclusiveMinimum" : "minimum"] = bound(range.low, row.kind);
+  if (std::isfinite(range.high))
+    number[range.high_open ? "exclusiveMaximum" : "maximum"] = bound(range.high, row.kind);
 }
 
 Json scalar(const char* type, const Row& row) {
   Json json{{"type", type}};
-  if (row.kind != Kind::kText && row.kind != Kind::kTextList) add_range(row.range, json);
+  if (row.kind != Kind::kText && row.kind != Kind::kTextList) add_range(row, json);
   return json;
 }
 

@@ -84,7 +84,10 @@ const Row* free_map_above(const Schema& schema, const std::string& key) {
 }
 
 std::string shown(const std::string& key, const std::string& text) {
-  const std::string safe = is_secret(key) ? key + "=" + kMasked : text;
+  std::string safe = is_secret(key) ? key + "=" + kMasked : text;
+  // A place is one line, whatever came in.
+  for (auto at = safe.find_first_of("\n\r"); at != std::string::npos; at = safe.find_first_of("\n\r"))
+    safe.replace(at, 1, "\\n");
   return "override " + (safe.size() > kLongestShown ? safe.substr(0, kLongestShown) + "…" : safe);
 }
 

@@ -120,7 +120,8 @@ class TreeBuilder : public YAML::EventHandler {
   void open(ConfigNode::Kind kind, const YAML::Mark& mark, const std::string& tag) {
     const Position at = position_of(mark);
     refuse_tag(at, tag);
-    if (awaits_key()) fail(at, "a list or map as a key", "Keys are plain words");
+    if (awaits_key())
+      fail(at, "a list or map where a key should be", "Keys are plain words. Is a bracket left open?");
     if (open_.size() >= static_cast<std::size_t>(kMaxConfigDepth))
       fail(at, "nested more than " + std::to_string(kMaxConfigDepth) + " deep", "Write it flatter");
     ConfigNode node;

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/environment.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <map>
+
+#include "config/effective.h"
+#include "config/secrets.h"
+#include "message.h"
+
+namespace lockstep {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// Sets variables for one test and puts the old ones back.
+class Environment : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "SLURM_PROCID", "SLURM_STEP_ID", "NO_COLOR",
+                             "LOCKSTEP_FAULT", "LOCKSTEP_TERMINAL", "SECRET_THING"}) {
+      const char* old = std::getenv(name);
+      saved_[name] = old == nullptr ? std::nullopt : std::optional<std::string>(old);
+      ::unsetenv(name);
+    }
+  }
+  void TearDown() override {
+    for (const auto& [name, value] : saved_)
+      value ? ::setenv(name.c_str(), value->c_str(), 1) : ::unsetenv(name.c_str());
+  }
+
+ private:
+  std::map<std::string, std::optional<std::string>> saved_;
+};
+
+TEST_F(Environment, IsAWorldOfOneWithoutALauncher) {
+  EXPECT_FALSE(launch_options().launched);
+}
+
+TEST_F(Environment, KnowsMpirunAndSrun) {
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK"}) {
+    ::setenv(name, "2", 1);
+    EXPECT_TRUE(launch_options().launched) << name;
+    ::unsetenv(name);
+  }
+  ::setenv("SLURM_PROCID", "0", 1);
+  EXPECT_FALSE(launch_options().launched) << "a batch shell is no launcher";
+  ::setenv("SLURM_STEP_ID", "0", 1);
+  EXPECT_TRUE(launch_options().launched);
+}
+
+TEST_F(Environment, PassesTheHintsOfTheLauncherOn) {
+  EXPECT_EQ(fault_plan(), "");
+  EXPECT_FALSE(no_color());
+  EXPECT_FALSE(launcher_terminal().has_value());
+  ::setenv("LOCKSTEP_FAULT", "kill@step=3", 1);
+  ::setenv("NO_COLOR", "1", 1);
+  ::setenv("LOCKSTEP_TERMINAL", "1", 1);
+  EXPECT_EQ(fault_plan(), "kill@step=3");
+  EXPECT_TRUE(no_color());
+  EXPECT_EQ(launcher_terminal(), true);
+  ::setenv("LOCKSTEP_TERMINAL", "0", 1);
+  EXPECT_EQ(launcher_terminal(), false);
+}
+
+TEST_F(Environment, ReportsOnlyNamesOfItsList) {
+  ::setenv("SECRET_THING", "hunter2", 1);
+  ::setenv("OMPI_COMM_WORLD_SIZE", "4", 1);
+  const auto shown = reportable_environment();
+  EXPECT_THAT(shown,
+              ::testing::Contains(std::make_pair(std::string("OMPI_COMM_WORLD_SIZE"), std::string("4"))));
+  for (const auto& [name, value] : shown) EXPECT_NE(value, "hunter2") << name;
+}
+
+TEST(Secrets, AreKnownByTheirNames) {
+  for (const char* name :
+       {"token", "API_TOKEN", "run.metadata.wandb_token", "secretKey", "my-password", "tokenizer_token"})
+    EXPECT_TRUE(is_secret(name)) << name;
+  for (const char* name : {"lr", "tokens", "max_tokens", "note"}) EXPECT_FALSE(is_secret(name)) << name;
+}
+
+TEST(Secrets, AreNotInWhatIsShownButInWhatIsKept) {
+  const RunConfig config = load_text(kSmall, {"run.metadata={deep: [{password: hunter2}], note: seen}"});
+  EXPECT_THAT(effective_yaml(config, Secrets::kMask), Not(HasSubstr("hunter2")));
+  EXPECT_THAT(effective_yaml(config, Secrets::kMask), HasSubstr("seen"));
+  EXPECT_THAT(effective_json(config, Secrets::kMask), Not(HasSubstr("hunter2")));
+  EXPECT_THAT(effective_yaml(config, Secrets::kWrite), HasSubstr("hunter2"));
+}
+
+}  // namespace
+}  // namespace lockstep
