@@ -60,7 +60,7 @@ double global_norm(const torch::Tensor& flat) {
   });
 }
 
-void clip_(const torch::Tensor& flat, double norm, double max_norm) {
+void clip_to_norm(const torch::Tensor& flat, double norm, double max_norm) {
   check(max_norm > 0.0, "gradients are clipped to a norm above 0");
   const torch::NoGradGuard no_grad;
   const double scale = max_norm / (norm + 1e-6);

@@ -13,6 +13,6 @@ double global_norm(const torch::Tensor& flat);
 
 // Local. Scales `flat` in place by max_norm / (norm + 1e-6) where that is below 1:
 // torch.nn.utils.clip_grad_norm_ with a norm that is already known. Throws Bug unless max_norm > 0.
-void clip_(const torch::Tensor& flat, double norm, double max_norm);
+void clip_to_norm(const torch::Tensor& flat, double norm, double max_norm);
 
 }  // namespace lockstep
