@@ -64,6 +64,17 @@ struct CheckpointStore::Parts {
     return nullptr;
   }
 
+  // What this store has committed or verified itself needs no second look at its bytes.
+  std::unique_ptr<CheckpointReader> open_trusted(Step step) {
+    if (!trusted.contains(step)) return nullptr;
+    try {
+      return CheckpointReader::open(disk, path(step_directory(step)));
+    } catch (const Fault&) {
+      // Spoiled since then: the full look will say how.
+      return nullptr;
+    }
+  }
+
   // A checkpoint of this step that is there already: one of the same state is a success, another state is
   // never overwritten.
   std::optional<CheckpointPointer> already_there(const DigestedState& state) {
@@ -71,8 +82,8 @@ struct CheckpointStore::Parts {
     const std::string name = step_directory(step);
     if (!disk.info(path(name))) return std::nullopt;
     std::string reason;
-    const auto reader =
-        trusted.contains(step) ? CheckpointReader::open(disk, path(name)) : open_or_set_aside(name, reason);
+    auto reader = open_trusted(step);
+    if (!reader) reader = open_or_set_aside(name, reason);
     if (!reader) return std::nullopt;
     if (reader->state_hash() != state.hash)
       throw Fault(
@@ -84,6 +95,27 @@ struct CheckpointStore::Parts {
     // The life that made it may have died before it was durable.
     disk.sync_directory(directory);
     return CheckpointPointer{name, reader->manifest().digest};
+  }
+
+  // Says so when `latest` is damaged, or names what is not there or another manifest. A stale one is no
+  // damage.
+  void judge_latest() {
+    if (!disk.info(path("latest"))) return;
+    const auto latest = read_pointer(disk, path("latest"));
+    std::string reason;
+    if (!latest) {
+      reason = "it is damaged";
+    } else if (!disk.info(path(latest->directory))) {
+      reason = "it names " + latest->directory + ", which is not there";
+    } else {
+      try {
+        if (CheckpointReader::open(disk, path(latest->directory))->manifest().digest != latest->manifest)
+          reason = "it names another manifest of " + latest->directory;
+      } catch (const Fault&) {
+        // The checkpoint is bad, not the pointer; that is said where checkpoints are opened.
+      }
+    }
+    if (!reason.empty()) event("pointer_ignored", {{"pointer", "latest"}, {"reason", reason}});
   }
 
   // Checkpoints with a good manifest, by step. One without is left alone: it is for open_newest_verified() to
@@ -173,6 +205,19 @@ void as_run_directory_fault(Work work) {
   }
 }
 
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// A new folder is no more durable than its name in the folder above.
+void make_durable_folder(Disk& disk, const std::string& path) {
+  if (path == "." || path == "/" || disk.info(path)) return;
+  make_durable_folder(disk, parent_of(path));
+  disk.make_directory(path);
+  disk.sync_directory(parent_of(path));
+}
+
 void probe_writing(Disk& disk, const std::string& directory) {
   const std::string probe = directory + "/.staging-probe";
   disk.make_directory(probe);
@@ -194,7 +239,10 @@ CheckpointStore::~CheckpointStore() = default;
 void CheckpointStore::prepare(std::uint64_t bytes_needed) {
   as_run_directory_fault([&] {
     Disk& disk = parts_->disk;
-    make_directories(disk, parts_->directory);
+    make_durable_folder(disk, parts_->directory);
+    // Whoever made the run directory a moment ago may not have synced its name.
+    disk.sync_directory(parent_of(parts_->directory));
+    disk.sync_directory(parent_of(parent_of(parts_->directory)));
     const auto info = disk.info(parts_->directory);
     if (!info || !info->is_directory)
       throw Fault(ExitCode::kRunDirectory,
@@ -215,7 +263,7 @@ SaveReport CheckpointStore::save(const CheckpointState& state, bool is_best) {
   const auto start = real_clock().monotonic();
   fault_point("ckpt.begin");
   Disk& disk = parts_->disk;
-  make_directories(disk, parts_->directory);
+  make_durable_folder(disk, parts_->directory);
   const DigestedState digested = digest_state(state);
   SaveReport report;
   report.directory = step_directory(state.record.step);
@@ -239,14 +287,7 @@ SaveReport CheckpointStore::save(const CheckpointState& state, bool is_best) {
 
 std::unique_ptr<CheckpointReader> CheckpointStore::open_newest_verified() {
   const auto checkpoints = parts_->entries(EntryKind::kCheckpoint);
-  if (parts_->disk.info(parts_->path("latest"))) {
-    const auto latest = read_pointer(parts_->disk, parts_->path("latest"));
-    if (!latest || !parts_->disk.info(parts_->path(latest->directory)))
-      parts_->event(
-          "pointer_ignored",
-          {{"pointer", "latest"},
-           {"reason", latest ? "it names " + latest->directory + ", which is not there" : "it is damaged"}});
-  }
+  parts_->judge_latest();
   std::vector<std::string> refused;
   for (auto entry = checkpoints.rbegin(); entry != checkpoints.rend(); ++entry) {
     std::string reason;

@@ -28,6 +28,11 @@ struct CkptArguments {
   bool json = false;
 };
 
+// Paths need not be UTF-8; a name that is not is shown with replacement marks.
+std::string pretty(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 void print(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
@@ -99,7 +104,7 @@ void list(const CkptArguments& arguments) {
       target.is_checkpoint ? fs::path(target.path).parent_path().string() : target.path;
   Json rows = Json::array();
   for (const CatalogEntry& entry : checkpoints_in(folder)) rows.push_back(describe(folder, entry));
-  if (arguments.json) return print(rows.dump(2) + "\n");
+  if (arguments.json) return print(pretty(rows));
   if (rows.empty()) return print(folder + ": no checkpoints\n");
   print(fmt::format("{:<24} {:>10} {:>6} {:>12} {:>14}  {:<10} {}\n", "checkpoint", "step", "epoch", "loss",
                     "bytes", "status", "state hash"));
@@ -185,7 +190,7 @@ int verify(const CkptArguments& arguments) {
                                      std::string(row["state_hash"]))
                        : fmt::format("{}\n", std::string(row["message"])));
   }
-  if (arguments.json) print(Json{{"valid", valid}, {"checkpoints", rows}}.dump(2) + "\n");
+  if (arguments.json) print(pretty(Json{{"valid", valid}, {"checkpoints", rows}}));
   return static_cast<int>(valid ? ExitCode::kDone : ExitCode::kNoValidCheckpoint);
 }
 

@@ -147,6 +147,17 @@ TEST_F(Commit, SurvivesAPowerCutAfterAnyOperation) {
   EXPECT_GT(cuts_, 60);
 }
 
+TEST_F(Commit, KeepsTheFirstCheckpointOfANewRunInAPowerCut) {
+  FaultyDisk disk(real_disk(), scratch_ / "graveyard");
+  auto fresh = store(disk);
+  fresh.prepare(0);
+  fresh.save(OwnedState(1, 1, 4).state, true);
+  disk.power_cut(PowerCut::kLoseDirectoryChanges);
+  EXPECT_EQ(newest(), Step{1});
+  EXPECT_TRUE(fs::exists(dir_ + "/latest"));
+  EXPECT_TRUE(fs::exists(dir_ + "/best"));
+}
+
 // The guards are what makes the two claims above true: without them the same test sees the loss.
 TEST_F(Commit, LosesTheCheckpointInAPowerCutWithoutTheDirectorySync) {
   const ArmedPlan no_guard("nan@point=guard.skip_directory_sync");

@@ -173,6 +173,40 @@ TEST_F(Damage, RefusesHostileManifestsWithoutHarm) {
   }
 }
 
+TEST_F(Damage, ParsesOrRefusesEachOf2000ForgedManifests) {
+  const std::string good =
+      good_["manifest.json"].substr(0, good_["manifest.json"].rfind("\"manifest_digest\""));
+  int refusals = 0;
+  for (std::uint64_t seed = 0; seed < 2000; ++seed) {
+    std::string text = good;
+    for (std::uint64_t i = 0; i <= seed % 4; ++i) {
+      const std::size_t at = mix_key({seed, i}) % text.size();
+      const std::uint64_t kind = mix_key({seed, i, 1}) % 4;
+      if (kind == 0) text[at] = "0123456789\"{}[],:-.e"[mix_key({seed, i, 2}) % 20];
+      if (kind == 1) text.erase(at, 1 + mix_key({seed, i, 3}) % 20);
+      if (kind == 2) text.insert(at, text.substr(mix_key({seed, i, 4}) % text.size(), 30));
+      if (kind == 3) text[at] = static_cast<char>(mix_key({seed, i, 5}));
+    }
+    text += "\"manifest_digest\": \"" + digest_of(text).hex() + "\"\n}\n";
+    const ExitCode code = code_of([&] { parse_manifest(text, "forged"); });
+    ASSERT_TRUE(code == ExitCode::kDone || code == ExitCode::kNoValidCheckpoint) << seed;
+    refusals += code == ExitCode::kNoValidCheckpoint ? 1 : 0;
+  }
+  EXPECT_GT(refusals, 1000);
+}
+
+TEST_F(Damage, NoticesEveryFlippedBitOfThePointer) {
+  const std::string good = slurp(dir_ + "/latest");
+  for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
+    std::string text = good;
+    text[bit / 8] = static_cast<char>(text[bit / 8] ^ (1 << (bit % 8)));
+    spill(dir_ + "/latest", text);
+    log_.events.clear();
+    EXPECT_EQ(store().open_newest_verified()->record().step, Step{2});
+    EXPECT_EQ(log_.count("pointer_ignored"), 1u) << bit;
+  }
+}
+
 TEST_F(Damage, RefusesTensorsThatOverlap) {
   const std::string& good = good_["manifest.json"];
   const Manifest manifest = parse_manifest(good, "m");

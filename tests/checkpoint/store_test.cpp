@@ -135,7 +135,11 @@ TEST_F(Store, TakesTheNewestWhenThePointerIsMissingWrongOrStale) {
     spill(dir_ + "/latest", text);
     EXPECT_EQ(store.open_newest_verified()->record().step, Step{3});
   }
-  EXPECT_EQ(log_.count("pointer_ignored"), 5u);
+  EXPECT_EQ(log_.count("pointer_ignored"), 6u);
+  const Digest first = parse_manifest(slurp(dir_ + "/step-00000001/manifest.json"), "m").digest;
+  spill(dir_ + "/latest", "step-00000001 " + first.hex() + "\n");
+  EXPECT_EQ(store.open_newest_verified()->record().step, Step{3});
+  EXPECT_EQ(log_.count("pointer_ignored"), 6u) << "a stale pointer is no damage";
   fs::remove(dir_ + "/latest");
   EXPECT_EQ(store.open_newest_verified()->record().step, Step{3});
 }

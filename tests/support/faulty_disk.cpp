@@ -178,20 +178,25 @@ void FaultyDisk::sync_file(const std::string& path) {
 void FaultyDisk::sync_directory(const std::string& path) {
   fail_write_side("sync_directory", path);
   inner_.sync_directory(path);
-  for (std::size_t i = 0; i < changes_.size();) {
-    const Change change = changes_[i];
-    if (parent_of(change.kind == Change::Kind::kRename ? change.to : change.path) != path) {
-      ++i;
+  std::vector<Change> pending;
+  for (const Change& change : changes_) {
+    const bool is_rename = change.kind == Change::Kind::kRename;
+    if (parent_of(is_rename ? change.to : change.path) != path) {
+      pending.push_back(change);
       continue;
     }
-    // Earlier changes below a renamed folder are now to be found under its new name.
-    if (change.kind == Change::Kind::kRename)
-      for (std::size_t j = 0; j < i; ++j) {
-        changes_[j].path = moved(changes_[j].path, change.path, change.to);
-        changes_[j].to = moved(changes_[j].to, change.path, change.to);
-      }
-    changes_.erase(changes_.begin() + static_cast<std::ptrdiff_t>(i));
+    // What happened before below a renamed folder is now to be found under its new name; below a removed one
+    // it is gone.
+    for (Change& earlier : pending) {
+      if (!is_rename) continue;
+      earlier.path = moved(earlier.path, change.path, change.to);
+      earlier.to = moved(earlier.to, change.path, change.to);
+    }
+    if (change.kind == Change::Kind::kRemove)
+      std::erase_if(pending,
+                    [&](const Change& earlier) { return earlier.path.starts_with(change.path + "/"); });
   }
+  changes_ = std::move(pending);
 }
 
 void FaultyDisk::rename(const std::string& from, const std::string& to) {
