@@ -7,6 +7,7 @@ namespace lockstep {
 namespace {
 
 void update_shape(Hasher& hasher, const Shape& shape) {
+  // The length first, or {2}, {3} and {2, 3}, {} would be the same numbers.
   hasher.update_u64(shape.size());
   for (const std::int64_t dimension : shape) hasher.update_u64(static_cast<std::uint64_t>(dimension));
 }

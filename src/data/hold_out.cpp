@@ -22,6 +22,7 @@ std::int64_t SampleSplit::size() const {
 
 void SampleSplit::sample(std::int64_t index, std::span<std::byte> input, std::span<std::byte> target) const {
   check(index >= 0 && index < size(), "a sample lies inside its part");
+  // Training skips one sample after each run of n - 1.
   const std::int64_t from = part_ == DataPart::kValid ? index * n_ + n_ - 1 : index + index / (n_ - 1);
   whole_->sample(from, input, target);
 }
@@ -51,6 +52,7 @@ std::unique_ptr<Dataset> open_part(const DataOptions& options, DataPart part, co
     if (part == DataPart::kTrain) return open(options.train);
     return options.valid.empty() ? nullptr : open(options.valid);
   }
+  // Both parts come from the same files, so both refuse a split that leaves one of them empty.
   auto whole = open(options.train);
   if (whole->size() < options.holdout_every)
     refuse_option(fmt::format("data.holdout_every = {} holds out none of {} samples", options.holdout_every,

@@ -20,6 +20,7 @@ class SampleSplit : public Dataset {
   std::int64_t size() const override;
   SampleSpec spec() const override { return whole_->spec(); }
   void sample(std::int64_t index, std::span<std::byte> input, std::span<std::byte> target) const override;
+  // Differs between the two parts and from the whole.
   Digest fingerprint() const override;
   void check_unchanged() const override { whole_->check_unchanged(); }
 
@@ -32,6 +33,7 @@ class SampleSplit : public Dataset {
 // Local. Throws Fault (78) when data.holdout_every is 1 or negative, or stands beside data.valid.
 void check_hold_out(const DataOptions& options);
 
+// Opens the files of one part of the config.
 using OpenFiles = std::function<std::unique_ptr<Dataset>(const DataFiles&)>;
 
 // Local. One part of the data by the common rules: data.train or data.valid as they stand, or every n-th

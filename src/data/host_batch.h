@@ -33,6 +33,7 @@ class AlignedBytes {
 struct HostBatch {
   SampleSpec spec;
   std::int64_t samples = 0;
+  // Row-major, of spec.input_dtype and spec.target_dtype.
   AlignedBytes inputs;
   AlignedBytes targets;
 

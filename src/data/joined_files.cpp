@@ -12,9 +12,12 @@
 namespace lockstep {
 namespace {
 
+// Every rank reads this much at each start; larger data is told apart by its sizes and 66 samples of it.
+// A change of these numbers changes the fingerprints that checkpoints keep.
 constexpr std::uint64_t kHashedInFull = 256u << 20;
 constexpr std::uint64_t kBlock = 1u << 20;
 constexpr std::uint64_t kSpacedBlocks = 64;
+// Bounds the cost of a step, whatever the number of files.
 constexpr std::uint64_t kChecksPerCall = 256;
 
 namespace fs = std::filesystem;
@@ -24,11 +27,13 @@ std::vector<std::string> files_below(const std::string& folder) {
   std::error_code error;
   for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     std::error_code unreadable;
+    // Follows links to files. The iterator does not enter links to folders, so a loop of them ends.
     if (it->is_regular_file(unreadable)) names.push_back(it->path().string().substr(folder.size()));
   }
   if (error)
     refuse_file(folder, "the folder cannot be read (" + error.message() + ")", "Check its permissions.");
   if (names.empty()) refuse_file(folder, "the folder holds no file", "Name a folder with data, or a file.");
+  // The order of a folder's entries differs from one file system to the next.
   std::sort(names.begin(), names.end());
   for (std::string& name : names) name.insert(0, folder);
   return names;
@@ -44,6 +49,7 @@ void JoinedFiles::append(MappedFile file, std::size_t skip) {
 }
 
 std::size_t JoinedFiles::file_at(std::uint64_t offset) const {
+  // Files without bytes start where the next one does; the last of them is the one that holds the byte.
   const auto after = std::upper_bound(starts_.begin(), starts_.end(), offset);
   return static_cast<std::size_t>(after - starts_.begin()) - 1;
 }
@@ -74,6 +80,7 @@ void JoinedFiles::hash_range(Hasher& hasher, std::uint64_t offset, std::uint64_t
 Digest JoinedFiles::fingerprint() const {
   Hasher hasher;
   hasher.update_u64(files_.size());
+  // Sizes first: the same bytes cut into other files are other data.
   for (std::size_t file = 0; file < files_.size(); ++file) hasher.update_u64(payload(file).size());
   if (size() <= kHashedInFull) {
     hash_range(hasher, 0, size());

@@ -21,6 +21,7 @@ class JoinedFiles {
   // understood.
   void append(MappedFile file, std::size_t skip = 0);
 
+  // Bytes of all payloads.
   std::uint64_t size() const { return starts_.back(); }
   // Local. Fills `into` from `offset`, over file borders. Throws Bug when that passes the end.
   void copy(std::uint64_t offset, std::span<std::byte> into) const;
@@ -34,10 +35,12 @@ class JoinedFiles {
   void check_unchanged() const;
 
  private:
+  // A file without its header.
   std::span<const std::byte> payload(std::size_t file) const {
     return files_[file].bytes().subspan(skips_[file]);
   }
   void hash_range(Hasher& hasher, std::uint64_t offset, std::uint64_t bytes) const;
+  // The file that holds the byte at `offset`.
   std::size_t file_at(std::uint64_t offset) const;
 
   std::vector<MappedFile> files_;

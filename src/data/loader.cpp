@@ -31,6 +31,7 @@ Loader::~Loader() {
 const HostBatch& Loader::batch_for(Step step) {
   check(step.value >= 1, "steps are numbered from 1");
   std::unique_lock lock(mutex_);
+  // Whatever is being read now ends first: next_ belongs to the thread until then.
   changed_.wait(lock, [this] { return !reading_.has_value(); });
   if (ready_ != step) {
     // A seek: what was read ahead, or went wrong there, belongs to a step nobody asked for.
@@ -42,6 +43,7 @@ const HostBatch& Loader::batch_for(Step step) {
   }
   ready_.reset();
   if (error_ != nullptr) std::rethrow_exception(std::exchange(error_, nullptr));
+  // The caller keeps current_ while the thread fills the other one.
   std::swap(current_, next_);
   if (step < options_.last_step) {
     reading_ = Step(step.value + 1);
@@ -61,6 +63,7 @@ void Loader::prefetch() {
     try {
       read(step, next_);
     } catch (...) {
+      // Not only Faults: a user's dataset may throw anything, and it belongs on the training thread.
       error = std::current_exception();
     }
     lock.lock();

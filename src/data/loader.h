@@ -39,7 +39,9 @@ class Loader {
   const HostBatch& batch_for(Step step);
 
  private:
+  // The thread: waits for reading_, fills next_, says so in ready_ or error_.
   void prefetch();
+  // Throws what the dataset throws.
   void read(Step step, HostBatch& into) const;
 
   const Dataset& dataset_;

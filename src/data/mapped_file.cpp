@@ -47,7 +47,9 @@ MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
   size_ = static_cast<std::size_t>(info.st_size);
   modified_ns_ = modified_ns(info);
   inode_ = info.st_ino;
+  // mmap refuses a length of zero.
   if (size_ == 0) return;
+  // Shared, so that ranks of one machine hold one copy in the page cache.
   void* memory = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.fd, 0);
   if (memory == MAP_FAILED)
     refuse_file(path_, fmt::format("{} bytes cannot be mapped ({})", size_, std::strerror(errno)),
@@ -84,6 +86,7 @@ void MappedFile::check_unchanged() const {
   if (static_cast<std::size_t>(info.st_size) != size_)
     refuse_file(path_, fmt::format("changed since the run began: {} bytes then, {} now", size_, info.st_size),
                 kChangedRemedy);
+  // The inode tells a file that was replaced with size and time kept (cp -p, rsync -t).
   if (modified_ns(info) != modified_ns_ || info.st_ino != inode_)
     refuse_file(path_, fmt::format("was written or replaced since the run began (still {} bytes)", size_),
                 kChangedRemedy);

@@ -26,6 +26,7 @@ std::vector<double> per_channel(const std::vector<double>& numbers, std::size_t 
 
 template <class Float>
 void normalize(std::span<Float> values, Float mean, Float std) {
+  // Subtract, then divide, rounding after each: what torchvision's Normalize does.
   for (Float& value : values) value = (value - mean) / std;
 }
 
@@ -48,10 +49,12 @@ Normalizer::Normalizer(const DataOptions& options, const SampleSpec& spec) : dty
         kRemedy);
   if (!is_floating(dtype_)) refuse_normalize(options);
   for (std::size_t i = 0; i < options.mean.size(); ++i)
+    // As float too: a std that underflows there would divide by zero.
     if (!std::isfinite(options.mean[i]) || !std::isfinite(options.std[i]) ||
         static_cast<float>(options.std[i]) <= 0)
       refuse_option(fmt::format("data.normalize has mean {} and std {}", options.mean[i], options.std[i]),
                     kRemedy);
+  // A sample without dimensions is one channel.
   const std::size_t channels = spec.input_shape.empty() ? 1 : static_cast<std::size_t>(spec.input_shape[0]);
   mean_ = per_channel(options.mean, channels);
   std_ = per_channel(options.std, channels);
@@ -59,6 +62,7 @@ Normalizer::Normalizer(const DataOptions& options, const SampleSpec& spec) : dty
   if (dtype_ != DType::kFloat32) return;
   byte_values_.resize(mean_.empty() ? 1 : channels);
   for (std::size_t channel = 0; channel < byte_values_.size(); ++channel) {
+    // A byte has 256 values: the divisions are done once, in the order PyTorch's transforms do them.
     std::array<float, 256>& values = byte_values_[channel];
     for (std::size_t value = 0; value < 256; ++value) values[value] = static_cast<float>(value) / 255.0f;
     if (!mean_.empty())

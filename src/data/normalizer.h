@@ -28,6 +28,7 @@ class Normalizer {
 
  private:
   DType dtype_;
+  // Values of one channel.
   std::size_t channel_elements_;
   std::vector<double> mean_;  // one a channel; empty: none
   std::vector<double> std_;

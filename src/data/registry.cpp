@@ -19,6 +19,7 @@ void DatasetRegistry::add(const std::string& type, DatasetFactory factory) {
 }
 
 std::unique_ptr<Dataset> DatasetRegistry::open(const DataOptions& options, DataPart part) const {
+  // A handful of entries, in the order they were added: a map would lose that.
   for (const auto& [type, factory] : factories_)
     if (type == options.type) return factory(options, part);
   refuse_option(fmt::format("data.type {} is unknown", options.type),

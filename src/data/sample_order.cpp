@@ -37,6 +37,7 @@ Epoch SampleOrder::epoch_of(Step step) const {
 std::int64_t SampleOrder::index_of(Step step, std::int64_t position) const {
   check(position >= 0 && position < global_batch, "a position lies inside the global batch");
   const Epoch epoch = epoch_of(step);
+  // Where the epoch's order is read from for this step.
   const std::int64_t first = (step.value - 1 - epoch.value * steps_per_epoch()) * global_batch;
   if (!shuffle) return first + position;
   const std::uint64_t key = mix_key({kOrderKey, seed, static_cast<std::uint64_t>(epoch.value)});

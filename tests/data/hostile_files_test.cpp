@@ -73,13 +73,13 @@ long peak_kib() {
   return usage.ru_maxrss;
 }
 
-// No file here is larger than 64 KiB: a peak that grows by more was allocated from a number in a damaged
-// header.
+// No file here is larger than 64 KiB: a peak that grows by much (sanitizers hold back 256 MiB) was allocated
+// from a number in a damaged header.
 void expect_harmless(const DataOptions& options, const std::string& path) {
   open_data(options);
   const long before = peak_kib();
   const Outcomes outcomes = attack(options, path, 2000);
-  EXPECT_LT(peak_kib() - before, 128 * 1024);
+  EXPECT_LT(peak_kib() - before, 512 * 1024);
   EXPECT_GT(outcomes.refused, 200);
   EXPECT_GT(outcomes.opened, 0);
 }

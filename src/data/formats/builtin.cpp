@@ -6,6 +6,7 @@ namespace lockstep {
 // Defined here and not beside add() and open(): those know no format.
 DatasetRegistry DatasetRegistry::with_builtin() {
   DatasetRegistry registry;
+  // Messages and the help list the types in this order.
   registry.add("text", open_text);
   registry.add("tokens", open_tokens);
   registry.add("idx", open_idx);

@@ -34,6 +34,7 @@ void check_records(const MappedFile& file) {
                 fmt::format("has {} bytes, expected a multiple of {} (one label and 3 x 32 x 32 values)",
                             bytes.size(), kRecord),
                 "Use the binary version of CIFAR-10, unpacked; the file may have been cut off while copied.");
+  // A label outside would index past the outputs, far from here and hard to trace back.
   for (std::size_t at = 0; at < bytes.size(); at += kRecord)
     if (std::to_integer<int>(bytes[at]) >= kClasses)
       refuse_file(file.path(),

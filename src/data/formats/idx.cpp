@@ -33,6 +33,7 @@ std::vector<std::int64_t> dimensions(const MappedFile& file, std::uint32_t rank)
     refuse_file(file.path(),
                 fmt::format("has {} bytes, expected an idx{} header of {}", bytes.size(), rank, header),
                 kRemedy);
+  // The third byte is the type, the fourth the number of dimensions.
   const std::uint32_t magic = 0x0800 | rank;  // 8: unsigned bytes
   if (big_endian(bytes) != magic)
     refuse_file(file.path(),
@@ -44,6 +45,7 @@ std::vector<std::int64_t> dimensions(const MappedFile& file, std::uint32_t rank)
   bool fits = true;
   for (std::uint32_t i = 1; i <= rank; ++i) {
     dims.push_back(big_endian(bytes.subspan(4 * i)));
+    // Four 32-bit numbers from a file: their product may pass 64 bits.
     fits = !__builtin_mul_overflow(product, static_cast<std::uint64_t>(dims.back()), &product) && fits;
   }
   if (!fits || product == 0 || product != bytes.size() - header)
@@ -63,6 +65,7 @@ class IdxDataset : public Dataset {
       refuse_file(labels.path(),
                   fmt::format("has {} labels, expected one for each of {} images", label_count, dims_[0]),
                   "Name the labels that belong to these images.");
+    // Magic and one number for each dimension, four bytes each.
     images_.append(std::move(images), 16);
     labels_.append(std::move(labels), 8);
   }

@@ -14,6 +14,7 @@
 namespace lockstep {
 namespace {
 
+// Keeps the numbers for different uses of one seed apart.
 enum Purpose : std::uint64_t { kClassOf = 1, kMeanOf, kNoiseOf, kWeightOf, kTargetNoiseOf };
 
 // Close to a standard normal: the sum of four uniform numbers. Whole-number arithmetic until the last two
@@ -68,10 +69,12 @@ class SyntheticDataset : public Dataset {
  private:
   void fill(std::span<float> values, std::uint64_t noise, std::uint64_t mean) const {
     for (std::uint64_t j = 0; j < elements_; ++j)
+      // Means are not stored: classes x values may be larger than memory.
       values[j] = bell(mix_key({mean, j})) + 0.5f * bell(mix_key({noise, j}));
   }
 
   void map(std::span<const float> values, std::span<float> targets, std::uint64_t number) const {
+    // Targets of variance about 1, whatever the number of inputs. sqrt is exact to the last bit everywhere.
     const double scale = 1.0 / std::sqrt(static_cast<double>(elements_));
     for (std::uint64_t t = 0; t < targets.size(); ++t) {
       const std::uint64_t weights = mix_key({seed_, kWeightOf, t});
@@ -90,6 +93,7 @@ class SyntheticDataset : public Dataset {
 };
 
 void check_options(const DataOptions& options) {
+  // A sample above 1 GiB is a slip of the keyboard.
   constexpr std::int64_t kMostElements = std::int64_t{1} << 28;
   std::int64_t elements = 1;
   bool sound = !options.input_shape.empty();

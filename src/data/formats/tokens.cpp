@@ -30,6 +30,7 @@ std::size_t header_of(const MappedFile& file) {
   if (bytes.size() < kHeaderBytes)
     refuse_file(file.path(), fmt::format("has {} bytes, expected a header of {}", bytes.size(), kHeaderBytes),
                 kRemedy);
+  // Only now is it known that three numbers are there.
   std::memcpy(start.data(), bytes.data(), sizeof(start));
   if (start[1] != kVersion)
     refuse_file(file.path(), fmt::format("token file version {}, expected {}", start[1], kVersion),

@@ -46,6 +46,7 @@ void check_values_of(const MappedFile& file, std::size_t header, std::int64_t vo
     start = end;
   }
   if (start >= values.size()) return;
+  // The first bad block is searched again for the position to name.
   while (values[start] < vocab) ++start;
   refuse_file(
       file.path(),
@@ -91,6 +92,7 @@ SampleSpec WindowDataset::spec() const {
 void WindowDataset::sample(std::int64_t index, std::span<std::byte> input,
                            std::span<std::byte> target) const {
   check(index >= 0 && index < size_, "a sample lies inside its dataset");
+  // Windows start every `context` values and are one longer: neighbours share one value.
   const std::size_t step = static_cast<std::size_t>(context_) * value_bytes_;
   std::vector<std::byte> values(step + value_bytes_);
   files_.copy(static_cast<std::uint64_t>(index) * step, values);
@@ -118,6 +120,7 @@ std::unique_ptr<Dataset> open_windows(const DataOptions& options, DataPart part,
   check_hold_out(options);
   if (options.holdout_every > 0) {
     const std::vector<std::string> files = list_files(options.train.paths);
+    // A single file cannot be split by files; its samples are.
     if (files.size() > 1)
       return std::make_unique<WindowDataset>(held_out_files(files, options.holdout_every, part), format);
   }

@@ -32,10 +32,12 @@ class WindowDataset : public Dataset {
   std::int64_t size() const override { return size_; }
   SampleSpec spec() const override;
   void sample(std::int64_t index, std::span<std::byte> input, std::span<std::byte> target) const override;
+  // Context and values; not the names of the files, nor a header before the values.
   Digest fingerprint() const override;
   void check_unchanged() const override { files_.check_unchanged(); }
 
  private:
+  // Values only, headers skipped.
   JoinedFiles files_;
   std::size_t value_bytes_;
   std::int64_t context_;

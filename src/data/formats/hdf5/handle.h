@@ -21,13 +21,16 @@ class Handle {
     return *this;
   }
 
+  // False after a failing H5 call, whose negative result it holds.
   bool valid() const { return id_ >= 0; }
+  // For the C calls; stays owned here.
   hid_t get() const { return id_; }
 
  private:
   hid_t id_;
 };
 
+// One alias for each kind of identifier that is read here.
 using File = Handle<H5Fclose>;
 using Data = Handle<H5Dclose>;
 using Space = Handle<H5Sclose>;
@@ -42,6 +45,7 @@ class QuietErrors {
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   }
   ~QuietErrors() { H5Eset_auto2(H5E_DEFAULT, function_, data_); }
+  // The settings are those of the thread it was made on: never moved.
   QuietErrors(const QuietErrors&) = delete;
   QuietErrors& operator=(const QuietErrors&) = delete;
 

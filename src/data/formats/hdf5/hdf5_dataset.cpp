@@ -57,6 +57,7 @@ class Hdf5Dataset : public Dataset {
     Hasher hasher;
     update_spec(hasher, spec_);
     normalizer_.add_to(hasher);
+    // Of the file, not the values: reading them all through the library would take minutes.
     hasher.update(content_.fingerprint());
     return hasher.digest();
   }

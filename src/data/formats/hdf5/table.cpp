@@ -54,6 +54,7 @@ File open_file(const std::string& path) {
   [[maybe_unused]] static const herr_t no_exit_handler = H5dont_atexit();
   const QuietErrors quiet;
   const Properties access(H5Pcreate(H5P_FILE_ACCESS));
+  // Readers of a file that another process holds locked would fail; a change is found by check_unchanged().
   H5Pset_file_locking(access.get(), false, true);
   File file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()));
   if (!file.valid()) refuse_file(path, "is not an HDF5 file, or a damaged one", kRemedy);
@@ -77,6 +78,7 @@ void Table::read_type() {
   const H5T_class_t kind = type.valid() ? H5Tget_class(type.get()) : H5T_NO_CLASS;
   if (kind != H5T_FLOAT && kind != H5T_INTEGER) refuse("holds neither floats nor integers");
   stored_size_ = H5Tget_size(type.get());
+  // Half floats and all C integers; long doubles and wider have no dtype here.
   if (stored_size_ < 1 || stored_size_ > 8)
     refuse(fmt::format("has elements of {} bytes, expected 1 to 8", stored_size_));
   if (kind == H5T_INTEGER)
@@ -116,6 +118,7 @@ void Table::check_storage(const Properties& creation) const {
   if (layout != H5D_CONTIGUOUS && layout != H5D_COMPACT) refuse("has virtual storage");
   std::uint64_t bytes = stored_size_;
   const bool fits = multiply(bytes, row_elements()) && multiply(bytes, static_cast<std::uint64_t>(rows_));
+  // What was never written is not stored, and would read as zeros.
   const std::uint64_t stored = H5Dget_storage_size(data_.get());
   if (!fits || bytes > place_.file_bytes || stored != bytes)
     refuse(fmt::format("claims {} rows, its file has {} bytes and {} of them hold values", rows_,
@@ -143,6 +146,7 @@ void Table::check_chunks(const Properties& creation) const {
     refuse(fmt::format("claims chunks of more than {} bytes", kLargestPiece));
   // Counting walks the index, so a number that the file cannot hold is refused first.
   hsize_t present = 0;
+  // A chunk takes at least one byte of the file.
   const bool plausible = needed <= place_.file_bytes && H5Dget_storage_size(data_.get()) <= place_.file_bytes;
   const Space all(H5Dget_space(data_.get()));
   if (!plausible || H5Dget_num_chunks(data_.get(), all.get(), &present) < 0 || present != needed)
@@ -158,6 +162,7 @@ void Table::check_filters(const Properties& creation) const {
     unsigned config = 0;
     const H5Z_filter_t filter = H5Pget_filter2(creation.get(), static_cast<unsigned>(i), &flags, &values,
                                                nullptr, 0, nullptr, &config);
+    // Others may load a plugin, which is code from a path the file chooses.
     if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_FLETCHER32)
       refuse(fmt::format("uses filter {}, expected gzip, shuffle or fletcher32", filter));
   }

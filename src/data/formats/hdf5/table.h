@@ -30,7 +30,9 @@ class Table {
   // Throws Fault (66) naming file and dataset.
   Table(const File& file, TablePlace place);
 
+  // Length of the first dimension, at least 1.
   std::int64_t rows() const { return rows_; }
+  // The other dimensions.
   const Shape& row_shape() const { return row_shape_; }
   // float32, float64 or int64: what read_row() writes.
   DType dtype() const { return dtype_; }
@@ -39,6 +41,7 @@ class Table {
   void read_row(std::int64_t row, std::span<std::byte> into) const;
 
  private:
+  // Each throws Fault (66) for what it refuses; called in this order by the constructor.
   void read_type();
   void read_shape();
   void check_storage(const Properties& creation) const;
