@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "optim/optimizer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "lockstep/base/error.h"
+
+namespace lockstep {
+namespace {
+
+constexpr int kSteps = 20;
+
+struct Setting {
+  std::string name;
+  OptimOptions options;
+};
+
+OptimOptions sgd(double momentum, bool nesterov, double weight_decay) {
+  return {.type = "sgd", .lr = 0.1, .weight_decay = weight_decay, .momentum = momentum, .nesterov = nesterov};
+}
+
+OptimOptions adam(const std::string& type, double weight_decay) {
+  return {.type = type, .lr = 0.01, .betas = {0.9, 0.95}, .eps = 1e-6, .weight_decay = weight_decay};
+}
+
+std::unique_ptr<torch::optim::Optimizer> torchs(const OptimOptions& o, const torch::Tensor& parameters) {
+  const std::vector<torch::Tensor> list = {parameters};
+  const std::tuple<double, double> betas = {o.betas[0], o.betas[1]};
+  if (o.type == "sgd") {
+    return std::make_unique<torch::optim::SGD>(list, torch::optim::SGDOptions(o.lr)
+                                                         .momentum(o.momentum)
+                                                         .nesterov(o.nesterov)
+                                                         .weight_decay(o.weight_decay));
+  }
+  if (o.type == "adam") {
+    return std::make_unique<torch::optim::Adam>(
+        list, torch::optim::AdamOptions(o.lr).betas(betas).eps(o.eps).weight_decay(o.weight_decay));
+  }
+  return std::make_unique<torch::optim::AdamW>(
+      list, torch::optim::AdamWOptions(o.lr).betas(betas).eps(o.eps).weight_decay(o.weight_decay));
+}
+
+class Optimizer : public testing::TestWithParam<Setting> {
+ protected:
+  // 103: neither a multiple of a vector register nor of a cache line.
+  static torch::Tensor start(torch::Dtype dtype) {
+    torch::manual_seed(1);
+    return torch::randn({103}, torch::kFloat64).to(dtype);
+  }
+  static torch::Tensor gradient(int step, torch::Dtype dtype) {
+    torch::manual_seed(100 + step);
+    return torch::randn({103}, torch::kFloat64).to(dtype);
+  }
+};
+
+TEST_P(Optimizer, DoesWhatTorchDoesInFloat64) {
+  const OptimOptions& options = GetParam().options;
+  torch::Tensor ours = start(torch::kFloat64);
+  torch::Tensor theirs = ours.clone().requires_grad_();
+  const auto optimizer = FlatOptimizer::make(options, ours);
+  const auto reference = torchs(options, theirs);
+  for (int step = 1; step <= kSteps; ++step) {
+    theirs.mutable_grad() = gradient(step, torch::kFloat64);
+    reference->step();
+    optimizer->update(gradient(step, torch::kFloat64), options.lr);
+    ASSERT_LE((ours - theirs.detach()).abs().max().item<double>(), 1e-12) << "step " << step;
+  }
+  EXPECT_EQ(optimizer->steps_done(), kSteps);
+  EXPECT_FALSE(torch::allclose(ours, start(torch::kFloat64)));
+}
+
+TEST_P(Optimizer, GoesOnBitForBitFromItsSlots) {
+  const OptimOptions& options = GetParam().options;
+  for (const torch::Dtype dtype : {torch::kFloat32, torch::kFloat64}) {
+    for (const int stop : {0, 1, 7}) {
+      torch::Tensor whole = start(dtype);
+      const auto uninterrupted = FlatOptimizer::make(options, whole);
+      for (int step = 1; step <= stop; ++step) uninterrupted->update(gradient(step, dtype), options.lr);
+      torch::Tensor restored = whole.clone();
+      const auto resumed = FlatOptimizer::make(options, restored);
+      const auto saved = uninterrupted->slots();
+      const auto slots = resumed->slots();
+      ASSERT_EQ(slots.size(), saved.size());
+      for (std::size_t i = 0; i < slots.size(); ++i) slots[i].flat.copy_(saved[i].flat);
+      resumed->set_steps_done(uninterrupted->steps_done());
+      for (int step = stop + 1; step <= kSteps; ++step) {
+        uninterrupted->update(gradient(step, dtype), options.lr);
+        resumed->update(gradient(step, dtype), options.lr);
+      }
+      EXPECT_TRUE(torch::equal(whole, restored)) << "stopped after " << stop;
+    }
+  }
+}
+
+TEST_P(Optimizer, LeavesZeroPaddingZero) {
+  const OptimOptions& options = GetParam().options;
+  torch::Tensor plain = start(torch::kFloat32);
+  torch::Tensor padded = torch::constant_pad_nd(plain, {0, 25});
+  const auto one = FlatOptimizer::make(options, plain);
+  const auto other = FlatOptimizer::make(options, padded);
+  for (int step = 1; step <= kSteps; ++step) {
+    const torch::Tensor grad = gradient(step, torch::kFloat32);
+    one->update(grad, options.lr);
+    other->update(torch::constant_pad_nd(grad, {0, 25}), options.lr);
+  }
+  EXPECT_TRUE(torch::allclose(padded.narrow(0, 0, 103), plain, 1e-5, 1e-6));
+  EXPECT_EQ(padded.narrow(0, 103, 25).abs().max().item<float>(), 0.0f);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Optimizer,
+    testing::Values(Setting{"sgd", sgd(0, false, 0)}, Setting{"sgd_decay", sgd(0, false, 0.1)},
+                    Setting{"momentum", sgd(0.9, false, 0.01)}, Setting{"nesterov", sgd(0.9, true, 0.01)},
+                    Setting{"adam", adam("adam", 0)}, Setting{"adam_decay", adam("adam", 0.1)},
+                    Setting{"adamw", adam("adamw", 0.1)}),
+    [](const auto& info) { return info.param.name; });
+
+std::vector<std::string> slot_names(const OptimOptions& options) {
+  std::vector<std::string> names;
+  for (const Slot& slot : FlatOptimizer::make(options, torch::zeros({4}))->slots())
+    names.push_back(slot.name);
+  return names;
+}
+
+TEST(FlatOptimizer, NamesItsSlotsAsPyTorchDoes) {
+  EXPECT_THAT(slot_names(sgd(0, false, 0)), testing::IsEmpty());
+  EXPECT_THAT(slot_names(sgd(0.9, false, 0)), testing::ElementsAre("momentum_buffer"));
+  EXPECT_THAT(slot_names(adam("adam", 0)), testing::ElementsAre("exp_avg", "exp_avg_sq"));
+  EXPECT_THAT(slot_names(adam("adamw", 0)), testing::ElementsAre("exp_avg", "exp_avg_sq"));
+}
+
+TEST(FlatOptimizer, TakesTheLearningRateOfEachUpdate) {
+  torch::Tensor parameters = torch::zeros({2}, torch::kFloat64);
+  const auto optimizer = FlatOptimizer::make(sgd(0, false, 0), parameters);
+  optimizer->update(torch::ones({2}, torch::kFloat64), 0.5);
+  optimizer->update(torch::ones({2}, torch::kFloat64), 0.25);
+  EXPECT_EQ(parameters[0].item<double>(), -0.75);
+}
+
+TEST(FlatOptimizer, RefusesOptionsOutOfRangeOrWithoutEffect) {
+  const auto refused = [](const OptimOptions& options) {
+    try {
+      FlatOptimizer::make(options, torch::zeros({4}));
+    } catch (const Fault& fault) {
+      return fault.code() == ExitCode::kConfig;
+    }
+    return false;
+  };
+  EXPECT_TRUE(refused({.type = "adagrad"}));
+  EXPECT_TRUE(refused({.type = "adamw", .momentum = 0.9}));
+  EXPECT_TRUE(refused({.type = "adam", .nesterov = true}));
+  EXPECT_TRUE(refused({.type = "adam", .betas = {0.9, 1.0}}));
+  EXPECT_TRUE(refused({.type = "adam", .eps = -1}));
+  EXPECT_TRUE(refused({.type = "adamw", .lr = -1}));
+  EXPECT_TRUE(refused({.type = "adamw", .weight_decay = -1}));
+  EXPECT_TRUE(refused({.type = "sgd", .nesterov = true}));
+  EXPECT_TRUE(refused({.type = "sgd", .momentum = 1.0}));
+}
+
+TEST(FlatOptimizer, RefusesGradientsOfAnotherLayout) {
+  const auto optimizer = FlatOptimizer::make({}, torch::zeros({4}));
+  EXPECT_THROW(optimizer->update(torch::zeros({5}), 0.1), Bug);
+  EXPECT_THROW(optimizer->update(torch::zeros({4}, torch::kFloat64), 0.1), Bug);
+  EXPECT_THROW(FlatOptimizer::make({}, torch::zeros({2, 2})), Bug);
+  EXPECT_EQ(optimizer->steps_done(), 0);
+}
+
+}  // namespace
+}  // namespace lockstep

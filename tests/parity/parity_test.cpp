@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lockstep's models, losses and optimizers against Python's torch; make_values.py says where the stored
+// numbers come from.
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "lockstep/models/registry.h"
+#include "optim/optimizer.h"
+
+namespace lockstep {
+namespace {
+
+using nlohmann::json;
+
+std::uint64_t name_hash(const std::string& name) {
+  std::uint64_t value = 0xCBF29CE484222325;
+  for (const unsigned char byte : name) value = (value ^ byte) * 0x100000001B3;
+  return value;
+}
+
+// The top 53 bits of SplitMix64's outputs 1..count from the state name_hash(name).
+std::vector<std::uint64_t> hashes(const std::string& name, std::int64_t count) {
+  std::vector<std::uint64_t> values(count);
+  std::uint64_t state = name_hash(name);
+  for (auto& value : values) {
+    std::uint64_t z = state += 0x9E3779B97F4A7C15;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+    value = (z ^ (z >> 31)) >> 11;
+  }
+  return values;
+}
+
+std::int64_t product(at::IntArrayRef shape) {
+  return c10::multiply_integers(shape);
+}
+
+torch::Tensor uniform(const std::string& name, at::IntArrayRef shape) {
+  torch::Tensor values = torch::empty(shape, torch::kFloat64);
+  auto* out = values.mutable_data_ptr<double>();
+  for (const std::uint64_t bits : hashes(name, product(shape)))
+    *out++ = static_cast<double>(bits) * 0x1p-52 - 1.0;
+  return values;
+}
+
+torch::Tensor integers(const std::string& name, at::IntArrayRef shape, std::int64_t limit) {
+  torch::Tensor values = torch::empty(shape, torch::kInt64);
+  auto* out = values.mutable_data_ptr<std::int64_t>();
+  for (const std::uint64_t bits : hashes(name, product(shape)))
+    *out++ = static_cast<std::int64_t>(bits) % limit;
+  return values;
+}
+
+void fill(Model& model) {
+  const torch::NoGradGuard no_grad;
+  for (auto& item : model.named_parameters()) {
+    torch::Tensor value = uniform(item.key(), item.value().sizes());
+    if (value.dim() >= 2) {
+      value = value * (1.0 / std::sqrt(static_cast<double>(value.numel() / value.size(0))));
+    } else if (item.key().ends_with("weight")) {
+      value = 1.0 + 0.1 * value;
+    } else {
+      value = 0.1 * value;
+    }
+    item.value().copy_(value);
+  }
+}
+
+ModelOptions model_options(const json& spec) {
+  ModelOptions options;
+  options.type = spec.at("type");
+  options.inputs = spec.value("inputs", options.inputs);
+  options.hidden = spec.value("hidden", options.hidden);
+  options.outputs = spec.value("outputs", options.outputs);
+  options.classes = spec.value("classes", options.classes);
+  options.stem = spec.value("stem", options.stem);
+  options.layers = spec.value("layers", options.layers);
+  options.heads = spec.value("heads", options.heads);
+  options.width = spec.value("width", options.width);
+  options.context = spec.value("context", options.context);
+  options.vocab = spec.value("vocab", options.vocab);
+  return options;
+}
+
+OptimOptions optim_options(const json& spec) {
+  OptimOptions options;
+  options.type = spec.at("type");
+  options.lr = spec.at("lr");
+  options.betas = spec.value("betas", options.betas);
+  options.eps = spec.value("eps", options.eps);
+  options.weight_decay = spec.at("weight_decay");
+  options.momentum = spec.value("momentum", options.momentum);
+  options.nesterov = spec.value("nesterov", options.nesterov);
+  return options;
+}
+
+struct Case {
+  std::string name;
+  json spec;
+
+  std::shared_ptr<Model> model(torch::Dtype dtype) const {
+    auto made = ModelRegistry::with_builtin().make(model_options(spec.at("model")));
+    made->to(dtype);
+    fill(*made);
+    made->train();
+    return made;
+  }
+
+  std::pair<torch::Tensor, torch::Tensor> batch(torch::Dtype dtype, int step) const {
+    const std::string key = name + "." + std::to_string(step);
+    const auto input = spec.at("input").get<std::vector<std::int64_t>>();
+    const auto target = spec.at("target").get<std::vector<std::int64_t>>();
+    const ModelOptions options = model_options(spec.at("model"));
+    if (options.type == "gpt") {
+      return {integers(key + ".input", input, options.vocab),
+              integers(key + ".target", target, options.vocab)};
+    }
+    const torch::Tensor x = uniform(key + ".input", input).to(dtype);
+    if (name.ends_with("_mse")) return {x, uniform(key + ".target", target).to(dtype)};
+    return {x, integers(key + ".target", target, options.type == "mlp" ? options.outputs : options.classes)};
+  }
+};
+
+// Parameters copied into one flat tensor for the optimizer, and back after it.
+class Flat {
+ public:
+  Flat(Model& model, const OptimOptions& options) : parameters_(model.parameters()) {
+    flat_ = gather([](const torch::Tensor& parameter) { return parameter.detach(); });
+    optimizer_ = FlatOptimizer::make(options, flat_);
+  }
+
+  void step(double lr) {
+    const torch::NoGradGuard no_grad;
+    optimizer_->update(gather([](const torch::Tensor& parameter) { return parameter.grad(); }), lr);
+    std::int64_t offset = 0;
+    for (auto& parameter : parameters_) {
+      parameter.copy_(flat_.narrow(0, offset, parameter.numel()).view(parameter.sizes()));
+      offset += parameter.numel();
+    }
+  }
+
+ private:
+  template <class Part>
+  torch::Tensor gather(Part part) const {
+    std::vector<torch::Tensor> pieces;
+    for (const auto& parameter : parameters_) pieces.push_back(part(parameter).flatten());
+    return torch::cat(pieces);
+  }
+
+  std::vector<torch::Tensor> parameters_;
+  torch::Tensor flat_;
+  std::unique_ptr<FlatOptimizer> optimizer_;
+};
+
+const json& stored() {
+  static const json values = json::parse(std::ifstream(PARITY_VALUES));
+  return values;
+}
+
+class Parity : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override { at::set_num_threads(1); }
+  Case current() const { return {GetParam(), stored().at("cases").at(GetParam())}; }
+};
+
+TEST_P(Parity, Float64LossesOfTenStepsAreTorchsWithEachOptimizer) {
+  const Case current = this->current();
+  ASSERT_FALSE(current.spec.at("float64_losses").empty());
+  for (const auto& [optimizer, losses] : current.spec.at("float64_losses").items()) {
+    ASSERT_EQ(losses.size(), 10u);
+    const OptimOptions options = optim_options(stored().at("optimizers").at(optimizer));
+    const auto model = current.model(torch::kFloat64);
+    Flat flat(*model, options);
+    for (int step = 0; step < static_cast<int>(losses.size()); ++step) {
+      const auto [input, target] = current.batch(torch::kFloat64, step);
+      const torch::Tensor loss = model->loss(model->forward(input), target, LossKind::kAuto);
+      const double expected = losses[step];
+      ASSERT_NEAR(loss.item<double>(), expected, 1e-9 * expected) << optimizer << ", step " << step + 1;
+      model->zero_grad();
+      loss.backward();
+      flat.step(options.lr);
+    }
+  }
+}
+
+TEST_P(Parity, Float32FirstLossAndGradientsAreTorchs) {
+  const Case current = this->current();
+  const json& expected = current.spec.at("float32");
+  const auto model = current.model(torch::kFloat32);
+  const auto [input, target] = current.batch(torch::kFloat32, 0);
+  const torch::Tensor loss = model->loss(model->forward(input), target, LossKind::kAuto);
+  const double first = expected.at("loss");
+  EXPECT_NEAR(loss.item<double>(), first, 1e-6 * first);
+  loss.backward();
+  const json& gradients = expected.at("gradients");
+  ASSERT_EQ(model->named_parameters().size(), gradients.size());
+  for (const auto& item : model->named_parameters()) {
+    ASSERT_TRUE(gradients.contains(item.key())) << item.key();
+    const json& gradient = gradients.at(item.key());
+    const torch::Tensor actual = item.value().grad().flatten().to(torch::kFloat64);
+    const double norm = gradient.at("norm");
+    EXPECT_GT(norm, 0.0) << item.key();
+    EXPECT_NEAR(actual.norm().item<double>(), norm, 1e-4 * norm) << item.key();
+    for (const auto& [index, value] : gradient.at("entries").items()) {
+      EXPECT_NEAR(actual[std::stoll(index)].item<double>(), value.get<double>(), 1e-4 * norm)
+          << item.key() << index;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Parity,
+                         testing::Values("mlp", "mlp_mse", "resnet18", "resnet18_imagenet", "gpt"),
+                         [](const auto& info) { return info.param; });
+
+TEST(ParityValues, WereWrittenByTheCommittedScript) {
+  EXPECT_EQ(stored().at("script_sha256").get<std::string>(), PARITY_SCRIPT_SHA256)
+      << "make_values.py changed after values.json was written: run it again";
+  EXPECT_EQ(stored().at("cases").size(), 5u);
+}
+
+TEST(ParityValues, NameTheTorchThatMadeThem) {
+  EXPECT_TRUE(stored().at("torch").get<std::string>().starts_with("2.11.0"));
+}
+
+}  // namespace
+}  // namespace lockstep
