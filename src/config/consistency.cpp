@@ -19,6 +19,7 @@ void refuse_at(const Given& given, const std::string& key, const std::string& wh
   if (setting == given.settings.end())
     throw Fault(ExitCode::kConfig, place(given.file, {}) + ": " + key + ": " + what, remedy);
   Setting at_key = setting->second;
+  // The key is what is wrong here, not its value: each alone would do.
   if (at_key.key_at.line != 0) at_key.node.at = at_key.key_at;
   refuse(at_key, key, what, remedy);
 }
@@ -35,6 +36,7 @@ void refuse_without_effect(const Given& given, const RunConfig& config) {
 namespace {
 
 void check_run(const Given& given, const RunConfig& config) {
+  // The name becomes a folder below runs/, and must not climb out of it or look like an option.
   const std::string& name = config.run.name;
   const bool plain = std::all_of(name.begin(), name.end(), [](unsigned char c) {
     return std::isalnum(c) || c == '.' || c == '_' || c == '-';

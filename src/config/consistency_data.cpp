@@ -26,6 +26,7 @@ void check_part(const Given& given, const DataOptions& data, const Part& part) {
   const auto need = [&](const std::string& key, bool there) {
     if (there) return;
     const std::string full = part.name + "." + key;
+    // What is missing has no place, so the message points at its closest neighbour.
     const std::string beside = given.has(part.name + ".path")     ? part.name + ".path"
                                : given.has(part.name + ".inputs") ? part.name + ".inputs"
                                : given.has(part.name + ".labels") ? part.name + ".labels"

@@ -12,6 +12,7 @@ void set_type_defaults(const Given& given, RunConfig& config) {
   for (const Row& row : given.schema.rows()) {
     if (row.default_with.empty() || given.has(row.key)) continue;
     const std::string section = row.key.substr(0, row.key.find('.'));
+    // Read like a setting, so that a default outside its own range cannot hide in the table.
     const auto own = row.default_with.find(word_in(*given.schema.find(section + ".type"), config));
     if (own != row.default_with.end())
       row.set(config, read_value(row, {parse_yaml(own->second, *table), {}, table}));
@@ -32,6 +33,7 @@ void shape_synthetic_data(const Given& given, RunConfig& config) {
   if (config.data.type != "synthetic" || given.schema.is_registered("model.type", config)) return;
   if (!given.has("data.input_shape")) config.data.input_shape = input_shape_of(model);
   const std::int64_t outputs = model.type == "mlp" ? model.outputs : model.classes;
+  // Either of the two keys about numbers says that numbers are wanted.
   const bool regression = config.train.loss == LossKind::kMse || given.has("data.targets");
   if (!given.has("data.classes")) config.data.classes = regression ? 0 : outputs;
   if (!given.has("data.targets") && config.data.classes == 0) config.data.targets = outputs;
@@ -48,6 +50,7 @@ void derive(const Given& given, RunConfig& config) {
   set_type_defaults(given, config);
   if (!given.has("run.dir")) config.run.dir = "runs/" + config.run.name;
   shape_synthetic_data(given, config);
+  // The data cut their samples to what the model takes, and refuse tokens it has no row for.
   const bool knows_tokens = config.model.type == "gpt" || given.schema.is_registered("model.type", config);
   if (knows_tokens) {
     config.data.context = config.model.context;

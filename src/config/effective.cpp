@@ -49,6 +49,7 @@ std::string effective_yaml(const RunConfig& config, Secrets secrets) {
     std::vector<std::string> words = words_of(entry.row.key);
     const std::string leaf = words.back();
     words.pop_back();
+    // Rows of one section stand together, so a section opens once.
     std::size_t shared = 0;
     while (shared < words.size() && shared < open.size() && words[shared] == open[shared]) ++shared;
     for (std::size_t depth = shared; depth < words.size(); ++depth)

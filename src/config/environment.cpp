@@ -50,6 +50,7 @@ constexpr std::array kReportable = {
 }  // namespace
 
 LaunchOptions launch_options() {
+  // sbatch sets SLURM_PROCID too, in the batch shell: only a step has ranks.
   const bool under_srun = is_set("SLURM_PROCID") && is_set("SLURM_STEP_ID");
   return {.launched = is_set("OMPI_COMM_WORLD_SIZE") || is_set("PMIX_RANK") || under_srun};
 }

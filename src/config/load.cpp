@@ -23,6 +23,7 @@ std::string read_file(const std::string& path) {
   std::error_code ignored;
   if (fs::is_directory(path, ignored))
     throw Fault(ExitCode::kInputMissing, printable(path) + ": a folder, not a config file");
+  // Not through Disk: a config may be a link or a pipe, and nothing is ever written to it.
   errno = 0;
   std::ifstream stream(path, std::ios::binary);
   if (!stream)
@@ -72,6 +73,7 @@ void assign(const Settings& settings, const Schema& schema, RunConfig& config) {
   }
 }
 
+// After the overrides: key=null takes back what the file said.
 void drop_nulls(Settings& settings) {
   std::erase_if(settings,
                 [](const auto& entry) { return entry.second.node.kind == ConfigNode::Kind::kNull; });
@@ -96,6 +98,7 @@ RunConfig load_config_text(const std::string& text, const Origin& origin,
   RunConfig config;
   assign(settings, schema, config);
   const Given given{schema, settings, origin};
+  // Before defaults are derived, so that only what somebody wrote is blamed.
   refuse_without_effect(given, config);
   derive(given, config);
   check_consistency(given, config);

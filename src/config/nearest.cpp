@@ -6,6 +6,7 @@
 namespace lockstep {
 namespace {
 
+// Quadratic work for a key from a stranger: no real key is as long.
 constexpr std::size_t kLongestKey = 128;
 
 // Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours.
@@ -42,6 +43,8 @@ std::string nearest_key(const std::string& key, const std::vector<std::string>& 
       best = candidate;
     }
   }
+  // Two letters are a slip of the finger. Beyond that, the right word in the wrong section is the better
+  // guess.
   if (fewest <= 2) return best;
   for (const std::string& candidate : keys)
     if (last_word(candidate) == last_word(key)) return candidate;

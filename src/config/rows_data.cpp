@@ -10,6 +10,7 @@ const std::vector<std::string> kWithParts = {"idx", "hdf5"};
 void add_part(std::vector<Row>& rows, const std::string& name, DataFiles DataOptions::*part) {
   const auto d = &RunConfig::data;
   const std::string of = part == &DataOptions::train ? "training" : "validation";
+  // Free to move: whether the content is the same is told by its fingerprint, not by its place.
   rows.push_back(row("data." + name + ".path", d, part, &DataFiles::paths)
                      .as(Kind::kPaths)
                      .counts(0, 10'000)

@@ -12,6 +12,7 @@ std::vector<Row> run_life_rows() {
           .one_of({"auto", "mpi", "nccl"})
           .may_change()
           .says("What moves gradients; auto: nccl on cuda devices, else mpi."),
+      // Fixed: the sums of the two differ in their last bits, and a run promises the same bits all along.
       row("dist.reduce", &RunConfig::dist, &DistOptions::reduce)
           .one_of({"exact", "fast"})
           .says("exact: the same bits on any number of ranks; fast: the backend's own all-reduce."),
@@ -44,6 +45,7 @@ std::vector<Row> run_life_rows() {
           .one_of({"stop", "continue"})
           .may_change()
           .says("A save that fails: stop with code 74, or warn and go on (three in a row stop)."),
+      // A path like others, but for the three words.
       row("resume.mode", &RunConfig::resume, &ResumeOptions::mode)
           .as(Kind::kPath)
           .one_of({"auto", "must", "never"})

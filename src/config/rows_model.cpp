@@ -5,6 +5,7 @@ namespace lockstep {
 namespace {
 
 const std::vector<std::string> kResnets = {"resnet18", "resnet34", "resnet50"};
+// Far above any real model, far below where products of two overflow.
 constexpr double kMaxWidth = 1 << 20;
 
 }  // namespace
@@ -49,6 +50,7 @@ std::vector<Row> model_rows() {
           .in(between(1, kMaxWidth), "values")
           .only("model.type", {"gpt"})
           .says("Size of the residual stream."),
+      // Registered models too: sequence data are cut by these two.
       row("model.context", m, &M::context)
           .in(between(1, kMaxWidth), "tokens")
           .only("model.type", {"gpt", kRegistered})

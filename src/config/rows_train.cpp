@@ -21,6 +21,7 @@ std::vector<Row> train_rows() {
       row("train.global_batch", t, &T::global_batch)
           .in(between(1, 1e9), "samples")
           .says("Samples of one step, over all ranks."),
+      // Fixed with the global batch: they decide the tree in which gradients are summed.
       row("train.micro_batch", t, &T::micro_batch)
           .in(between(1, 1e9), "samples")
           .says("Samples of one forward and backward; divides train.global_batch. At most that many ranks."),
@@ -69,6 +70,7 @@ std::vector<Row> optim_rows() {
           .only("optim.type", {"adam", "adamw"})
           .may_change()
           .says("Added to the denominator."),
+      // torch.optim's defaults, which differ by type.
       row("optim.weight_decay", o, &O::weight_decay)
           .in(at_least(0))
           .with_default("sgd", "0")

@@ -20,6 +20,7 @@ Schema::Schema(ExtraTypes extra) : extra_(std::move(extra)) {
   for (auto& section : {run_rows(), model_rows(), data_file_rows(), data_content_rows(), train_rows(),
                         optim_rows(), schedule_rows(), run_life_rows()})
     rows_.insert(rows_.end(), section.begin(), section.end());
+  // A registered name is a word like the built-in ones, in messages and the JSON Schema too.
   for (Row& row : rows_) {
     if (row.key == "model.type")
       row.words.insert(row.words.end(), extra_.models.begin(), extra_.models.end());

@@ -20,7 +20,8 @@ class Schema {
   explicit Schema(ExtraTypes extra = {});
 
   // In the order of the docs page.
-  const std::vector<Row>& rows() const { return rows_; }
+  const std::vector<Row>& rows() const& { return rows_; }
+  const std::vector<Row>& rows() && = delete;
 
   // Null when there is no such key.
   const Row* find(const std::string& key) const;

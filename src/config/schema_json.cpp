@@ -78,6 +78,7 @@ std::string description(const Row& row) {
 
 Json property(const Row& row) {
   Json json{{"description", description(row)}};
+  // null is accepted everywhere: it takes the default.
   json["anyOf"] = Json::array({type_of(row), Json{{"type", "null"}}});
   if (row.derived.empty()) json["default"] = Json::parse(json_text(value_of(row, RunConfig{})));
   return json;

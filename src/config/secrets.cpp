@@ -29,6 +29,7 @@ bool is_secret(const std::string& name) {
   constexpr std::array<const char*, 3> kWords = {"token", "secret", "password"};
   return std::any_of(kWords.begin(), kWords.end(), [&](const std::string& word) {
     for (auto at = lower.find(word); at != std::string::npos; at = lower.find(word, at + 1)) {
+      // max_tokens is a count, and the commonest name in this trade.
       const bool plural_count = word == "token" && lower.compare(at, 6, "tokens") == 0;
       if (!plural_count) return true;
     }

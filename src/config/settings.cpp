@@ -6,12 +6,14 @@
 #include "config/secrets.h"
 #include "config/yaml_text.h"
 #include "lockstep/base/error.h"
+#include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
 
 namespace lockstep {
 namespace {
 
 constexpr std::size_t kLongestShown = 80;
+// Each dot of a key may become a level of a free map, so its length bounds the depth of what is built.
 constexpr std::size_t kLongestKey = 256;
 
 struct Collector {
@@ -36,7 +38,7 @@ struct Collector {
     if (schema.find(key) != nullptr) {
       settings[key] = {node, key_at, origin};
     } else if (!schema.is_section(key)) {
-      refuse_unknown(key_at, key);
+      if (!fault_requested("guard.skip_unknown")) refuse_unknown(key_at, key);
     } else if (node.kind == ConfigNode::Kind::kMap) {
       take_members(key + ".", node);
     } else if (node.kind != ConfigNode::Kind::kNull) {
@@ -47,6 +49,7 @@ struct Collector {
   void take_members(const std::string& prefix, const ConfigNode& map) const {
     for (std::size_t i = 0; i < map.keys.size(); ++i) {
       const std::string& name = map.keys[i];
+      // "optim.lr: 1" beside "optim: {lr: 2}" would be a duplicate that no parser sees.
       if (name.find('.') != std::string::npos)
         refuse_key(map.key_at[i], prefix + name, "a dot in a key",
                    "In a file, write sections nested; dotted keys are for the command line");
@@ -96,7 +99,7 @@ void refuse_surprises(const std::string& value, const Origin& origin) {
   const auto fail = [&](const std::string& what, const std::string& remedy) {
     throw Fault(ExitCode::kConfig, place(origin, {}) + ": " + what, remedy);
   };
-  if (value.find_first_of("\n\r") != std::string::npos)
+  if (value.find_first_of("\n\r") != std::string::npos && !fault_requested("guard.skip_line_break"))
     fail("a line break in a value", "One override sets one key");
   if (value.find_first_not_of(' ') == std::string::npos) fail("no value", "key=null takes the default");
   const char first = value[value.find_first_not_of(' ')];
@@ -132,6 +135,7 @@ void collect_override(const std::string& text, const std::string& directory, con
   refuse_surprises(value, *origin);
   const ConfigNode node = parse_yaml(value, *origin);
 
+  // A member of a free map is in no table, so the map above it takes it in whole.
   const Collector collector{schema, origin, settings};
   if (const Row* map = schema.find(key) == nullptr ? free_map_above(schema, key) : nullptr) {
     Setting& setting = settings[map->key];

@@ -43,6 +43,7 @@ bool needs_no_quotes(const std::string& text) {
 }
 
 Json scalar_json(const Setting& setting, const std::string& key, const ConfigNode& node) {
+  // The same reading of plain words as for keys of the table, so that "no" is text here too.
   if (node.quoted) return node.text;
   if (const auto flag = read_bool(node.text)) return *flag;
   if (const auto number = read_int(node.text)) return *number;

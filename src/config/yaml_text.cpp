@@ -12,6 +12,7 @@
 
 #include "config/text_guard.h"
 #include "lockstep/base/error.h"
+#include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
 
 namespace lockstep {
@@ -39,10 +40,13 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    if (fault_requested("guard.skip_alias")) return add(ConfigNode{});
     fail(position_of(mark), "an alias (*name)", "Aliases are not part of a config: write the value out");
   }
 
+  // An anchor without an alias would be harmless, but it can only mean that somebody expects aliases to work.
   void OnAnchor(const YAML::Mark& mark, const std::string& name) override {
+    if (fault_requested("guard.skip_alias")) return;
     fail(position_of(mark), "an anchor (&" + printable(name) + ")",
          "Anchors are not part of a config: write the value out where it is used");
   }
@@ -84,11 +88,14 @@ class TreeBuilder : public YAML::EventHandler {
     throw Fault(ExitCode::kConfig, place(origin_, at) + ": " + what, remedy);
   }
 
+  // A tag would change what a value is behind the back of the table ("?" and "!" are yaml-cpp's own, for
+  // plain and quoted).
   void refuse_tag(Position at, const std::string& tag) const {
     if (!tag.empty() && tag != "?" && tag != "!")
       fail(at, "a tag (" + printable(tag) + ")", "Tags are not part of a config: write the plain value");
   }
 
+  // Events tell a key from a value only by their turn.
   bool awaits_key() const {
     if (open_.empty()) return false;
     const ConfigNode& top = open_.back().node;
@@ -98,7 +105,8 @@ class TreeBuilder : public YAML::EventHandler {
   void add_key(Position at, const std::string& key) {
     if (key == "<<") fail(at, "a merge key (<<)", "Merge keys are not part of a config: write the keys out");
     Open& top = open_.back();
-    if (!top.seen.insert(key).second) {
+    // yaml-cpp's own trees let the first of two win without a word.
+    if (!top.seen.insert(key).second && !fault_requested("guard.skip_duplicate")) {
       const auto first = std::find(top.node.keys.begin(), top.node.keys.end(), key) - top.node.keys.begin();
       fail(at, printable(key) + ": duplicate key",
            "It was first given in line " + std::to_string(top.node.key_at[first].line));
@@ -122,7 +130,8 @@ class TreeBuilder : public YAML::EventHandler {
     refuse_tag(at, tag);
     if (awaits_key())
       fail(at, "a list or map where a key should be", "Keys are plain words. Is a bracket left open?");
-    if (open_.size() >= static_cast<std::size_t>(kMaxConfigDepth))
+    // What reads the tree later recurses; this is what keeps that off the end of the stack.
+    if (open_.size() >= static_cast<std::size_t>(kMaxConfigDepth) && !fault_requested("guard.skip_depth"))
       fail(at, "nested more than " + std::to_string(kMaxConfigDepth) + " deep", "Write it flatter");
     ConfigNode node;
     node.kind = kind;
