@@ -30,6 +30,7 @@ std::string shortened(const std::string& text) {
 }
 
 std::vector<int> ranks_unlike_root(Communicator& group, const std::string& mine) {
+  // A digest, since a config can be long and is nearly always equal.
   const Digest digest = digest_of(mine);
   const auto size = static_cast<std::size_t>(group.size().value);
   std::vector<Digest> all(size);
@@ -55,6 +56,7 @@ Agreed<std::string> agree_same(World& world, const std::string& what, const std:
                                ExitCode code) {
   const std::vector<int> unlike = ranks_unlike_root(world.host(), mine);
   if (unlike.empty()) return AgreedMaker::make(mine);
+  // All ranks have the same digests, so all take part here or none does.
   const std::string of_root = text_of(world.host(), shortened(mine), Rank{0});
   const std::string of_other = text_of(world.host(), shortened(mine), Rank{unlike.front()});
   throw AgreedFault(
@@ -71,6 +73,7 @@ void agree_no_fault(World& world, const std::optional<Fault>& mine) {
 void agree_no_fault(Communicator& group, const std::optional<Fault>& mine) {
   const std::int64_t none = group.size().value;
   const std::int64_t first = reduced(group, mine ? group.rank().value : none, ReduceOp::kMin);
+  // The way without a Fault, taken every step, ends here after one small all-reduce.
   if (first == none) return;
   const Rank speaker{static_cast<int>(first)};
   auto code = static_cast<std::int64_t>(mine ? mine->code() : ExitCode::kBug);

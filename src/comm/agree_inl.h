@@ -9,7 +9,9 @@
 
 namespace lockstep {
 
-// The one maker of Agreed values; only the agree_ functions use it.
+// Note [who makes an Agreed value]: its constructor is private and this is its only friend, so that a value
+// which did not come out of an agree_ function does not compile as one. Using the maker elsewhere is the
+// mistake a reviewer looks for.
 struct AgreedMaker {
   template <class T>
   static Agreed<T> make(T value) {
@@ -19,6 +21,7 @@ struct AgreedMaker {
 
 namespace agree_detail {
 
+// Collective. `op` over what the ranks hold.
 std::int64_t reduce(World& world, std::int64_t mine, ReduceOp op);
 
 // Integers, enums and Strong numbers as int64, in the same order.
@@ -49,6 +52,7 @@ T from_order(std::int64_t order) {
   }
 }
 
+// What `work` threw, if it was a Fault. A Bug, or anything else, passes through: it is no rank's to agree on.
 template <class Work>
 std::optional<Fault> fault_of(Work&& work) {
   try {

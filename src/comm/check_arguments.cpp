@@ -37,6 +37,8 @@ void check_in_place_part(const Communicator& group, ConstSpan whole, ConstSpan p
   check(own.data == part.data || !overlap(whole, part), "spans overlap only in place");
 }
 
+// A message to oneself without its other half would wait for ever in MPI, and pass unseen where sends are
+// buffered.
 void check_messages_to_self(Rank self, std::span<const Outgoing> sends, std::span<const Incoming> receives) {
   std::vector<std::size_t> sent;
   for (const Outgoing& message : sends)
@@ -97,6 +99,8 @@ void check_exchange(const Communicator& group, std::span<const Outgoing> sends,
   };
   for (const Outgoing& message : sends) add(message.data, message.peer, false);
   for (const Incoming& message : receives) add(message.data, message.peer, true);
+  // In order of address each span needs a look at what came before it only, not at every other span. Two
+  // sends may share memory: one gradient goes to many.
   std::ranges::sort(ranges, {}, &Range::first);
   std::uintptr_t end_of_any = 0;
   std::uintptr_t end_of_received = 0;

@@ -12,9 +12,13 @@
 namespace lockstep {
 namespace {
 
+// Note [a symmetric reduction]: in a recursive-doubling all-reduce two ranks combine the same pair of values
+// in opposite order. They end with the same bits only if op(a, b) and op(b, a) have the same bits, which min
+// and max of NaN and of -0 and +0 do not by themselves.
 template <class T>
 T combine(ReduceOp op, T a, T b) {
   if constexpr (std::is_integral_v<T>) {
+    // Signed overflow is undefined, and one rank's overflow must not become anybody's crash.
     using Wrapping = std::make_unsigned_t<T>;
     if (op == ReduceOp::kSum) return static_cast<T>(static_cast<Wrapping>(a) + static_cast<Wrapping>(b));
     return (op == ReduceOp::kMin) == (a < b) ? a : b;

@@ -35,6 +35,7 @@ void check_backend(const JoinOptions& options) {
 
 World join_world(const JoinOptions& options) {
   World world = host_world(options.launch);
+  // A rank alone with a GPU would wait for the others inside NCCL's start.
   agree_same(world, "the device to train on", options.cuda ? "cuda" : "cpu", ExitCode::kConfig);
   together(world, [&] { check_backend(options); });
   if (!options.cuda) return world;

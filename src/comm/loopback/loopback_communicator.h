@@ -30,6 +30,8 @@ class LoopbackCommunicator : public Communicator {
   void abort() noexcept override;
 
  private:
+  // The rest of a reduction once all have posted: elements [first, first + receive.count) of every rank's
+  // post into `receive`.
   void reduce_part(std::size_t first, MutableSpan receive, ReduceOp op);
 
   std::shared_ptr<LoopbackHub> hub_;

@@ -20,6 +20,8 @@ void LoopbackHub::throw_lost() const {
 void LoopbackHub::post(Rank rank, LoopbackPost mine) {
   posts_[static_cast<std::size_t>(rank.value)] = std::move(mine);
   meet();
+  // Nobody changes a post before the next meeting, so all ranks compare the same ones and come to the same
+  // end.
   for (const LoopbackPost& other : posts_) check(other == posts_.front(), "all ranks make the same call");
 }
 
@@ -50,6 +52,7 @@ std::vector<std::byte> LoopbackHub::receive(Rank from, Rank to) {
   auto& queue = mail_[{from.value, to.value}];
   const auto peer_is_gone = [&] { return std::ranges::find(gone_, from.value) != gone_.end(); };
   changed_.wait(lock, [&] { return !queue.empty() || first_failure_ || peer_is_gone(); });
+  // What a rank sent before it left is still good.
   if (queue.empty()) throw_lost();
   std::vector<std::byte> message = std::move(queue.front());
   queue.pop_front();
@@ -66,6 +69,7 @@ void LoopbackHub::fail(Rank rank, std::exception_ptr reason) {
   const std::lock_guard lock(mutex_);
   if (!first_failure_) {
     first_failure_ = std::move(reason);
+    // In front: the message of the others names the rank where it began.
     gone_.insert(gone_.begin(), rank.value);
   } else {
     gone_.push_back(rank.value);

@@ -39,6 +39,7 @@ class LoopbackHub {
 
   // Messages are copied on sending, so sending never waits.
   void send(Rank from, Rank to, ConstSpan data);
+  // Waits for the next message of this pair.
   std::vector<std::byte> receive(Rank from, Rank to);
 
   // The rank will not come back: finished, or failed with `reason`.
@@ -51,11 +52,12 @@ class LoopbackHub {
   void throw_lost() const;
 
   const int size_;
-  mutable std::mutex mutex_;
+  mutable std::mutex mutex_;  // guards all below but posts_: a rank writes its own, and reads the others'
+                              // between two meetings
   std::condition_variable changed_;
   std::vector<LoopbackPost> posts_;
-  int arrived_ = 0;
-  long generation_ = 0;
+  int arrived_ = 0;        // at the meeting that is going on
+  long generation_ = 0;    // meetings that are over
   std::vector<int> gone_;  // in the order they went
   std::exception_ptr first_failure_;
   std::map<std::pair<int, int>, std::deque<std::vector<std::byte>>> mail_;

@@ -11,6 +11,7 @@
 namespace lockstep {
 namespace {
 
+// One tag is enough: messages of one pair of ranks arrive in the order they were sent.
 constexpr int kTag = 1;
 
 // Calls work(first, count) for consecutive pieces of at most `most` elements.
@@ -69,6 +70,8 @@ void MpiCommunicator::reduce_scatter_at_once(ConstSpan send, MutableSpan receive
   if (in_place) std::memcpy(receive.data, scratch_.data(), receive.bytes());
 }
 
+// A piece of every part would not lie in one run of memory, as MPI_Reduce_scatter_block wants it; a piece of
+// one part does.
 void MpiCommunicator::reduce_scatter_in_pieces(ConstSpan send, MutableSpan receive, MPI_Op op) {
   for (int root = 0; root < size_.value; ++root) {
     const auto part = send.slice(static_cast<std::size_t>(root) * receive.count, receive.count);
@@ -112,6 +115,8 @@ void MpiCommunicator::exchange(std::span<const Outgoing> sends, std::span<const 
   std::vector<MPI_Request> requests;
   std::vector<Expected> expected;
   const auto next = [&] { return &requests.emplace_back(MPI_REQUEST_NULL); };
+  // Receives first: a message that finds its target ready is written there at once, without a copy in
+  // between.
   for (const Incoming& message : receives) {
     in_pieces(message.data.bytes(), max_piece_bytes_, [&](std::size_t first, int bytes) {
       expected.push_back({requests.size(), bytes});
@@ -127,6 +132,7 @@ void MpiCommunicator::exchange(std::span<const Outgoing> sends, std::span<const 
   }
   std::vector<MPI_Status> statuses(requests.size());
   try_mpi(MPI_Waitall(static_cast<int>(requests.size()), requests.data(), statuses.data()), "MPI_Waitall");
+  // MPI calls a message that is too long an error, but not one that is too short.
   for (const Expected& piece : expected) {
     int arrived = 0;
     try_mpi(MPI_Get_count(&statuses[piece.request], MPI_BYTE, &arrived), "MPI_Get_count");

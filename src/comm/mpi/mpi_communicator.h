@@ -34,7 +34,9 @@ class MpiCommunicator : public Communicator {
   void barrier() override;
 
  private:
+  // Elements that go in one call.
   std::size_t piece_of(DType dtype) const { return max_piece_bytes_ / size_of(dtype); }
+  // The two ways of a collective whose count does, or does not, fit one call.
   void reduce_scatter_at_once(ConstSpan send, MutableSpan receive, MPI_Op op);
   void reduce_scatter_in_pieces(ConstSpan send, MutableSpan receive, MPI_Op op);
   void all_gather_in_pieces(ConstSpan send, MutableSpan receive);

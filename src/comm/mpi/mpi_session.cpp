@@ -29,6 +29,7 @@ void start_mpi() {
                 "MPI did not start with MPI_THREAD_MULTIPLE, which the watchdog's own thread needs",
                 "Use an MPI library that was built with thread support");
   }
+  // By default MPI ends the process at an error, before anybody can say which rank it was.
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
 }
 

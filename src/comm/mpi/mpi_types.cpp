@@ -7,6 +7,7 @@
 namespace lockstep {
 namespace {
 
+// MPI hands its callback no context, so what to reduce is in the type of the function.
 template <DType kType, ReduceOp kOp>
 void reduce(void* from, void* into, int* count, MPI_Datatype*) {
   reduce_elements(kOp, {from, static_cast<std::size_t>(*count), kType}, into);
@@ -15,6 +16,7 @@ void reduce(void* from, void* into, int* count, MPI_Datatype*) {
 template <DType kType, ReduceOp kOp>
 MPI_Op make_op() {
   MPI_Op op = MPI_OP_NULL;
+  // Commutative (the 1): MPI may then take its fast algorithms, as it does for its own sums.
   try_mpi(MPI_Op_create(&reduce<kType, kOp>, 1, &op), "MPI_Op_create");
   return op;
 }

@@ -51,6 +51,7 @@ int cuda_device_count() {
 
 std::unique_ptr<Communicator> make_device_communicator(const Place& place, Communicator& host,
                                                        const DeviceCommOptions& options) {
+  // Agreed before NCCL starts: there a rank without a device would leave the others waiting.
   const int devices = cuda_device_count();
   together(host, [&] {
     check_devices(place, devices, options);

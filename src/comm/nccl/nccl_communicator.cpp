@@ -108,6 +108,7 @@ void NcclCommunicator::give_up(ncclResult_t result, const char* call, ExitCode c
   const std::string why = result == ncclInProgress
                               ? fmt::format("no answer for {} s", options_.timeout.count())
                               : std::string(ncclGetErrorString(result));
+  // Asked before abort(), after which there is nobody left to ask.
   const char* detail = comm_ != nullptr ? ncclGetLastError(comm_) : "";
   Fault fault(code,
               fmt::format("{} failed on rank {} of {}: {} {}", call, rank_.value, size_.value, why, detail),
@@ -130,6 +131,7 @@ void NcclCommunicator::settle(ncclResult_t result, const char* call, ExitCode co
 
 void NcclCommunicator::all_reduce(ConstSpan send, MutableSpan receive, ReduceOp op) {
   check_all_reduce(send, receive);
+  // Before the way out for nothing to do: a wrong dtype is a Bug at any count.
   const ncclDataType_t type = nccl_type_of(send.dtype);
   if (send.count == 0) return;
   settle(ncclAllReduce(send.data, receive.data, send.count, type, nccl_op_of(op), live(), stream()),
@@ -146,6 +148,7 @@ void NcclCommunicator::reduce_scatter(ConstSpan send, MutableSpan receive, Reduc
 
 void NcclCommunicator::all_gather(ConstSpan send, MutableSpan receive) {
   check_all_gather(*this, send, receive);
+  // As bytes: what is only moved needs no type that NCCL knows.
   if (send.count == 0) return;
   settle(ncclAllGather(send.data, receive.data, send.bytes(), ncclUint8, live(), stream()), "ncclAllGather");
 }
@@ -192,6 +195,7 @@ void NcclCommunicator::synchronize() {
     const ncclResult_t asked = ncclCommGetAsyncError(live(), &error);
     if (asked != ncclSuccess) give_up(asked, "ncclCommGetAsyncError", ExitCode::kPeerLost);
     if (error != ncclSuccess && error != ncclInProgress) give_up(error, "a collective", ExitCode::kPeerLost);
+    // A kernel that waits for a lost peer spins on the GPU for ever; only the abort in give_up() ends it.
     if (Time::now() >= deadline) give_up(ncclInProgress, "a collective", ExitCode::kPeerLost);
     pause();
     state = cudaStreamQuery(on);

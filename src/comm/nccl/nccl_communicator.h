@@ -45,7 +45,9 @@ class NcclCommunicator : public Communicator {
 
  private:
   cudaStream_t stream() const;
+  // The communicator, unless it was aborted: then Fault (76).
   ncclComm_t live() const;
+  // Waits until what `call` began is enqueued; anything but success in time aborts and throws Fault (`code`).
   void settle(ncclResult_t result, const char* call, ExitCode code = ExitCode::kPeerLost);
   [[noreturn]] void give_up(ncclResult_t result, const char* call, ExitCode code);
 
