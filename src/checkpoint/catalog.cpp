@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::string_view kPrefix = "step-";
 
+// A symbolic link is no directory here, whatever it leads to: planted ones are not followed.
 EntryKind kind_of(std::string_view name, bool is_directory) {
   if (!is_directory) return EntryKind::kForeign;
   if (step_from_name(name)) return EntryKind::kCheckpoint;
@@ -53,6 +54,7 @@ std::vector<CatalogEntry> list_catalog(Disk& disk, const std::string& directory)
   if (!disk.info(directory)) return entries;
   for (const std::string& name : disk.list(directory)) {
     const auto info = disk.info(directory + "/" + name);
+    // Removed since the listing.
     if (!info) continue;
     const EntryKind kind = kind_of(name, info->is_directory);
     entries.push_back({name, kind, step_of_directory(name).value_or(Step{0})});

@@ -15,6 +15,7 @@ namespace {
 
 constexpr const char* kDataFile = "checkpoint.h5";
 
+// The switch is for the test that shows what a power cut takes without it.
 void sync_directory(Disk& disk, const std::string& path) {
   if (!fault_requested("guard.skip_directory_sync")) disk.sync_directory(path);
 }
@@ -40,6 +41,7 @@ void write_synced(Disk& disk, const std::string& path, const std::string& text) 
 }
 
 Committed write_staging(Disk& disk, const std::string& staging, const DigestedState& state) {
+  // A save that failed before, in this life, may have left one it could not remove.
   remove_tree(disk, staging);
   disk.make_directory(staging);
   const Hdf5Plan plan = plan_checkpoint_file(*state.record, state.tensors);
@@ -48,6 +50,7 @@ Committed write_staging(Disk& disk, const std::string& staging, const DigestedSt
   const std::string text = write_manifest(make_manifest(state, file));
   write_synced(disk, staging + "/" + kManifestFile, text);
   fault_point("ckpt.after_manifest");
+  // The names in the staging directory must be there before the rename makes them count.
   sync_directory(disk, staging);
   return {step_directory(state.record->step), *manifest_digest(text), file.bytes + text.size()};
 }

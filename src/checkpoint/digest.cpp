@@ -10,6 +10,7 @@ namespace lockstep {
 
 namespace {
 
+// Small enough that a core's cache holds a leaf, large enough that the digests of leaves cost nothing.
 constexpr std::uint64_t kMinLeaf = 256 * 1024;
 
 std::uint64_t tensor_bytes(DType dtype, const Shape& shape) {
@@ -23,6 +24,7 @@ std::uint64_t tensor_bytes(DType dtype, const Shape& shape) {
 
 std::uint64_t leaf_bytes(DType dtype, const Shape& shape) {
   const std::uint64_t bytes = tensor_bytes(dtype, shape);
+  // Never a part of a row: shards are cut between leaves, and a shard holds whole rows.
   if (shape.empty() || bytes == 0) return bytes;
   const std::uint64_t row = bytes / static_cast<std::uint64_t>(shape[0]);
   return (kMinLeaf + row - 1) / row * row;
@@ -67,6 +69,7 @@ Digest tensor_digest(DType dtype, const Shape& shape, std::span<const std::byte>
   return digester.finish();
 }
 
+// Names enter as well: two tensors that swapped their values are another state.
 Digest state_hash(Step step, const std::map<std::string, Digest>& digest_by_path) {
   Hasher hasher;
   for (const auto& [path, digest] : digest_by_path) {

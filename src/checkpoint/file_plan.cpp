@@ -12,6 +12,7 @@ namespace lockstep {
 
 namespace {
 
+// What a stranger who opens the file needs to know first.
 Hdf5Group root(const char* kind) {
   return {"/", {{"format", std::string(kind)}, {"format_version", std::int64_t{kNewestFormat}}}};
 }
@@ -65,6 +66,7 @@ Hdf5Plan plan_checkpoint_file(const TrainRecord& record, std::span<const StateTe
   return plan;
 }
 
+// Without a manifest beside it, the file itself has to carry the digests.
 Hdf5Plan plan_weights_file(const Manifest& from, std::span<const StateTensor> tensors) {
   nlohmann::json digests = nlohmann::json::object();
   for (const ManifestTensor& tensor : from.tensors)

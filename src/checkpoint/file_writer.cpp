@@ -10,8 +10,10 @@ namespace lockstep {
 
 namespace {
 
+// Fits the cache of a core, and a system call a piece is lost in the time the disk takes.
 constexpr std::size_t kPiece = 4u << 20;
 
+// A run of bytes of the file, wherever they lie in memory now.
 struct Segment {
   std::uint64_t offset = 0;
   std::span<const std::byte> bytes;
@@ -73,6 +75,7 @@ WrittenFile write_hdf5_file(Disk& disk, const std::string& path, const Hdf5Plan&
     check(tensor.bytes.size() ==
               static_cast<std::uint64_t>(element_count(tensor.shape)) * size_of(tensor.dtype),
           "a tensor has the bytes its shape says");
+  // Laid out before the file is created: a refusal of HDF5 leaves nothing behind.
   const Hdf5Layout layout = lay_out(plan);
   const auto file = disk.create(path);
   FrontToBack out(*file);
@@ -81,6 +84,7 @@ WrittenFile write_hdf5_file(Disk& disk, const std::string& path, const Hdf5Plan&
     out.put(segment.bytes);
   }
   out.flush();
+  // Before the close: a close may not report what a later writeback loses.
   if (!fault_requested("guard.skip_file_sync")) file->sync();
   file->close();
   return {out.position(), out.digest(), layout.offsets};

@@ -11,6 +11,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// The tail has a fixed length, so that it is found without parsing a text that may be damaged.
 constexpr std::string_view kTailStart = "\"manifest_digest\": \"";
 constexpr std::string_view kTailEnd = "\"\n}\n";
 constexpr std::size_t kTailBytes = kTailStart.size() + 32 + kTailEnd.size();
@@ -22,6 +23,7 @@ Json numbers(const std::map<std::string, double>& values) {
   return out;
 }
 
+// Lets two runs be compared without their configs; the config itself is kept for the comparison key by key.
 Digest config_digest(const std::map<std::string, std::string>& config) {
   Hasher hasher;
   for (const auto& [key, value] : config) {
@@ -107,6 +109,7 @@ std::optional<Digest> manifest_digest(const std::string& text) {
   if (!tail.starts_with(kTailStart) || !tail.ends_with(kTailEnd)) return std::nullopt;
   const std::string_view hex = tail.substr(kTailStart.size(), 32);
   const auto digest = Digest::from_hex(hex);
+  // Compared as text, so that no second spelling of the same digest passes.
   return digest && digest->hex() == hex ? digest : std::nullopt;
 }
 

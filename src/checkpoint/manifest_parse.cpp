@@ -16,6 +16,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// Far above what is ever written, and low enough that a hostile text costs no more than its own size.
 constexpr int kMaxDepth = 80;
 constexpr std::size_t kMaxTensors = 250'000;
 constexpr std::size_t kMaxFiles = 100'000;
@@ -67,6 +68,7 @@ class Members {
   }
   double number(const char* name) const { return number_in(at(name), name); }
   double number_in(const Json& value, const char* name) const {
+    // What write_manifest makes of NaN and infinity.
     if (value.is_null()) return std::nan("");
     if (!value.is_number()) refuse(std::string("\"") + name + "\" is not a number");
     return value.get<double>();
@@ -129,6 +131,7 @@ TrainRecord parse_record(const Members& in) {
 std::vector<ManifestFile> parse_files(const Members& in, const std::string& origin) {
   std::vector<ManifestFile> files;
   std::set<std::string> seen;
+  // The one place where a name becomes part of a path.
   for (const Json& item : in.list("files", kMaxFiles)) {
     const Members file(item, origin);
     const std::string name = file.short_text("name");
@@ -141,6 +144,7 @@ std::vector<ManifestFile> parse_files(const Members& in, const std::string& orig
   return files;
 }
 
+// Only one level below optimizer/: a slot is a group of the HDF5 file.
 TensorKey parse_key(const Members& tensor) {
   constexpr std::string_view kOptimizer = "optimizer/";
   const std::string group = tensor.short_text("group");
@@ -191,6 +195,8 @@ ManifestTensor parse_tensor(const Json& item, const std::vector<ManifestFile>& f
   return tensor;
 }
 
+// Verification reads a file front to back, tensor by tensor; two over the same bytes would be a forgery
+// anyway.
 void refuse_overlap(const Members& in, const std::vector<ManifestTensor>& tensors) {
   std::vector<const ManifestTensor*> order;
   for (const ManifestTensor& tensor : tensors)
@@ -216,6 +222,7 @@ std::vector<ManifestTensor> parse_tensors(const Members& in, const std::vector<M
   return tensors;
 }
 
+// The parser keeps its own stack; what deep nesting would cost is memory.
 Json parse_json(const std::string& text, const std::string& origin) {
   const auto shallow = [&](int depth, Json::parse_event_t, Json&) {
     if (depth > kMaxDepth)
@@ -243,6 +250,7 @@ Manifest parse_manifest(const std::string& text, const std::string& origin) {
   const Json json = parse_json(text, origin);
   const Members in(json, origin);
   Manifest manifest;
+  // First of all: of a newer format nothing else is known.
   const std::int64_t format = in.integer("format", 1);
   if (format > kNewestFormat)
     in.refuse("checkpoint format " + std::to_string(format) + ", but this Lockstep reads up to " +

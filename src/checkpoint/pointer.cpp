@@ -17,6 +17,7 @@ std::string text_of(const CheckpointPointer& pointer) {
 }  // namespace
 
 void write_pointer(Disk& disk, const std::string& path, const CheckpointPointer& pointer) {
+  // A save that found its step committed already costs no write.
   if (read_pointer(disk, path) == pointer) return;
   replace_text(disk, path, text_of(pointer));
 }
@@ -29,6 +30,7 @@ std::optional<CheckpointPointer> read_pointer(Disk& disk, const std::string& pat
   const auto digest = Digest::from_hex(std::string_view(text).substr(space + 1, 32));
   if (!digest || !step_from_name(text.substr(0, space))) return std::nullopt;
   const CheckpointPointer pointer{text.substr(0, space), *digest};
+  // One spelling only: any flipped bit makes it no pointer at all, or one whose digest does not fit.
   return text_of(pointer) == text ? std::optional(pointer) : std::nullopt;
 } catch (const Fault&) {
   // An unreadable hint is no hint.

@@ -27,6 +27,7 @@ auto with_one_retry(Read read) {
   return read();
 }
 
+// The switch is for the test that shows what is loaded without digests.
 bool differs(const Digest& found, const Digest& expected) {
   return found != expected && !fault_requested("guard.skip_digest");
 }
@@ -90,6 +91,8 @@ class FileVerifier {
   std::uint64_t at_ = 0;
 };
 
+// Lengths are compared before anything is read: they cost nothing, and a truncated file is the commonest
+// damage.
 std::unique_ptr<ReadableFile> open_listed(Disk& disk, const std::string& directory,
                                           const ManifestFile& file) {
   const DamagePlace place{directory, file.name, ""};
@@ -122,6 +125,7 @@ std::unique_ptr<CheckpointReader> CheckpointReader::open(Disk& disk, const std::
     if (fault.code() != ExitCode::kNoValidCheckpoint) throw;
     throw CheckpointDamage({directory, kManifestFile, ""}, fault.what());
   }
+  // A copy under a name of its own claims no step.
   const auto named = step_of_directory(directory);
   if (named && *named != manifest.record.step)
     throw CheckpointDamage(place, "it belongs to step " + std::to_string(manifest.record.step.value) +
@@ -174,11 +178,13 @@ void CheckpointReader::read(std::span<const MutableStateTensor> tensors, bool al
   for (const auto& [path, tensor] : stored)
     if (all && !asked.contains(path))
       refuse(path, "in the checkpoint, but the model and optimizer here have no such tensor");
+  // Nothing is filled before every request has been found to fit.
   std::map<std::string, std::unique_ptr<ReadableFile>> files;
   for (const ManifestFile& file : manifest_.files) files[file.name] = open_listed(disk_, directory_, file);
   for (const MutableStateTensor& tensor : tensors) {
     const ManifestTensor& have = *stored.at(tensor.key.path());
     with_one_retry([&] { files.at(have.file)->read_at(have.offset, tensor.bytes); });
+    // Again, although it was verified: the bytes may have changed since, or this rank may see other ones.
     if (differs(tensor_digest(have.dtype, have.shape, tensor.bytes), have.digest))
       throw CheckpointDamage({directory_, have.file, have.key.path()},
                              "its bytes differ from the digest in the manifest");

@@ -11,6 +11,7 @@ std::vector<Step> best_steps(std::span<const RetentionEntry> entries, const Keep
   std::vector<RetentionEntry> ranked;
   for (const RetentionEntry& entry : entries)
     if (entry.metric && !std::isnan(*entry.metric)) ranked.push_back(entry);
+  // The loss or its negative, so that less is better in both modes.
   const double sign = keep.mode == "max" ? -1 : 1;
   std::sort(ranked.begin(), ranked.end(), [&](const auto& a, const auto& b) {
     const double left = sign * *a.metric;
@@ -31,6 +32,7 @@ std::vector<Step> steps_to_prune(std::span<const RetentionEntry> entries, const 
   const auto kept_best = best_steps(entries, options.keep_best);
   std::set<Step> keep(kept_best.begin(), kept_best.end());
   if (best && options.keep_best.count > 0) keep.insert(*best);
+  // The newest has just become durable; without it a failure of the others would leave none.
   const auto last = static_cast<std::size_t>(std::max<std::int64_t>(options.keep_last, 1));
   keep.insert(steps.end() - static_cast<std::ptrdiff_t>(std::min(last, steps.size())), steps.end());
   std::erase_if(steps, [&](Step step) {

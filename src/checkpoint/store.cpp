@@ -29,6 +29,7 @@ struct CheckpointStore::Parts {
 
   std::string path(const std::string& name) const { return directory + "/" + name; }
 
+  // Listed anew each time: others (a person, a copy job) work in this folder too.
   std::vector<CatalogEntry> entries(EntryKind kind) const {
     std::vector<CatalogEntry> all = list_catalog(disk, directory);
     std::erase_if(all, [&](const CatalogEntry& entry) { return entry.kind != kind; });
@@ -57,6 +58,7 @@ struct CheckpointStore::Parts {
       reason = fault.what();
       fields["reason"] = fault.what();
     }
+    // Out of the way of the next commit of that step, and kept for a person to look at.
     fields["moved_to"] = free_name(disk, directory, name + ".bad");
     disk.rename(path(name), path(fields["moved_to"]));
     disk.sync_directory(directory);
@@ -173,7 +175,7 @@ struct CheckpointStore::Parts {
     }
   }
 
-  // Names in the order write_weights_file() tries them.
+  // Names in the order write_weights_file() tries them: the best, the next best, then from the newest down.
   std::vector<std::string> weights_candidates() {
     std::vector<Step> steps;
     const std::vector<RetentionEntry> all = retention_entries();
@@ -218,6 +220,7 @@ void make_durable_folder(Disk& disk, const std::string& path) {
   disk.sync_directory(parent_of(path));
 }
 
+// A read-only mount or a full inode table shows itself in a write, not in permissions.
 void probe_writing(Disk& disk, const std::string& directory) {
   const std::string probe = directory + "/.staging-probe";
   disk.make_directory(probe);
@@ -268,6 +271,7 @@ SaveReport CheckpointStore::save(const CheckpointState& state, bool is_best) {
   SaveReport report;
   report.directory = step_directory(state.record.step);
   report.state_hash = digested.hash;
+  // The digests come first: they say whether there is anything to write.
   std::optional<CheckpointPointer> pointer = parts_->already_there(digested);
   report.written = !pointer;
   if (!pointer) {
@@ -287,6 +291,7 @@ SaveReport CheckpointStore::save(const CheckpointState& state, bool is_best) {
 
 std::unique_ptr<CheckpointReader> CheckpointStore::open_newest_verified() {
   const auto checkpoints = parts_->entries(EntryKind::kCheckpoint);
+  // The folder decides, not the pointer: a life that ended between commit and pointer leaves a stale one.
   parts_->judge_latest();
   std::vector<std::string> refused;
   for (auto entry = checkpoints.rbegin(); entry != checkpoints.rend(); ++entry) {
@@ -294,6 +299,7 @@ std::unique_ptr<CheckpointReader> CheckpointStore::open_newest_verified() {
     if (auto reader = parts_->open_or_set_aside(entry->name, reason)) return reader;
     refused.push_back(reason);
   }
+  // Those set aside in an earlier life count as well: a second start must not become a fresh one.
   for (const EntryKind kind : {EntryKind::kBad, EntryKind::kLeft})
     for (const CatalogEntry& entry : parts_->entries(kind)) refused.push_back(entry.name + " is set aside");
   if (refused.empty()) return nullptr;
@@ -326,6 +332,7 @@ void CheckpointStore::leave_newer_than(Step step, Attempt attempt) {
   parts_->repoint("latest", newest);
   const auto best = parts_->best_pointer();
   if (!best || *best <= step) return;
+  // The best may have been among those left; the run goes on with the best that remains.
   const auto others = best_steps(parts_->retention_entries(), parts_->options.keep_best);
   parts_->repoint("best", others.empty() ? std::nullopt : std::optional(step_directory(others.front())));
 }

@@ -61,10 +61,12 @@ class PinnedFile {
   std::uint64_t bytes_ = 0;
 };
 
+// Names come from the caller's model, so a missing one is the file's fault.
 [[noreturn]] void no_such_tensor(const std::string& origin, const std::string& name) {
   throw Fault(ExitCode::kNoValidCheckpoint, origin + ": no tensor " + printable(name));
 }
 
+// A single HDF5 file: HDF5 says where the tensors lie, and the bytes are read without it.
 class FileWeights : public WeightsSource {
  public:
   explicit FileWeights(const std::string& path)
@@ -117,6 +119,7 @@ class FileWeights : public WeightsSource {
   std::map<std::string, Digest> digests_;
 };
 
+// The model part of a checkpoint, read by its manifest.
 class CheckpointWeights : public WeightsSource {
  public:
   explicit CheckpointWeights(const std::string& directory)

@@ -16,7 +16,9 @@ void write_weights(Disk& disk, const CheckpointReader& from, const std::string& 
     into.push_back({tensor.key, tensor.dtype, tensor.shape, memory.back()});
     tensors.push_back({tensor.key, tensor.dtype, tensor.shape, memory.back()});
   }
+  // Each is compared with its digest here, so that no damage is copied into a file that then looks whole.
   from.read(into, /*all=*/false);
+  // Beside the target, because a rename is atomic within a file system only.
   const std::string part = path + ".part";
   remove_tree(disk, part);
   write_hdf5_file(disk, part, plan_weights_file(from.manifest(), tensors), tensors);

@@ -43,6 +43,8 @@ struct CkptTarget {
   bool is_checkpoint = false;  // else a folder of checkpoints
 };
 
+// A name that claims a step is taken for a checkpoint even without a manifest: then its absence is the
+// answer.
 CkptTarget resolve(const std::string& directory) {
   std::error_code error;
   const fs::path path = fs::canonical(directory, error);

@@ -86,8 +86,9 @@ TEST_F(Damage, RefusesReadingATensorThatChangedAfterVerification) {
 
 TEST_F(Damage, FindsEveryWrongLength) {
   for (const auto& [file, bytes] : good_) {
-    std::vector<std::size_t> lengths = {0, 1, 2, 100, bytes.size() - 1, bytes.size() - 2, bytes.size() - 33};
-    for (std::size_t n = 4096; n < bytes.size(); n += 16 * 4096) lengths.push_back(n);
+    std::vector<std::size_t> lengths = {0, 1, 2, 100};
+    for (std::size_t n = 4096; n < bytes.size(); n += 4096) lengths.push_back(n);
+    for (std::size_t n = 1; n <= 64; ++n) lengths.push_back(bytes.size() - n);
     for (const std::size_t length : lengths) {
       damage(file, bytes.substr(0, length));
       ASSERT_TRUE(refused(file)) << file << " " << length;

@@ -17,6 +17,7 @@ namespace lockstep {
 
 namespace {
 
+// Page-aligned tensors can be mapped and written around the page cache; small ones would only waste room.
 constexpr hsize_t kAlignFrom = 64 * 1024;
 constexpr hsize_t kAlignment = 4096;
 
@@ -75,6 +76,7 @@ Hdf5Handle create_file(const Hdf5Session& hdf5, const std::string& path, std::si
                   "creating the file");
 }
 
+// Fixed-length text, because a reader of a hostile file can bound it (hdf5/model_group.cpp).
 struct AttributeWriter {
   const Hdf5Session& hdf5;
   hid_t object;
@@ -124,6 +126,7 @@ std::vector<std::uint64_t> create_datasets(const Hdf5Session& hdf5, hid_t file,
   const Hdf5Handle creation = hdf5.own(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "making a property list");
   hdf5.ok(H5Pset_layout(creation.get(), H5D_CONTIGUOUS), "choosing contiguous storage");
   hdf5.ok(H5Pset_alloc_time(creation.get(), H5D_ALLOC_TIME_EARLY), "choosing early allocation");
+  // A fill would write, and so make real, every page of the payload.
   hdf5.ok(H5Pset_fill_time(creation.get(), H5D_FILL_TIME_NEVER), "switching fill off");
   hdf5.ok(H5Pset_obj_track_times(creation.get(), false), "switching times off");
   std::vector<std::uint64_t> offsets;

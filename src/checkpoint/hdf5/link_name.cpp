@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::string_view kHex = "0123456789ABCDEF";
 
+// Upper case, as in the %2F that the format page promises.
 void append_escape(std::string& out, unsigned char byte) {
   out += '%';
   out += kHex[byte >> 4];
@@ -24,6 +25,7 @@ std::string encode_link(std::string_view name) {
   const bool is_path = name == "." || name == "..";
   for (const char c : name) {
     const auto byte = static_cast<unsigned char>(c);
+    // The escape mark itself is escaped, so that no two names share a link.
     if (c == '/' || c == '%' || byte < 0x20 || byte == 0x7f || (is_path && out.empty()))
       append_escape(out, byte);
     else

@@ -13,6 +13,7 @@ namespace lockstep {
 
 namespace {
 
+// As in manifests.
 constexpr std::size_t kMaxTensors = 250'000;
 constexpr std::size_t kMaxText = 64u << 20;
 constexpr int kMaxDimensions = 32;
@@ -20,6 +21,7 @@ constexpr int kMaxDimensions = 32;
 Hdf5Handle open_file(const Hdf5Session& hdf5, int descriptor) {
   const Hdf5Handle access = hdf5.own(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "making a property list");
   hdf5.ok(H5Pset_file_locking(access.get(), false, true), "switching locks off");
+  // By the descriptor: a file swapped under its name meanwhile is not what HDF5 sees.
   const std::string path = "/proc/self/fd/" + std::to_string(descriptor);
   Hdf5Handle file =
       hdf5.own(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose, "opening it as an HDF5 file");
@@ -67,6 +69,7 @@ std::optional<std::uint64_t> claimed_bytes(const Shape& shape, DType dtype, std:
   return bytes;
 }
 
+// Contiguous is all Lockstep writes, and the only storage whose bytes can be read without HDF5's filters.
 void require_plain_storage(const Hdf5Session& hdf5, hid_t dataset, const std::string& where) {
   const Hdf5Handle creation =
       hdf5.own(H5Dget_create_plist(dataset), H5Pclose, "reading the properties of " + where);
@@ -77,6 +80,7 @@ void require_plain_storage(const Hdf5Session& hdf5, hid_t dataset, const std::st
   if (H5Pget_external_count(creation.get()) != 0) hdf5.refuse(where + " keeps its data in another file");
 }
 
+// Layout and external storage are looked at first: asking for more could make HDF5 open other files.
 Hdf5Placement place(const Hdf5Session& hdf5, hid_t group, const std::string& link, std::uint64_t file_bytes) {
   const std::string where = "/model/" + printable(link);
   const Hdf5Handle object = hdf5.own(H5Oopen(group, link.c_str(), H5P_DEFAULT), H5Oclose, "opening " + where);
@@ -116,6 +120,7 @@ std::optional<std::int64_t> read_number(const Hdf5Session& hdf5, hid_t group, co
   return value;
 }
 
+// Of fixed length only: the size of a variable one is a claim in the file that HDF5 would allocate.
 std::string read_text_attribute(const Hdf5Session& hdf5, hid_t group, const char* name) {
   if (!has_attribute(group, name)) return "";
   const Hdf5Handle attribute = hdf5.own(H5Aopen(group, name, H5P_DEFAULT), H5Aclose, "opening an attribute");

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/ckpt_command.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "checkpoint/store.h"
+#include "lockstep/base/error.h"
+#include "support/temp_dir.h"
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+// A run directory with two checkpoints of one small tensor.
+class CkptCommand : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const std::int64_t step : {1, 2}) {
+      CheckpointState state;
+      state.record.run_id = "digits";
+      state.record.step = Step{step};
+      state.record.loss = 0.5;
+      state.tensors = {{{"", "fc.weight"}, DType::kFloat32, {4, 4}, memory_}};
+      CheckpointStore(dir_ + "/ckpt", {}, real_disk(), [](const auto&, const auto&) {
+      }).save(state, step == 1);
+    }
+  }
+
+  // What `lockstep ckpt …` prints, and its exit code.
+  std::string ckpt(std::vector<std::string> words) {
+    words.insert(words.begin(), "ckpt");
+    std::reverse(words.begin(), words.end());
+    CLI::App app;
+    add_ckpt_command(app, code_);
+    code_ = 0;
+    ::testing::internal::CaptureStdout();
+    try {
+      app.parse(words);
+    } catch (const Fault& fault) {
+      code_ = static_cast<int>(fault.code());
+    }
+    return ::testing::internal::GetCapturedStdout();
+  }
+  void damage(const std::string& file) {
+    std::fstream out(dir_ + "/ckpt/" + file, std::ios::in | std::ios::out | std::ios::binary);
+    out.seekp(-3, std::ios::end);
+    out.put('?');
+  }
+
+  std::vector<std::byte> memory_ = std::vector<std::byte>(64, std::byte{7});
+  testing::TempDir scratch_;
+  std::string dir_ = scratch_.path();
+  int code_ = 0;
+};
+
+TEST_F(CkptCommand, ListsEveryCheckpointWithItsStandingAndHash) {
+  fs::rename(dir_ + "/ckpt/step-00000001", dir_ + "/ckpt/step-00000001.left-2");
+  const auto rows = nlohmann::json::parse(ckpt({"ls", dir_, "--json"}));
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0]["status"], "left");
+  EXPECT_EQ(rows[1]["directory"], "step-00000002");
+  EXPECT_EQ(rows[1]["status"], "committed");
+  EXPECT_EQ(rows[1]["latest"], true);
+  EXPECT_EQ(rows[1]["state_hash"].get<std::string>().size(), 32u);
+  const std::string text = ckpt({"ls", dir_ + "/ckpt"});
+  EXPECT_THAT(text, HasSubstr("committed latest"));
+  EXPECT_THAT(text, HasSubstr("step-00000001.left-2"));
+  EXPECT_EQ(code_, 0);
+}
+
+TEST_F(CkptCommand, ShowsTheNewestOfARunOrTheOneNamed) {
+  EXPECT_THAT(ckpt({"show", dir_}), HasSubstr("step        2"));
+  const std::string text = ckpt({"show", dir_ + "/ckpt/step-00000001"});
+  EXPECT_THAT(text, HasSubstr("step        1"));
+  EXPECT_THAT(text, HasSubstr("model/fc.weight"));
+  EXPECT_THAT(text, HasSubstr("[4, 4]"));
+  const auto json = nlohmann::json::parse(ckpt({"show", dir_, "--json"}));
+  EXPECT_EQ(json["step"], 2);
+  EXPECT_EQ(json["tensors"][0]["name"], "fc.weight");
+}
+
+TEST_F(CkptCommand, VerifiesWithExitCode65ForADamagedOne) {
+  EXPECT_THAT(ckpt({"verify", dir_}), HasSubstr("valid, state hash"));
+  EXPECT_EQ(code_, 0);
+  damage("step-00000002/checkpoint.h5");
+  EXPECT_THAT(ckpt({"verify", dir_ + "/ckpt/step-00000002"}), HasSubstr("checkpoint.h5"));
+  EXPECT_EQ(code_, 65);
+  const auto json = nlohmann::json::parse(ckpt({"verify", dir_, "--json"}));
+  EXPECT_EQ(code_, 65);
+  EXPECT_EQ(json["valid"], false);
+  EXPECT_EQ(json["checkpoints"][0]["valid"], true);
+  EXPECT_EQ(json["checkpoints"][1]["file"], "checkpoint.h5");
+  EXPECT_TRUE(fs::exists(dir_ + "/ckpt/step-00000002")) << "looking moves nothing";
+}
+
+TEST_F(CkptCommand, ListsADamagedManifestAsDamaged) {
+  damage("step-00000002/manifest.json");
+  const auto rows = nlohmann::json::parse(ckpt({"ls", dir_, "--json"}));
+  EXPECT_EQ(rows[1]["status"], "damaged");
+  EXPECT_THAT(rows[1]["reason"].get<std::string>(), HasSubstr("manifest.json"));
+  EXPECT_EQ(code_, 0);
+}
+
+TEST_F(CkptCommand, SaysWhatIsNotThere) {
+  ckpt({"show", dir_ + "/nothing"});
+  EXPECT_EQ(code_, 66);
+  fs::create_directory(dir_ + "/empty");
+  ckpt({"verify", dir_ + "/empty"});
+  EXPECT_EQ(code_, 66);
+  EXPECT_THAT(ckpt({"ls", dir_ + "/empty"}), HasSubstr("no checkpoints"));
+  EXPECT_EQ(code_, 0);
+}
+
+}  // namespace
+}  // namespace lockstep
