@@ -47,7 +47,8 @@ ModelArena::ModelArena(torch::nn::Module& model) {
   adopt();
 }
 
-void ModelArena::lay_out(std::vector<ArenaEntry>& entries, const std::string& name, const torch::Tensor& tensor) {
+void ModelArena::lay_out(std::vector<ArenaEntry>& entries, const std::string& name,
+                         const torch::Tensor& tensor) {
   entries.push_back({name, tensor.sizes().vec(), end_, tensor.numel()});
   const std::int64_t step = kAlignBytes / static_cast<std::int64_t>(tensor.element_size());
   end_ += (tensor.numel() + step - 1) / step * step;
@@ -71,7 +72,9 @@ torch::Tensor ModelArena::buffer_values() const {
   return values_.narrow(0, parameter_elements_, value_count() - parameter_elements_);
 }
 
-torch::Tensor ModelArena::new_contribution() const { return torch::zeros({contribution_count()}, options_); }
+torch::Tensor ModelArena::new_contribution() const {
+  return torch::zeros({contribution_count()}, options_);
+}
 
 torch::Tensor ModelArena::view(const torch::Tensor& flat, const ArenaEntry& entry) {
   return flat.narrow(0, entry.offset, entry.count).view(entry.shape);

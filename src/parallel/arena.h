@@ -19,15 +19,17 @@ struct ArenaEntry {
   std::int64_t count = 0;
 };
 
-// Note [arena]: all parameters, then all floating-point buffers of a model, are views of one flat tensor (`values`). Gradients and
-// the buffers a micro-batch leaves behind have the same places in flat tensors of contributions, which end with one more element:
-// the loss. So one exchange and one fused optimizer call serve a whole step. Each view starts at a multiple of 64 bytes; the
-// padding is zero and stays zero under every operation here.
+// Note [arena]: all parameters, then all floating-point buffers of a model, are views of one flat tensor
+// (`values`). Gradients and the buffers a micro-batch leaves behind have the same places in flat tensors of
+// contributions, which end with one more element: the loss. So one exchange and one fused optimizer call
+// serve a whole step. Each view starts at a multiple of 64 bytes; the padding is zero and stays zero under
+// every operation here.
 class ModelArena {
  public:
-  // Moves the parameters and floating buffers of `model` into one flat tensor: afterwards they are views of it. The model must have
-  // its final dtype and device, and must not be moved later (module->to() would replace the views). A parameter that is reachable
-  // under two names is laid out once, under its first name. Throws Fault (78) for a parameter or floating buffer of another dtype.
+  // Moves the parameters and floating buffers of `model` into one flat tensor: afterwards they are views of
+  // it. The model must have its final dtype and device, and must not be moved later (module->to() would
+  // replace the views). A parameter that is reachable under two names is laid out once, under its first name.
+  // Throws Fault (78) for a parameter or floating buffer of another dtype.
   explicit ModelArena(torch::nn::Module& model);
 
   const std::vector<ArenaEntry>& parameters() const { return parameters_; }

@@ -5,10 +5,11 @@
 
 namespace lockstep {
 
-// Note [fixed-order sum]: the gradient of a step is the sum over its V micro-batches along one binary tree that is fixed for the
-// life of the run: leaves 0..V-1 in order; a node of n leaves has on its left the largest power of two below n, on its right the
-// rest. Floating-point sums depend on their order; this order depends on V alone, so the bits of a step do not depend on how many
-// ranks computed it. A rank owns a contiguous run of leaves, which is a few complete subtrees; only sums of complete subtrees travel.
+// Note [fixed-order sum]: the gradient of a step is the sum over its V micro-batches along one binary tree
+// that is fixed for the life of the run: leaves 0..V-1 in order; a node of n leaves has on its left the
+// largest power of two below n, on its right the rest. Floating-point sums depend on their order; this order
+// depends on V alone, so the bits of a step do not depend on how many ranks computed it. A rank owns a
+// contiguous run of leaves, which is a few complete subtrees; only sums of complete subtrees travel.
 
 // The leaves [first, first + count).
 struct LeafRun {

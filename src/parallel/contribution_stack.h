@@ -16,10 +16,11 @@ struct PartialSum {
   torch::Tensor flat;
 };
 
-// The partial sums of one rank's run of micro-batches during a step: a stack of at most log2(V) + 1 contributions, merged as soon as
-// two of them are the children of one node (Note [fixed-order sum]).
+// The partial sums of one rank's run of micro-batches during a step: a stack of at most log2(V) + 1
+// contributions, merged as soon as two of them are the children of one node (Note [fixed-order sum]).
 //
-// Local. For each micro-batch in order: open(leaf), then write into target() — add to it where accumulates() — then close().
+// Local. For each micro-batch in order: open(leaf), then write into target() — add to it where accumulates()
+// — then close().
 class ContributionStack {
  public:
   ContributionStack(const ModelArena& arena, LeafRun run, int leaves);
@@ -28,12 +29,14 @@ class ContributionStack {
   void clear() { depth_ = 0; }
 
   void open(int leaf);
-  // The left sibling's sum when `leaf` merges with it at once (adding there saves a pass over memory), else a slot of its own.
+  // The left sibling's sum when `leaf` merges with it at once (adding there saves a pass over memory), else a
+  // slot of its own.
   const torch::Tensor& target() const { return slots_[depth_ - 1].flat; }
   bool accumulates() const { return accumulates_; }
   void close();
 
-  // After the last close(): the sums of complete_subtrees(run), in order. Valid until the next clear(); callers may write to them.
+  // After the last close(): the sums of complete_subtrees(run), in order. Valid until the next clear();
+  // callers may write to them.
   std::vector<PartialSum> sums() const;
 
  private:

@@ -65,7 +65,8 @@ class ExactReducer : public GradientReducer {
     std::size_t own = 0;
     for (Piece& piece : pieces_) {
       if (piece.rank == me) {
-        check(own < sums.size() && sums[own].node == piece.sum.node, "partial sums are those of the rank's run");
+        check(own < sums.size() && sums[own].node == piece.sum.node,
+              "partial sums are those of the rank's run");
         // An empty slice begins nowhere in particular.
         piece.sum.flat = sums[own++].flat.narrow(0, my_length() == 0 ? 0 : begin_of(me), my_length());
       } else if (my_length() > 0) {

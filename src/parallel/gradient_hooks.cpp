@@ -57,7 +57,8 @@ GradientHooks::~GradientHooks() {
 
 void GradientHooks::aim(const torch::Tensor& contribution, bool accumulate) {
   target_->views.clear();
-  for (const ArenaEntry& entry : target_->entries) target_->views.push_back(ModelArena::view(contribution, entry));
+  for (const ArenaEntry& entry : target_->entries)
+    target_->views.push_back(ModelArena::view(contribution, entry));
   std::fill(target_->fired.begin(), target_->fired.end(), 0);
   target_->accumulate = accumulate;
 }

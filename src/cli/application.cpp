@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lockstep/cli/application.h"
+
+#include <CLI/CLI.hpp>
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <new>
+
+#include "cli/ckpt_command.h"
+#include "cli/config_command.h"
+#include "cli/train_command.h"
+#include "comm/agree.h"
+#include "comm/launch/job.h"
+#include "lockstep/base/error.h"
+#include "lockstep/base/log.h"
+
+namespace lockstep {
+namespace {
+
+int run_command(CLI::App& app, int argc, char** argv, const int& exit_code) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
+  }
+  leave_job();
+  return exit_code;
+}
+
+// The end of a rank that fails alone: its message goes out whatever the log is set to, and the others are ended too.
+[[noreturn]] void end_alone(ExitCode code, const std::string& message) {
+  std::fputs(fmt::format("lockstep: error: {}\n", printable(message)).c_str(), stderr);
+  std::fflush(nullptr);
+  abort_job(code);
+}
+
+}  // namespace
+
+int run_application(int argc, char** argv, const Registries& registries) {
+  CLI::App app("Distributed training for LibTorch that survives: the run that was killed is, bit for bit, the run that was not.");
+  app.name("lockstep");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "lockstep 0.1.0");
+  app.footer(
+      "Examples:\n"
+      "  lockstep train -c configs/digits.yaml\n"
+      "  lockstep ckpt ls runs/digits");
+  int exit_code = 0;
+  const ExtraTypes types{registries.models.types(), registries.datasets.types()};
+  add_train_command(app, registries, exit_code);
+  add_config_command(app, types, exit_code);
+  add_ckpt_command(app, exit_code);
+  try {
+    return run_command(app, argc, argv, exit_code);
+  } catch (const AgreedFault& fault) {
+    log_error("{}", fault.what());
+    leave_job();
+    return static_cast<int>(fault.code());
+  } catch (const Fault& fault) {
+    end_alone(fault.code(), fault.what());
+  } catch (const std::bad_alloc&) {
+    end_alone(ExitCode::kBug, "out of memory");
+  } catch (const c10::Error& error) {
+    end_alone(ExitCode::kBug, error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    end_alone(ExitCode::kBug, error.what());
+  }
+}
+
+}  // namespace lockstep

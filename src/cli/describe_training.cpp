@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/describe_training.h"
+
+#include <fmt/format.h>
+
+#include "comm/agree.h"
+#include "parallel/ownership.h"
+#include "train/plan.h"
+#include "train/training_state.h"
+
+namespace lockstep {
+namespace {
+
+std::string shares(const TrainingPlan& plan, WorldSize world) {
+  std::string text;
+  for (int rank = 0; rank < world.value; ++rank) {
+    const LeafRun run = run_of(Rank(rank), world, plan.micro_batches);
+    text += fmt::format("  rank {}: micro-batches {}..{}\n", rank, run.first, run.end() - 1);
+  }
+  return text;
+}
+
+}  // namespace
+
+int describe_training(Job& job, const Registries& registries) {
+  const RunConfig& config = job.config;
+  std::string text;
+  together(job.world, [&] {
+    const auto data = registries.datasets.open(config.data, DataPart::kTrain);
+    const SampleOrder order{config.run.seed, data->size(), config.train.global_batch, config.data.shuffle};
+    const TrainingPlan plan = make_plan(config.train, order, job.world);
+    TrainingState state(registries.models.make(config.model), config.optim, job.compute);
+    text = fmt::format(
+        "{} samples, {} steps an epoch ({} samples left out), {} steps in all\n"
+        "{} samples a step in {} micro-batches of {}\n{}"
+        "{} parameters; a checkpoint takes {} bytes\nrun directory {}\n",
+        data->size(), plan.steps_per_epoch, order.left_out(), plan.last_step.value, plan.global_batch,
+        plan.micro_batches, plan.micro_batch, shares(plan, job.world.size()), state.arena().parameter_count(),
+        state.bytes(), config.run.dir);
+  });
+  if (job.world.is_root()) fmt::print("{}", text);
+  return 0;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/job.h"
+
+#include <optional>
+
+#include "comm/agree.h"
+#include "comm/launch/job.h"
+#include "config/environment.h"
+#include "config/load.h"
+#include "lockstep/base/log.h"
+
+namespace lockstep {
+namespace {
+
+bool wants_cuda(const TrainOptions& train) {
+  return train.device == "cuda" || (train.device == "auto" && torch::cuda::is_available());
+}
+
+}  // namespace
+
+Job join_job(const ConfigArguments& arguments, const Registries& registries) {
+  RunConfig config;
+  std::optional<Fault> refused;
+  try {
+    config = load_config(arguments.file, arguments.overrides,
+                         {registries.models.types(), registries.datasets.types()});
+  } catch (const Fault& fault) {
+    refused = fault;  // told once the others can hear it
+  }
+  JoinOptions join;
+  join.launch = launch_options();
+  join.dist = config.dist;
+  join.cuda = !refused && wants_cuda(config.train);
+  World world = join_world(join);
+  configure_log({.prefix = "", .file = "", .to_stderr = world.is_root()});
+  agree_no_fault(world, refused);
+  ComputeDevice compute;
+  together(world, [&] { compute = prepare_device(config.train, world.place().local_rank); });
+  return {std::move(world), std::move(config), compute};
+}
+
+}  // namespace lockstep

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/prepare_training.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "comm/agree.h"
+#include "config/effective.h"
+#include "config/environment.h"
+#include "config/resume_check.h"
+#include "lockstep/base/fault_point.h"
+#include "lockstep/base/log.h"
+#include "lockstep/base/random.h"
+#include "train/start_weights.h"
+
+namespace lockstep {
+namespace {
+
+// Keeps this use of the seed apart from dropout's and the sample order's.
+constexpr std::uint64_t kInitStream = 0x696e6974;
+// Beside the config's own keys in a manifest: what the training data is, by content.
+const char* const kDataContent = "data.content";
+
+TrainerOptions trainer_options(const RunConfig& config) {
+  TrainerOptions options;
+  options.run = config.run;
+  options.train = config.train;
+  options.optim = config.optim;
+  options.schedule = config.schedule;
+  options.dist = config.dist;
+  options.checkpoint = config.checkpoint;
+  options.resume = config.resume;
+  options.log = config.log;
+  options.shuffle = config.data.shuffle;
+  options.weights = config.model.weights;
+  options.weights_skip = config.model.weights_skip;
+  options.config = config.flat;
+  return options;
+}
+
+void print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  std::fflush(stdout);
+}
+
+void refuse_other_data(const TrainRecord& record, const std::string& content, const RunConfig& config) {
+  const auto saved = record.config.find(kDataContent);
+  if (saved == record.config.end() || saved->second == content) return;
+  for (const std::string& key : config.resume.allow_changes)
+    if (key == "data" || key == kDataContent) return;
+  throw Fault(ExitCode::kConfig,
+              fmt::format("the training data is not what the checkpoint of step {} was trained on: content {} then, {} now",
+                          record.step.value, saved->second, content),
+              "Point data.train at the same data, or allow it: resume.allow_changes=[data]");
+}
+
+AdmitCheckpoint admission(const RunConfig& config, const std::string& content, bool speaks) {
+  return [config, content, speaks](const TrainRecord& record) {
+    const auto allowed = refuse_forbidden_changes(changes_between(record.config, config), config);
+    refuse_other_data(record, content, config);
+    if (!speaks) return;
+    for (const ConfigChange& change : allowed) log_info("changed since the checkpoint: {}", describe(change));
+  };
+}
+
+std::unique_ptr<RunDirectory> take_run_directory(Job& job) {
+  std::unique_ptr<RunDirectory> directory;
+  on_root(job.world, [&] {
+    directory = std::make_unique<RunDirectory>(
+        real_disk(), RunDirectoryOptions{job.config.run, effective_yaml(job.config, Secrets::kMask), batch_job_id()});
+  });
+  return directory;
+}
+
+Reporter make_reporter(const Job& job, const RunDirectory& directory) {
+  const bool terminal = launcher_terminal().value_or(::isatty(1) == 1);
+  Progress::Options progress;
+  progress.global_batch = job.config.train.global_batch;
+  progress.terminal = terminal;
+  return Reporter(Journal(real_disk(), real_clock(), directory.path(), directory.attempt()),
+                  Progress(real_clock(), progress, print), job.config.log.every_steps);
+}
+
+}  // namespace
+
+Preparation prepare_training(Job& job, const Registries& registries) {
+  World& world = job.world;
+  Preparation made{take_run_directory(job), trainer_options(job.config), {world, real_disk(), real_clock()}};
+  TrainerParts& parts = made.parts;
+  parts.run_directory = made.run_directory.get();
+  parts.directory = job.config.run.dir;
+  parts.run_id = agree_on_root(world, parts.run_directory ? parts.run_directory->run_id() : "").value;
+  parts.attempt = agree_max(world, parts.run_directory ? parts.run_directory->attempt() : Attempt(0)).value;
+  configure_log({.prefix = world.is_root() ? "" : fmt::format("[rank {}] ", world.rank().value),
+                 .file = fmt::format("{}/log/rank-{:05}.log", parts.directory, world.rank().value),
+                 .to_stderr = world.is_root()});
+  arm_fault_points(fault_plan(), {world.rank().value, parts.attempt.value});
+  fault_point("startup");
+
+  together(world, [&] {
+    parts.train_data = registries.datasets.open(job.config.data, DataPart::kTrain);
+    parts.valid_data = registries.datasets.open(job.config.data, DataPart::kValid);
+    torch::manual_seed(mix_key({job.config.run.seed, kInitStream}));
+    parts.model = registries.models.make(job.config.model);
+  });
+  const std::string content =
+      agree_same(world, "the training data", parts.train_data->fingerprint().hex(), ExitCode::kInputMissing).value;
+  made.options.config[kDataContent] = content;
+  parts.compute = job.compute;
+  parts.admit = admission(job.config, content, world.is_root());
+  if (world.is_root()) parts.reporter = make_reporter(job, *parts.run_directory);
+  return made;
+}
+
+}  // namespace lockstep

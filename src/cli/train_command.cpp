@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/train_command.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "cli/describe_training.h"
+#include "cli/job.h"
+#include "cli/prepare_training.h"
+#include "lockstep/base/log.h"
+#include "train/trainer.h"
+
+namespace lockstep {
+namespace {
+
+struct TrainArguments {
+  ConfigArguments config;
+  std::string run;
+  std::string resume;
+  bool dry_run = false;
+};
+
+// --run and --resume are overrides with names of their own, and win over the config.
+ConfigArguments with_flags(const TrainArguments& arguments) {
+  ConfigArguments config = arguments.config;
+  if (!arguments.run.empty()) config.overrides.push_back("run.dir=" + arguments.run);
+  if (!arguments.resume.empty()) config.overrides.push_back("resume.mode=" + arguments.resume);
+  return config;
+}
+
+int train_command(const TrainArguments& arguments, const Registries& registries) {
+  listen_for_stop_signals();
+  Job job = join_job(with_flags(arguments), registries);
+  if (arguments.dry_run) return describe_training(job, registries);
+  Preparation made = prepare_training(job, registries);
+  Trainer trainer(std::move(made.parts), made.options);
+  const Ending ending = trainer.run();
+  if (job.world.is_root() && ending.code == ExitCode::kDone)
+    fmt::print("done: step {}  state {}  in {}\n", ending.step.value, ending.state_hash.hex(),
+               job.config.run.dir);
+  return static_cast<int>(ending.code);
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& app, const Registries& registries, int& exit_code) {
+  const auto arguments = std::make_shared<TrainArguments>();
+  CLI::App* command = app.add_subcommand("train", "Train, or go on training: resumes from the newest good checkpoint");
+  arguments->config.add_to(*command);
+  command->add_option("--run", arguments->run, "Run directory, instead of run.dir")->type_name("DIR");
+  command->add_option("--resume", arguments->resume, "auto, must, never, or the path of a checkpoint");
+  command->add_flag("--dry-run", arguments->dry_run, "Say what would be done, write nothing");
+  command->footer(
+      "Examples:\n"
+      "  lockstep train -c configs/digits.yaml\n"
+      "  mpirun -n 4 lockstep train -c run.yaml optim.lr=1e-4 --resume must");
+  command->callback([arguments, &registries, &exit_code] { exit_code = train_command(*arguments, registries); });
+}
+
+}  // namespace lockstep

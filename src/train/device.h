@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <torch/torch.h>
+
+#include <map>
+#include <string>
+
+#include "data/host_batch.h"
+#include "train/options.h"
+
+namespace lockstep {
+
+// Where and in what precision a rank computes.
+struct ComputeDevice {
+  torch::Device device{torch::kCPU};
+  torch::ScalarType dtype = torch::kFloat32;
+};
+
+// Local. Resolves device auto (cuda when this build and this machine have one), sets the number of threads
+// and the switches that make LibTorch's bits repeat, and makes the local rank's GPU current. Throws Fault
+// (69) for cuda where there is none.
+ComputeDevice prepare_device(const TrainOptions& options, int local_rank);
+
+// Versions, instruction set, threads and device: what bits depend on. Recorded in every checkpoint.
+std::map<std::string, std::string> describe_environment(const ComputeDevice& compute);
+
+// A batch as tensors on the device: inputs [samples, …] (floating ones in the compute dtype), targets
+// [samples, …] likewise. On the CPU tensors of the same dtype share the batch's memory.
+struct DeviceBatch {
+  torch::Tensor inputs;
+  torch::Tensor targets;
+};
+DeviceBatch to_device(const HostBatch& batch, const ComputeDevice& compute);
+
+}  // namespace lockstep

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "lockstep/comm/world.h"
+#include "lockstep/data/dataset.h"
+#include "lockstep/models/model.h"
+#include "train/device.h"
+
+namespace lockstep {
+
+struct EvaluationOptions {
+  std::int64_t chunk = 16;  // samples at a time: train.micro_batch
+  LossKind loss = LossKind::kAuto;
+};
+
+struct EvaluationParts {
+  World& world;
+  Model& model;
+  const Dataset& dataset;
+  ComputeDevice compute;
+};
+
+// Means over every sample of a dataset: "loss", and "accuracy", "perplexity" (sequences of classes), "mse"
+// and "mae" (regression), or what the model's metrics() names. Chunk c is computed by rank c mod W and the
+// sums are added in double, in chunk order: the same numbers at any world size.
+//
+// Collective. The model is in eval mode under inference mode meanwhile, and back in its former mode
+// afterwards.
+std::map<std::string, double> evaluate(const EvaluationParts& parts, const EvaluationOptions& options);
+
+}  // namespace lockstep

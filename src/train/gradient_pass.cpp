@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/gradient_pass.h"
+
+#include <fmt/format.h>
+
+#include "lockstep/base/error.h"
+#include "lockstep/base/random.h"
+
+namespace lockstep {
+namespace {
+// Keeps this use of the seed apart from the others (initialisation, sample order).
+constexpr std::uint64_t kDropoutStream = 0x64726f70;
+}  // namespace
+
+GradientPass::GradientPass(TrainingState& state, const TrainingPlan& plan, const GradientPassOptions& options)
+    : state_(state),
+      plan_(plan),
+      options_(options),
+      hooks_(state.arena()),
+      stack_(state.arena(), plan.mine, plan.micro_batches),
+      start_(state.arena().buffer_values().clone()) {
+  for (const auto& [name, tensor] : state.arena().integer_buffers()) {
+    int_start_.push_back(tensor.clone());
+    int_result_.push_back(tensor.clone());
+  }
+}
+
+std::vector<PartialSum> GradientPass::run(Step step, const HostBatch& batch) {
+  check(batch.samples == plan_.mine.count * plan_.micro_batch, "a batch holds this rank's micro-batches");
+  const DeviceBatch whole = to_device(batch, state_.compute());
+  {
+    torch::NoGradGuard no_grad;
+    start_.copy_(state_.arena().buffer_values());
+    for (std::size_t i = 0; i < int_start_.size(); ++i)
+      int_start_[i].copy_(state_.arena().integer_buffers()[i].second);
+  }
+  stack_.clear();
+  for (int i = 0; i < plan_.mine.count; ++i) {
+    const std::int64_t first = i * plan_.micro_batch;
+    run_one(step, plan_.mine.first + i,
+            {whole.inputs.narrow(0, first, plan_.micro_batch),
+             whole.targets.narrow(0, first, plan_.micro_batch)});
+  }
+  return stack_.sums();
+}
+
+void GradientPass::run_one(Step step, int leaf, const DeviceBatch& micro_batch) {
+  const bool first = leaf == plan_.mine.first;
+  if (!first) {
+    torch::NoGradGuard no_grad;
+    state_.arena().buffer_values().copy_(start_);
+    for (std::size_t i = 0; i < int_start_.size(); ++i)
+      state_.arena().integer_buffers()[i].second.copy_(int_start_[i]);
+  }
+  torch::manual_seed(mix_key({options_.seed, kDropoutStream, static_cast<std::uint64_t>(step.value),
+                              static_cast<std::uint64_t>(leaf)}));
+  stack_.open(leaf);
+  hooks_.aim(stack_.target(), stack_.accumulates());
+  const torch::Tensor output = state_.model().forward(micro_batch.inputs);
+  const torch::Tensor loss = state_.model().loss(output, micro_batch.targets, options_.loss);
+  loss.backward();
+  hooks_.settle();
+  {
+    torch::NoGradGuard no_grad;
+    const torch::Tensor place = stack_.target().narrow(0, state_.arena().loss_offset(), 1);
+    const torch::Tensor value = loss.detach().view({1});
+    stack_.accumulates() ? place.add_(value) : place.copy_(value);
+    contribute_buffers(stack_.target(), stack_.accumulates());
+    settle_integers();
+  }
+  stack_.close();
+  ++computed_;
+}
+
+void GradientPass::contribute_buffers(const torch::Tensor& target, bool accumulate) {
+  const ModelArena& arena = state_.arena();
+  const torch::Tensor place = target.narrow(0, arena.parameter_count(), start_.numel());
+  accumulate ? place.add_(arena.buffer_values()) : place.copy_(arena.buffer_values());
+}
+
+void GradientPass::settle_integers() {
+  const auto& integers = state_.arena().integer_buffers();
+  const bool first = computed_ % plan_.mine.count == 0;
+  for (std::size_t i = 0; i < integers.size(); ++i) {
+    if (first) {
+      int_result_[i].copy_(integers[i].second);
+    } else if (!torch::equal(int_result_[i], integers[i].second)) {
+      throw Fault(
+          ExitCode::kBug,
+          fmt::format("integer buffer {} differs between micro-batches of one step", integers[i].first),
+          "A model's integer buffers must not depend on the data; keep such state in floating buffers");
+    }
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "parallel/contribution_stack.h"
+#include "parallel/gradient_hooks.h"
+#include "train/plan.h"
+#include "train/training_state.h"
+
+namespace lockstep {
+
+struct GradientPassOptions {
+  std::uint64_t seed = 0;
+  LossKind loss = LossKind::kAuto;
+};
+
+// Forward and backward over this rank's micro-batches of a step.
+//
+// Note [equal start]: every micro-batch sees the state of the step's beginning and nothing of the
+// micro-batches before it: buffers are put back first, the generator is keyed by (seed, step, micro-batch).
+// So what a micro-batch contributes does not depend on which rank computed it, or after what.
+class GradientPass {
+ public:
+  GradientPass(TrainingState& state, const TrainingPlan& plan, const GradientPassOptions& options);
+
+  // Local. `batch` holds this rank's micro-batches in order. Returns the partial sums of gradients, buffers
+  // and loss; valid until the next call. The model's integer buffers are left as one micro-batch leaves them;
+  // throws Fault (70) when two micro-batches disagree.
+  std::vector<PartialSum> run(Step step, const HostBatch& batch);
+
+  // Micro-batches computed since construction.
+  std::int64_t computed() const { return computed_; }
+
+ private:
+  void run_one(Step step, int leaf, const DeviceBatch& micro_batch);
+  void contribute_buffers(const torch::Tensor& target, bool accumulate);
+  void settle_integers();
+
+  TrainingState& state_;
+  TrainingPlan plan_;
+  GradientPassOptions options_;
+  GradientHooks hooks_;
+  ContributionStack stack_;
+  torch::Tensor start_;                    // the buffers at the step's beginning
+  std::vector<torch::Tensor> int_start_;   // likewise
+  std::vector<torch::Tensor> int_result_;  // what the first micro-batch of the step left
+  std::int64_t computed_ = 0;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/journal.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace lockstep {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json number(double value) {
+  return std::isfinite(value) ? Json(value) : Json();
+}
+
+// Numbers in fields stay numbers for those who read the file.
+Json field(const std::string& text) {
+  const Json parsed = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return parsed.is_number() ? parsed : Json(text);
+}
+
+std::string line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::string json_number(double value) {
+  return number(value).dump();
+}
+
+Journal::Journal(Disk& disk, const Clock& clock, const std::string& run_directory, Attempt attempt)
+    : disk_(&disk),
+      clock_(&clock),
+      metrics_(run_directory + "/metrics.jsonl"),
+      events_(run_directory + "/events.jsonl"),
+      attempt_(attempt) {
+  end_torn_line(metrics_);
+  end_torn_line(events_);
+}
+
+void Journal::end_torn_line(const std::string& path) {
+  const auto info = disk_->info(path);
+  if (!info || info->bytes == 0) return;
+  char last = '\n';
+  disk_->open(path)->read_at(info->bytes - 1, std::as_writable_bytes(std::span(&last, 1)));
+  if (last != '\n') disk_->append(path, "\n");
+}
+
+void Journal::record(const StepRecord& record) {
+  Json json = {{"step", record.step.value},
+               {"epoch", record.epoch.value},
+               {"attempt", attempt_.value},
+               {"loss", number(record.loss)},
+               {"lr", number(record.lr)},
+               {"grad_norm", number(record.grad_norm)},
+               {"samples_per_s", number(record.samples_per_s)},
+               {"time", iso_time(clock_->wall())}};
+  for (const auto& [name, value] : record.metrics) json[name] = number(value);
+  disk_->append(metrics_, line(json));
+}
+
+void Journal::event(const std::string& name, const std::map<std::string, std::string>& fields) {
+  Json json = {{"time", iso_time(clock_->wall())}, {"attempt", attempt_.value}, {"event", name}};
+  for (const auto& [key, value] : fields) json[key] = field(value);
+  disk_->append(events_, line(json));
+}
+
+}  // namespace lockstep

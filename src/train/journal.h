@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "lockstep/base/clock.h"
+#include "lockstep/base/disk.h"
+#include "lockstep/base/units.h"
+
+namespace lockstep {
+
+// One line of metrics.jsonl.
+struct StepRecord {
+  Step step{0};
+  Epoch epoch{0};
+  double loss = 0;
+  double lr = 0;
+  double grad_norm = 0;
+  double samples_per_s = 0;
+  std::map<std::string, double> metrics;  // valid_loss, …: where the step was evaluated
+};
+
+// metrics.jsonl and events.jsonl of a run directory: one line a record, only ever appended to, over all
+// attempts. Readers keep the last attempt's line of a step and skip what does not parse. Only rank 0 has one.
+// Local; throws Fault (74).
+class Journal {
+ public:
+  // Ends a torn last line of a killed life.
+  Journal(Disk& disk, const Clock& clock, const std::string& run_directory, Attempt attempt);
+
+  void record(const StepRecord& record);
+  void event(const std::string& name, const std::map<std::string, std::string>& fields);
+
+ private:
+  void end_torn_line(const std::string& path);
+
+  Disk* disk_;
+  const Clock* clock_;
+  std::string metrics_;
+  std::string events_;
+  Attempt attempt_;
+};
+
+// A number as JSON that reads back equal; null for NaN and infinities, which JSON does not have.
+std::string json_number(double value);
+
+}  // namespace lockstep

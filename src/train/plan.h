@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "data/sample_order.h"
+#include "lockstep/comm/world.h"
+#include "parallel/canonical_tree.h"
+#include "train/options.h"
+
+namespace lockstep {
+
+// The arithmetic of a run, decided once: how many steps, who computes what.
+struct TrainingPlan {
+  Step last_step{0};
+  std::int64_t steps_per_epoch = 0;
+  int micro_batches = 1;  // V
+  LeafRun mine;           // this rank's micro-batches of every step
+  std::int64_t micro_batch = 1;
+  std::int64_t global_batch = 1;
+
+  bool ends_epoch(Step step) const { return step.value % steps_per_epoch == 0; }
+};
+
+// Local. Throws Fault (78) when there are more ranks than micro-batches, or too few samples for one step.
+TrainingPlan make_plan(const TrainOptions& options, const SampleOrder& order, const World& world);
+
+}  // namespace lockstep

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "train/journal.h"
+#include "train/progress.h"
+
+namespace lockstep {
+
+// What a run tells people and files. Rank 0 speaks; on the others every function does nothing.
+class Reporter {
+ public:
+  // A silent one.
+  Reporter() = default;
+  Reporter(Journal journal, Progress progress, std::int64_t every_steps);
+
+  void begin(Step first, Step last);
+  // Shows the step; writes it to the journal where `due(step)` or it was evaluated.
+  void step(const StepRecord& record, bool last);
+  // Is this step's line kept: the first, every log.every_steps-th, the last?
+  static bool due(Step step, std::int64_t every_steps);
+  void saved(Step step);
+  // One line in the log and one in events.jsonl.
+  void event(const std::string& name, const std::map<std::string, std::string>& fields);
+
+ private:
+  std::optional<Journal> journal_;
+  std::optional<Progress> progress_;
+  std::int64_t every_steps_ = 1;
+};
+
+}  // namespace lockstep

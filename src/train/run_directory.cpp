@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/run_directory.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "lockstep/base/error.h"
+#include "lockstep/base/log.h"
+
+namespace lockstep {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string new_run_id() {
+  std::random_device device;
+  return fmt::format("{:08x}{:08x}", device(), device());
+}
+
+Fault unusable(const std::string& path, const std::string& why) {
+  return Fault(ExitCode::kRunDirectory, fmt::format("run directory {}: {}", path, why),
+               "Make it writable, or choose another run.dir");
+}
+
+}  // namespace
+
+RunDirectory::RunDirectory(Disk& disk, const RunDirectoryOptions& options)
+    : disk_(disk), name_(options.run.name), path_(options.run.dir) {
+  try {
+    make_directories(disk_, path_);
+    disk_.make_directory(path_ + "/log");
+    disk_.make_directory(checkpoints());
+  } catch (const Fault& fault) {
+    throw unusable(path_, fault.fact());
+  }
+  lock_ = std::make_unique<RunLock>(path_, options.job);
+  try {
+    read_history();
+    replace_text(disk_, path_ + "/run.json",
+                 Json{{"name", name_}, {"run_id", run_id_}, {"attempts", attempt_.value}}.dump(2) + "\n");
+    keep_config(options.config_text);
+    if (disk_.info(path_ + "/DONE")) disk_.remove(path_ + "/DONE");
+  } catch (const Fault& fault) {
+    throw unusable(path_, fault.fact());
+  }
+}
+
+void RunDirectory::read_history() {
+  run_id_ = new_run_id();
+  const std::string path = path_ + "/run.json";
+  if (!disk_.info(path)) return;
+  const Json json = Json::parse(read_text(disk_, path), nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("run_id") || !json["run_id"].is_string() ||
+      !json.contains("attempts") || !json["attempts"].is_number_integer()) {
+    log_warning("{}: cannot be read; attempts are counted anew", path);
+    return;
+  }
+  run_id_ = json["run_id"].get<std::string>();
+  attempt_ = Attempt(json["attempts"].get<int>() + 1);
+}
+
+void RunDirectory::keep_config(const std::string& text) {
+  const std::string path = path_ + "/config.yaml";
+  if (!disk_.info(path)) {
+    replace_text(disk_, path, text);
+  } else if (read_text(disk_, path) != text) {
+    // Nothing is overwritten: what the first attempt ran with stays readable.
+    replace_text(disk_, fmt::format("{}/config.attempt-{}.yaml", path_, attempt_.value), text);
+  }
+}
+
+void RunDirectory::finish(const Completion& done) {
+  replace_text(
+      disk_, path_ + "/DONE",
+      Json{{"step", done.step.value}, {"epoch", done.epoch.value}, {"state_hash", done.state_hash.hex()}}
+              .dump() +
+          "\n");
+}
+
+}  // namespace lockstep

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "lockstep/base/disk.h"
+#include "lockstep/base/hash.h"
+#include "lockstep/base/units.h"
+#include "train/options.h"
+#include "train/run_lock.h"
+
+namespace lockstep {
+
+// What a run that has ended leaves in DONE.
+struct Completion {
+  Step step{0};
+  Epoch epoch{0};
+  Digest state_hash;
+};
+
+struct RunDirectoryOptions {
+  RunOptions run;
+  std::string config_text;  // the effective config, for config.yaml
+  std::string job;          // batch job id, for the lock
+};
+
+// One directory is the whole story of a run over all its attempts. Rank 0 owns it: it holds the lock for its
+// lifetime and counts the attempt. Local.
+class RunDirectory {
+ public:
+  // Creates what is missing; throws Fault: 73 unusable, 77 locked by another job.
+  RunDirectory(Disk& disk, const RunDirectoryOptions& options);
+
+  const std::string& path() const { return path_; }
+  std::string checkpoints() const { return path_ + "/ckpt"; }
+  const std::string& run_id() const { return run_id_; }
+  Attempt attempt() const { return attempt_; }
+
+  // Writes DONE.
+  void finish(const Completion& done);
+
+ private:
+  void read_history();
+  void keep_config(const std::string& text);
+
+  Disk& disk_;
+  std::string name_;
+  std::string path_;
+  std::unique_ptr<RunLock> lock_;
+  std::string run_id_;
+  Attempt attempt_{1};
+};
+
+}  // namespace lockstep

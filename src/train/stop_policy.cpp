@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/stop_policy.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+
+namespace lockstep {
+namespace {
+
+// Written by a signal handler: that is why they are process-wide.
+std::atomic<int> signals_received{0};
+std::atomic<int> first_signal{0};
+
+void on_signal(int number) {
+  int none = 0;
+  first_signal.compare_exchange_strong(none, number);
+  if (signals_received.fetch_add(1) + 1 >= 3) ::_exit(128 + number);
+}
+
+}  // namespace
+
+void listen_for_stop_signals() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_RESTART;
+  for (const int number : {SIGUSR1, SIGTERM, SIGINT, SIGHUP}) ::sigaction(number, &action, nullptr);
+  ::signal(SIGXFSZ, SIG_IGN);
+}
+
+int stop_signal_received() {
+  return first_signal.load();
+}
+
+Agreed<Stop> ask_to_stop(World& world) {
+  return agree_max(world, stop_signal_received() != 0 ? Stop::kRequested : Stop::kNo);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "checkpoint/store.h"
+#include "comm/agree.h"
+#include "comm/options.h"
+#include "data/loader.h"
+#include "lockstep/base/clock.h"
+#include "lockstep/data/dataset.h"
+#include "optim/options.h"
+#include "parallel/gradient_reducer.h"
+#include "train/best_so_far.h"
+#include "train/checkpointer.h"
+#include "train/gradient_pass.h"
+#include "train/plan.h"
+#include "train/reporter.h"
+#include "train/resume.h"
+#include "train/run_directory.h"
+#include "train/stop_policy.h"
+
+namespace lockstep {
+
+// How to train: the sections of a config that the loop itself needs.
+struct TrainerOptions {
+  RunOptions run;
+  TrainOptions train;
+  OptimOptions optim;
+  ScheduleOptions schedule;
+  DistOptions dist;
+  CheckpointOptions checkpoint;
+  ResumeOptions resume;
+  LogIntervals log;
+  bool shuffle = true;
+  std::string weights;  // a new run starts from these; a resumed one ignores them
+  std::vector<std::string> weights_skip;
+  std::map<std::string, std::string> config;  // flat, for the manifests
+};
+
+// The finished parts a trainer is built from; what is referenced outlives it.
+struct TrainerParts {
+  World& world;
+  Disk& disk;
+  const Clock& clock;
+  RunDirectory* run_directory = nullptr;  // rank 0's; null on the others
+  std::string directory;                  // <run>, on every rank
+  std::string run_id;
+  Attempt attempt{1};
+  std::shared_ptr<Model> model;
+  ComputeDevice compute;
+  std::unique_ptr<Dataset> train_data;
+  std::unique_ptr<Dataset> valid_data;  // null: no validation
+  Reporter reporter;
+  AdmitCheckpoint admit;
+};
+
+// How a run left the loop: kDone, or kRequeue when it was asked to stop and has saved.
+struct Ending {
+  ExitCode code = ExitCode::kDone;
+  Step step{0};
+  Digest state_hash;  // on rank 0
+};
+
+enum class Verdict : int { kHealthy = 0, kDiverged = 1 };
+
+// The training loop: resume, step by step forward, save, stop or finish. One instance a process.
+class Trainer {
+ public:
+  // Collective. Throws Fault: 78 for a world or data that do not fit the plan, 73 when there is no room for a
+  // checkpoint.
+  Trainer(TrainerParts parts, const TrainerOptions& options);
+
+  // Collective. Throws AgreedFault: 65, 66, 70, 74, 78, 93.
+  Ending run();
+
+ private:
+  Step resume_from_newest_verified();
+  StepRecord advance(Step step);
+  Agreed<Verdict> judge(const StepRecord& record);
+  void start_from_weights();
+  void evaluate_if_due(StepRecord& record);
+  void save(const StepRecord& record);
+  Ending save_and_yield(const StepRecord& record);
+  Ending finish();
+
+  bool evaluation_is_due(Step step) const;
+  bool norm_is_needed(Step step) const;
+  TrainRecord train_record(const StepRecord& record) const;
+
+  TrainerParts parts_;
+  TrainerOptions options_;
+  SampleOrder order_;
+  TrainingPlan plan_;
+  TrainingState state_;
+  GradientPass pass_;
+  std::unique_ptr<GradientReducer> reducer_;
+  CheckpointStore store_;
+  Checkpointer checkpointer_;
+  BestSoFar best_;
+  std::unique_ptr<Loader> loader_;
+};
+
+}  // namespace lockstep
