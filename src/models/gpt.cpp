@@ -12,8 +12,10 @@ namespace {
 
 namespace nn = torch::nn;
 
+// GPT-2's, for every matrix that does not end in the residual stream.
 constexpr double kInitDeviation = 0.02;
 
+// At 0 no mask is drawn, so a model without dropout leaves the generator alone.
 torch::Tensor drop(const torch::Tensor& x, double probability, bool training) {
   return probability > 0 ? torch::dropout(x, probability, training) : x;
 }
@@ -33,6 +35,7 @@ class Attention : public nn::Module {
     const auto qkv = c_attn_->forward(x).split(width, 2);
     const torch::Tensor mixed = at::scaled_dot_product_attention(
         split(qkv[0]), split(qkv[1]), split(qkv[2]), {}, is_training() ? dropout_ : 0.0, /*is_causal=*/true);
+    // reshape, not view: SDPA's layout of the heads depends on the kernel it picked.
     const torch::Tensor joined = mixed.transpose(1, 2).reshape({batch, length, width});
     return drop(c_proj_->forward(joined), dropout_, is_training());
   }
@@ -59,6 +62,7 @@ class FeedForward : public nn::Module {
   nn::Linear c_fc_{nullptr}, c_proj_{nullptr};
 };
 
+// Pre-norm: the residual stream itself is never normalised, which is what makes deep stacks trainable.
 class Block : public nn::Module {
  public:
   explicit Block(const ModelOptions& options) {
@@ -128,6 +132,7 @@ class Gpt : public Model {
               torch::toString(input.scalar_type())),
           "use data.type text or tokens, and a model.context that is at least the data's"};
     }
+    // Tied by use: one parameter, whose two gradients autograd adds up, and no second name to keep equal.
     try {
       return torch::linear(transformer_->forward(input.to(torch::kInt64)), transformer_->wte->weight);
     } catch (const c10::IndexError&) {

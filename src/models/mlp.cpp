@@ -7,6 +7,8 @@
 namespace lockstep {
 namespace {
 
+// A ModuleList and not a Sequential: only the Linear modules are numbered, whatever stands between them, so
+// switching dropout on does not rename a weight.
 class Mlp : public Model {
  public:
   explicit Mlp(const ModelOptions& options) : inputs_(options.inputs), dropout_(options.dropout) {

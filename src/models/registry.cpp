@@ -26,6 +26,7 @@ void ModelRegistry::add(const std::string& type, ModelFactory factory) {
 }
 
 std::shared_ptr<Model> ModelRegistry::make(const ModelOptions& options) const {
+  // A search in order of registration: a handful of types, and messages list the built-in ones first.
   for (const auto& [type, factory] : factories_) {
     if (type != options.type) continue;
     auto model = factory(options);

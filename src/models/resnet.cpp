@@ -11,6 +11,7 @@ namespace {
 
 namespace nn = torch::nn;
 
+// Blocks of each of the four stages.
 struct Depth {
   std::array<int, 4> blocks;
   bool bottleneck;
@@ -66,6 +67,8 @@ class Block : public nn::Module {
     torch::Tensor x = input;
     for (std::size_t i = 0; i < convs_.size(); ++i) {
       x = norms_[i]->forward(convs_[i]->forward(x));
+      // The last one comes after the sum with the skip. In place: BatchNorm needs its input for backward, not
+      // its output.
       if (i + 1 < convs_.size()) x = x.relu_();
     }
     return x.add_(skip).relu_();
@@ -101,6 +104,7 @@ class ResNet : public Model {
       register_module(fmt::format("layer{}", stage + 1), layer);
     }
     fc_ = register_module("fc", nn::Linear(in, options.classes));
+    // In a second pass, as torchvision does, over weights already drawn once by the modules themselves.
     for (const auto& module : modules(/*include_self=*/false)) {
       if (auto* found = module->as<nn::Conv2dImpl>())
         nn::init::kaiming_normal_(found->weight, 0, torch::kFanOut, torch::kReLU);

@@ -16,6 +16,7 @@ void require(bool holds, const std::string& fact, const std::string& remedy) {
   if (!holds) throw Fault{ExitCode::kConfig, fact, remedy};
 }
 
+// An option without effect is an error: whoever writes momentum beside adam believes that it does something.
 void check_options(const OptimOptions& options) {
   const auto in_unit = [](double beta) { return beta >= 0.0 && beta < 1.0; };
   require(options.lr >= 0.0, fmt::format("optim.lr is {}", options.lr), "it must not be negative");
@@ -37,6 +38,9 @@ void check_options(const OptimOptions& options) {
           "leave them out, or use optim.type: sgd");
 }
 
+// Note [one flat tensor]: the fused kernels take lists and start once per tensor on the CPU; one flat tensor
+// is one pass at memory speed. Each element is computed by itself, so the split over threads cannot change a
+// bit.
 class Sgd : public FlatOptimizer {
  public:
   Sgd(const OptimOptions& options, const torch::Tensor& parameters) : FlatOptimizer(options, parameters) {
@@ -75,6 +79,8 @@ class Adam : public FlatOptimizer {
 
  protected:
   void apply(const torch::Tensor& gradients, double lr) override {
+    // The kernel reads the count from a float32 on the device; ours stays on the host, where a checkpoint
+    // reads it without a wait.
     step_.fill_(steps_done());
     fused_(*this, gradients, lr);
   }
@@ -102,6 +108,7 @@ class Adam : public FlatOptimizer {
 }  // namespace
 
 FlatOptimizer::FlatOptimizer(const OptimOptions& options, const torch::Tensor& parameters)
+    // Detached, it shares the memory but not the history: in-place updates of a leaf are legal.
     : options_(options), parameters_(parameters.detach()) {
   check(parameters.dim() == 1 && parameters.is_contiguous(),
         "an optimizer works on one flat, contiguous tensor");

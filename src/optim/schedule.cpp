@@ -55,6 +55,7 @@ double learning_rate(const ScheduleOptions& options, double base_lr, Step step, 
   // end.
   const std::int64_t span = std::max<std::int64_t>(last_step.value - warmup, 1);
   const double done = std::min(static_cast<double>(after) / static_cast<double>(span), 1.0);
+  // Exactly the number in the config: the formula may miss it by a rounding.
   if (done == 1.0) return options.final_lr;
   const double left = options.type == "linear" ? 1.0 - done : 0.5 * (1.0 + std::cos(std::numbers::pi * done));
   return options.final_lr + (base_lr - options.final_lr) * left;

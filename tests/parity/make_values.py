@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 MASK = (1 << 64) - 1
 STEPS = 10
+TOLERANCE = 1e-5
 
 
 def name_hash(name):
@@ -181,7 +182,7 @@ CASES = {
     "mlp": {"model": {"type": "mlp", "inputs": 20, "hidden": [32, 16], "outputs": 5}, "input": [8, 20], "target": [8]},
     "mlp_mse": {"model": {"type": "mlp", "inputs": 12, "hidden": [16], "outputs": 3}, "input": [8, 3, 4], "target": [8, 3]},
     "resnet18": {"model": {"type": "resnet18", "classes": 10, "stem": "cifar"}, "input": [4, 3, 16, 16], "target": [4]},
-    "resnet18_imagenet": {"model": {"type": "resnet18", "classes": 7, "stem": "imagenet"}, "input": [4, 3, 64, 64],
+    "resnet18_imagenet": {"model": {"type": "resnet18", "classes": 7, "stem": "imagenet"}, "input": [4, 3, 48, 48],
                           "target": [4], "optimizers": ["adamw"]},
     "gpt": {"model": {"type": "gpt", "layers": 2, "heads": 2, "width": 32, "context": 16, "vocab": 50}, "input": [4, 16],
             "target": [4, 16]},
@@ -210,7 +211,7 @@ def make_optimizer(spec, parameters):
 
 def batch(name, case, dtype, step):
     """Another batch for every step."""
-    key, model = f"{name}.{step}", case["model"]
+    key, model = f"{name}.{case['salt']}.{step}", case["model"]
     if model["type"] == "gpt":
         return integers(key + ".input", case["input"], model["vocab"]), integers(key + ".target", case["target"], model["vocab"])
     inputs = uniform(key + ".input", case["input"]).to(dtype)
@@ -240,18 +241,34 @@ def losses(name, case, optimizer):
     return values
 
 
-def first_float32(name, case):
-    model = make_model(case["model"]).train()
+def first_gradients(name, case, dtype):
+    model = make_model(case["model"]).to(dtype).train()
     fill(model)
-    inputs, target = batch(name, case, torch.float32, 0)
+    inputs, target = batch(name, case, dtype, 0)
     loss = loss_of(model(inputs), target)
     loss.backward()
+    return loss.item(), {key: value.grad.flatten().to(torch.float64) for key, value in model.named_parameters()}
+
+
+def first_float32(name, case):
+    loss, flats = first_gradients(name, case, torch.float32)
     gradients = {}
-    for key, parameter in model.named_parameters():
-        flat = parameter.grad.flatten().to(torch.float64)
+    for key, flat in flats.items():
         entries = sorted({0, flat.numel() // 3, flat.numel() - 1})
         gradients[key] = {"norm": flat.norm().item(), "entries": {str(i): flat[i].item() for i in entries}}
-    return {"loss": loss.item(), "gradients": gradients}
+    return {"loss": loss, "gradients": gradients}
+
+
+def choose_salt(name, case):
+    """The first batch without a value so near to a kink (of relu, of max pooling) that float32's rounding, which differs between
+    processors, decides on which side it falls: float32 and float64 agree there."""
+    for salt in range(1000):
+        case["salt"] = salt
+        (_, low), (_, high) = (first_gradients(name, case, dtype) for dtype in (torch.float32, torch.float64))
+        if all((low[key] - high[key]).abs().max() < TOLERANCE * high[key].norm() for key in high):
+            print(name, "salt", salt, file=sys.stderr)
+            return
+    raise SystemExit(f"{name}: no batch that float32 and float64 agree on")
 
 
 def main():
@@ -266,10 +283,10 @@ def main():
         "cases": {},
     }
     for name, case in CASES.items():
-        print(name, file=sys.stderr)
+        choose_salt(name, case)
         chosen = case.get("optimizers", list(OPTIMIZERS))
         report["cases"][name] = {
-            "model": case["model"], "input": case["input"], "target": case["target"],
+            "model": case["model"], "salt": case["salt"], "input": case["input"], "target": case["target"],
             "float64_losses": {key: losses(name, case, OPTIMIZERS[key]) for key in chosen},
             "float32": first_float32(name, case),
         }

@@ -111,7 +111,8 @@ struct Case {
   }
 
   std::pair<torch::Tensor, torch::Tensor> batch(torch::Dtype dtype, int step) const {
-    const std::string key = name + "." + std::to_string(step);
+    const std::string key =
+        name + "." + std::to_string(spec.at("salt").get<int>()) + "." + std::to_string(step);
     const auto input = spec.at("input").get<std::vector<std::int64_t>>();
     const auto target = spec.at("target").get<std::vector<std::int64_t>>();
     const ModelOptions options = model_options(spec.at("model"));
