@@ -5,8 +5,6 @@
 #include <type_traits>
 #include <utility>
 
-#include "comm/agree.h"
-
 namespace lockstep {
 
 // Note [who makes an Agreed value]: its constructor is private and this is its only friend, so that a value

@@ -5,6 +5,7 @@
 #include <ATen/native/DispatchStub.h>
 #include <fmt/format.h>
 
+#include "data/host_batch.h"
 #include "lockstep/base/error.h"
 #include "parallel/arena.h"
 

@@ -6,10 +6,11 @@
 #include <map>
 #include <string>
 
-#include "data/host_batch.h"
 #include "train/options.h"
 
 namespace lockstep {
+
+struct HostBatch;
 
 // Where and in what precision a rank computes.
 struct ComputeDevice {

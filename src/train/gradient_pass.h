@@ -7,6 +7,7 @@
 #include <functional>
 #include <vector>
 
+#include "data/host_batch.h"
 #include "parallel/contribution_stack.h"
 #include "parallel/gradient_hooks.h"
 #include "train/plan.h"
