@@ -15,7 +15,7 @@ using Names = std::set<std::string>;
 constexpr int kPublicHeaders = 40;
 constexpr int kIncludeDepth = 8;
 
-// Docs/architecture.md has the same table. config may also include the modules' options.h.
+// docs/architecture.md has the same table. config may also include the modules' options.h.
 const std::map<std::string, Names>& layers() {
   static const std::map<std::string, Names> kLayers = {
       {"base", {}},
@@ -138,6 +138,28 @@ Violations modules_include_only_lower_ones(const Tree& tree) {
     if (allowed != layers().end() && from != to && allowed->second.count(to) == 0 && !options)
       found.push_back({file.path, include.line, "module " + from + " may not include " + include.name});
   });
+  return found;
+}
+
+Violations architecture_page_has_the_layers(const Tree& tree) {
+  Violations found;
+  for (const File& file : tree) {
+    if (file.path != "docs/architecture.md") continue;
+    for (const auto& [module, lower] : layers()) {
+      std::string names = lower.empty() ? "-" : "";
+      for (const std::string& name : lower) names += (names.empty() ? "" : ", ") + name;
+      if (module == "config") names += ", every module's `options.h`";
+      const bool there = std::any_of(file.text.begin(), file.text.end(),
+                                     [&, start = "| " + module + " |"](const auto& line) {
+                                       const std::string end = "| " + names + " |";
+                                       return line.rfind(start, 0) == 0 && line.size() > end.size() &&
+                                              line.substr(line.size() - end.size()) == end;
+                                     });
+      if (!there)
+        found.push_back(
+            {file.path, 1, "no row \"| " + module + " | … | " + names + " |\" as the test has it"});
+    }
+  }
   return found;
 }
 

@@ -20,6 +20,7 @@ std::string to_text(const Violations& violations);
 
 // Layers (layer_rules.cpp).
 Violations modules_include_only_lower_ones(const Tree& tree);
+Violations architecture_page_has_the_layers(const Tree& tree);
 Violations libraries_stay_in_their_folders(const Tree& tree);
 Violations torch_is_not_reached_from_below(const Tree& tree);
 Violations public_headers_are_few_and_clean(const Tree& tree);

@@ -31,6 +31,9 @@ class House : public ::testing::Test {
 TEST_F(House, ModulesIncludeOnlyLowerOnes) {
   holds(modules_include_only_lower_ones);
 }
+TEST_F(House, ArchitecturePageHasTheLayers) {
+  holds(architecture_page_has_the_layers);
+}
 TEST_F(House, LibrariesStayInTheirFolders) {
   holds(libraries_stay_in_their_folders);
 }
