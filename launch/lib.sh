@@ -68,3 +68,19 @@ commit_mark() {
     printf 'none\n'
   fi
 }
+
+# configure PRESET: what CMake has to say is shown when it fails. The cache must not outlive a change of LOCKSTEP_TORCH.
+configure() {
+  local output
+  output=$(cd "$lockstep_root" && cmake --preset "$1" "-DLOCKSTEP_TORCH=$(torch_dir)" 2>&1) && return
+  printf '%s\n' "$output" >&2
+  die 1 "cmake --preset $1 failed"
+}
+
+# build PRESET [TARGET…]
+build() {
+  local preset=$1
+  shift
+  [ "$#" -eq 0 ] || set -- --target "$@"
+  cmake --build "$lockstep_root/build/$preset" -j "$(nproc)" "$@" || die 1 "the build of preset $preset failed"
+}

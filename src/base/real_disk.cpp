@@ -84,6 +84,9 @@ class RealReadableFile : public ReadableFile {
   RealReadableFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {
     struct stat status {};
     if (::fstat(fd, &status) != 0) throw reading_fault("stat", path_, errno);
+    if (!S_ISREG(status.st_mode))
+      throw Fault(ExitCode::kNoValidCheckpoint, path_ + ": not a regular file",
+                  "Remove what stands in its place");
     size_ = static_cast<std::uint64_t>(status.st_size);
   }
   std::uint64_t size() const override { return size_; }
@@ -114,7 +117,9 @@ class RealDisk : public Disk {
         path, open_or_throw(path, O_WRONLY | O_CREAT | O_EXCL, /*reading=*/false));
   }
   std::unique_ptr<ReadableFile> open(const std::string& path) override {
-    return std::make_unique<RealReadableFile>(path, open_or_throw(path, O_RDONLY, /*reading=*/true));
+    // Without O_NONBLOCK a planted FIFO would make this wait for a writer.
+    return std::make_unique<RealReadableFile>(path,
+                                              open_or_throw(path, O_RDONLY | O_NONBLOCK, /*reading=*/true));
   }
   void append(const std::string& path, std::string_view text) override {
     const Descriptor fd(open_or_throw(path, O_WRONLY | O_CREAT | O_APPEND, /*reading=*/false));

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <functional>
+#include <mutex>
+
+#include "comm/loopback/loopback_world.h"
+#include "lockstep/base/error.h"
+#include "parallel/arena.h"
+#include "parallel/contribution_stack.h"
+#include "parallel/gradient_hooks.h"
+#include "parallel/gradient_reducer.h"
+#include "parallel/ownership.h"
+
+namespace lockstep {
+namespace {
+
+// Two layers that share a bias, a floating buffer and an integer one.
+struct Net : torch::nn::Module {
+  Net() {
+    a = register_module("a", torch::nn::Linear(torch::nn::LinearOptions(5, 7)));
+    b = register_module("b", torch::nn::Linear(torch::nn::LinearOptions(7, 3)));
+    mean = register_buffer("mean", torch::zeros({7}));
+    seen = register_buffer("seen", torch::zeros({}, torch::kInt64));
+    unused = register_parameter("unused", torch::ones({2}));
+  }
+  torch::Tensor forward(const torch::Tensor& x) { return b(torch::relu(a(x))); }
+  torch::nn::Linear a{nullptr}, b{nullptr};
+  torch::Tensor mean, seen, unused;
+};
+
+torch::Tensor leaf_values(const ModelArena& arena, int leaf) {
+  torch::manual_seed(100 + leaf);
+  return torch::randn({arena.contribution_count()}) * (leaf % 3 + 0.1);
+}
+
+using MakeReducer = std::function<std::unique_ptr<GradientReducer>(World&, const ReducePlan&)>;
+
+// The mean over `leaves` micro-batches with made-up contributions, computed by `ranks` ranks; checked to be
+// equal on all of them.
+torch::Tensor mean_of(int leaves, int ranks, const MakeReducer& make) {
+  std::vector<torch::Tensor> results(static_cast<std::size_t>(ranks));
+  std::mutex generator;  // LibTorch's default generator is the process's
+  run_loopback(WorldSize(ranks), [&](World& world) {
+    Net net;
+    const ModelArena arena(net);
+    const LeafRun run = run_of(world.rank(), world.size(), leaves);
+    ContributionStack stack(arena, run, leaves);
+    for (int leaf = run.first; leaf < run.end(); ++leaf) {
+      stack.open(leaf);
+      const std::lock_guard lock(generator);
+      const torch::Tensor values = leaf_values(arena, leaf);
+      stack.accumulates() ? stack.target().add_(values) : stack.target().copy_(values);
+      stack.close();
+    }
+    const auto reducer = make(world, {leaves, arena.contribution_count(), arena.values().options()});
+    results[static_cast<std::size_t>(world.rank().value)] =
+        reducer->mean_over_micro_batches(stack.sums()).clone();
+  });
+  for (const torch::Tensor& result : results) EXPECT_TRUE(torch::equal(result, results[0]));
+  return results[0];
+}
+
+TEST(ExactReducer, GivesTheSameBitsAtEveryWorldSize) {
+  for (const int leaves : {1, 2, 3, 5, 7, 8, 12, 13}) {
+    const torch::Tensor alone = mean_of(leaves, 1, make_exact_reducer);
+    for (int ranks = 2; ranks <= std::min(leaves, 6); ++ranks)
+      EXPECT_TRUE(torch::equal(mean_of(leaves, ranks, make_exact_reducer), alone))
+          << leaves << " micro-batches, " << ranks << " ranks";
+  }
+}
+
+TEST(ExactReducer, SumsAlongTheDocumentedTree) {
+  Net net;
+  const ModelArena arena(net);
+  std::vector<torch::Tensor> leaf;
+  for (int i = 0; i < 5; ++i) leaf.push_back(leaf_values(arena, i));
+  const torch::Tensor expected = (((leaf[0] + leaf[1]) + (leaf[2] + leaf[3])) + leaf[4]) / 5;
+  EXPECT_TRUE(torch::equal(mean_of(5, 1, make_exact_reducer), expected));
+  EXPECT_TRUE(torch::equal(mean_of(5, 3, make_exact_reducer), expected));
+}
+
+TEST(FastReducer, AgreesWithTheExactOneToRounding) {
+  for (int ranks = 1; ranks <= 4; ++ranks)
+    EXPECT_TRUE(torch::allclose(mean_of(12, ranks, make_fast_reducer), mean_of(12, 1, make_exact_reducer),
+                                1e-5, 1e-6));
+}
+
+TEST(Arena, MakesParametersAndBuffersViewsOfOneTensor) {
+  Net net;
+  const torch::Tensor before = net.a->weight.detach().clone();
+  const ModelArena arena(net);
+  EXPECT_TRUE(torch::equal(net.a->weight, before));
+  EXPECT_EQ(arena.parameters().size(), 5u);
+  EXPECT_EQ(arena.buffers().size(), 1u);
+  ASSERT_EQ(arena.integer_buffers().size(), 1u);
+  EXPECT_EQ(arena.integer_buffers()[0].first, "seen");
+  torch::NoGradGuard no_grad;
+  arena.values().fill_(3);
+  EXPECT_EQ(net.a->weight[0][0].item<float>(), 3);
+  EXPECT_EQ(net.mean[6].item<float>(), 3);
+  for (const auto& entry : arena.parameters()) EXPECT_EQ(entry.offset * sizeof(float) % 64, 0u) << entry.name;
+}
+
+TEST(Arena, RefusesParametersOfSeveralDtypes) {
+  struct Mixed : torch::nn::Module {
+    Mixed() {
+      register_parameter("x", torch::ones({2}));
+      register_parameter("y", torch::ones({2}, torch::kFloat64));
+    }
+  } mixed;
+  EXPECT_THROW(ModelArena{mixed}, Fault);
+}
+
+TEST(GradientHooks, MoveGradientsAndGiveUnusedParametersZero) {
+  Net net;
+  const ModelArena arena(net);
+  GradientHooks hooks(arena);
+  const torch::Tensor flat = torch::full({arena.contribution_count()}, 9.0);
+  const torch::Tensor x = torch::randn({4, 5});
+  hooks.aim(flat, /*accumulate=*/false);
+  net.forward(x).square().mean().backward();
+  hooks.settle();
+  EXPECT_FALSE(net.a->weight.grad().defined());
+  const torch::Tensor gradient = ModelArena::view(flat, arena.parameters()[1]).clone();  // a.weight
+  EXPECT_GT(gradient.abs().sum().item<float>(), 0);
+  EXPECT_EQ(ModelArena::view(flat, arena.parameters()[0]).abs().sum().item<float>(), 0) << "unused";
+
+  hooks.aim(flat, /*accumulate=*/true);
+  net.forward(x).square().mean().backward();
+  hooks.settle();
+  EXPECT_TRUE(torch::equal(ModelArena::view(flat, arena.parameters()[1]), gradient + gradient));
+}
+
+TEST(ContributionStack, RefusesAForeignMicroBatch) {
+  Net net;
+  const ModelArena arena(net);
+  ContributionStack stack(arena, {2, 3}, 8);
+  EXPECT_THROW(stack.open(1), Bug);
+  EXPECT_THROW(stack.open(5), Bug);
+}
+
+}  // namespace
+}  // namespace lockstep
