@@ -3,7 +3,6 @@
 #include <torch/torch.h>
 
 #include <functional>
-#include <mutex>
 
 #include "comm/loopback/loopback_world.h"
 #include "lockstep/base/error.h"
@@ -41,7 +40,10 @@ using MakeReducer = std::function<std::unique_ptr<GradientReducer>(World&, const
 // equal on all of them.
 torch::Tensor mean_of(int leaves, int ranks, const MakeReducer& make) {
   std::vector<torch::Tensor> results(static_cast<std::size_t>(ranks));
-  std::mutex generator;  // LibTorch's default generator is the process's
+  std::vector<torch::Tensor> values;  // made up front: the threads share LibTorch's default generator
+  Net net_for_layout;
+  const ModelArena layout(net_for_layout);
+  for (int leaf = 0; leaf < leaves; ++leaf) values.push_back(leaf_values(layout, leaf));
   run_loopback(WorldSize(ranks), [&](World& world) {
     Net net;
     const ModelArena arena(net);
@@ -49,9 +51,8 @@ torch::Tensor mean_of(int leaves, int ranks, const MakeReducer& make) {
     ContributionStack stack(arena, run, leaves);
     for (int leaf = run.first; leaf < run.end(); ++leaf) {
       stack.open(leaf);
-      const std::lock_guard lock(generator);
-      const torch::Tensor values = leaf_values(arena, leaf);
-      stack.accumulates() ? stack.target().add_(values) : stack.target().copy_(values);
+      const torch::Tensor& mine = values[static_cast<std::size_t>(leaf)];
+      stack.accumulates() ? stack.target().add_(mine) : stack.target().copy_(mine);
       stack.close();
     }
     const auto reducer = make(world, {leaves, arena.contribution_count(), arena.values().options()});
