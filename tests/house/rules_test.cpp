@@ -248,6 +248,14 @@ TEST(TextRules, NoCodeIsCommentedOut) {
         << line;
 }
 
+TEST(TextRules, LinksLeadSomewhere) {
+  const Files files = {{"docs/a.md", "[b](b.md#x) [c](../c.md) [d](d/) [web](https://a.b/c)\n"},
+                       {"docs/b.md", ""},
+                       {"c.md", ""},
+                       {"docs/d/e.md", "\n[a](../a.md) [gone](a.md) [](const int& x) {}\n"}};
+  EXPECT_EQ(places(links_lead_somewhere, files), "docs/d/e.md:2 ");
+}
+
 TEST(Percentile, IsByNearestRank) {
   EXPECT_EQ(percentile({}, 95), 0);
   EXPECT_EQ(percentile({5, 1, 3}, 50), 3);

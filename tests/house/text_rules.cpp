@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <filesystem>
 #include <regex>
 
 #include "house/rules.h"
@@ -102,6 +103,26 @@ Violations no_code_is_commented_out(const Tree& tree) {
     for (std::size_t n = 0; n < file.lines.size(); ++n)
       if (std::regex_match(file.lines[n].comment, kStatement))
         found.push_back(at(file, n, "code in a comment:" + file.lines[n].comment));
+  }
+  return found;
+}
+
+Violations links_lead_somewhere(const Tree& tree) {
+  static const std::regex kLink(R"(\]\(([^)#:\s]+)(#[^)]*)?\))");
+  Violations found;
+  for (const File& file : tree) {
+    if (file.path.size() < 3 || file.path.substr(file.path.size() - 3) != ".md") continue;
+    for (std::size_t n = 0; n < file.text.size(); ++n)
+      for (std::sregex_iterator link(file.text[n].begin(), file.text[n].end(), kLink), end; link != end;
+           ++link) {
+        const std::string target = (std::filesystem::path(file.path).parent_path() / (*link)[1].str())
+                                       .lexically_normal()
+                                       .generic_string();
+        const bool there = std::any_of(tree.begin(), tree.end(), [&](const File& other) {
+          return other.path == target || (target.back() == '/' && other.path.rfind(target, 0) == 0);
+        });
+        if (!there) found.push_back(at(file, n, "a link to " + target + ", which is not there"));
+      }
   }
   return found;
 }

@@ -82,6 +82,9 @@ TEST_F(House, OpenWorkHasANumber) {
 TEST_F(House, NoPathOfOneMachine) {
   holds(no_path_of_one_machine);
 }
+TEST_F(House, LinksLeadSomewhere) {
+  holds(links_lead_somewhere);
+}
 TEST_F(House, NoCodeIsCommentedOut) {
   holds(no_code_is_commented_out);
 }
