@@ -12,10 +12,11 @@ set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
 
 find_program(LOCKSTEP_CCACHE ccache)
 if(LOCKSTEP_CCACHE)
-  # A precompiled header hides its includes from ccache; these settings are the ones ccache documents for that.
+  # A precompiled header hides its includes from ccache; these settings are the ones ccache documents for that. NOHASHDIR lets
+  # the presets, and clones in other folders, share what they compile alike.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-      CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} ${LOCKSTEP_CCACHE})
+      CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${LOCKSTEP_CCACHE})
 endif()
 
 add_library(lockstep_flags INTERFACE)

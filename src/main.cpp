@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lockstep/cli/application.h"
 
-int main(int argc, char** argv) { return lockstep::run_application(argc, argv); }
+int main(int argc, char** argv) {
+  return lockstep::run_application(argc, argv);
+}

@@ -5,8 +5,9 @@
 
 namespace lockstep {
 
-// Collective. What `train` would do, on rank 0's standard output: steps, who computes which micro-batches, parameters, the size of a
-// checkpoint. Opens the data and builds the model, writes nothing. Returns the exit code; throws what training would throw up to there.
+// Collective. What `train` would do, on rank 0's standard output: steps, who computes which micro-batches,
+// parameters, the size of a checkpoint. Opens the data and builds the model, writes nothing. Returns the exit
+// code; throws what training would throw up to there.
 int describe_training(Job& job, const Registries& registries);
 
 }  // namespace lockstep

@@ -16,8 +16,8 @@ struct Job {
   ComputeDevice compute;
 };
 
-// Collective. Reads the config, joins the world and prepares the device. Throws AgreedFault: 66 and 78 for the config, 69 for MPI, the
-// device or NCCL.
+// Collective. Reads the config, joins the world and prepares the device. Throws AgreedFault: 66 and 78 for
+// the config, 69 for MPI, the device or NCCL.
 Job join_job(const ConfigArguments& arguments, const Registries& registries);
 
 }  // namespace lockstep

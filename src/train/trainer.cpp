@@ -26,6 +26,13 @@ std::uint64_t room_for_one_checkpoint(std::uint64_t tensor_bytes) {
   return tensor_bytes + tensor_bytes / 8 + (1u << 20);
 }
 
+AgreedFault diverged(const StepRecord& record) {
+  return AgreedFault(ExitCode::kNeverRestart,
+                     fmt::format("step {}: the run has diverged (loss {}, gradient norm {})",
+                                 record.step.value, record.loss, record.grad_norm),
+                     "The last checkpoint is from before. Lower optim.lr, or set train.grad_clip");
+}
+
 }  // namespace
 
 Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
@@ -87,8 +94,9 @@ Step Trainer::resume_from_newest_verified() {
 void Trainer::start_from_weights() {
   if (options_.weights.empty()) return;
   std::vector<std::string> skipped;
-  together(parts_.world,
-           [&] { skipped = fill_model(state_.model(), *open_weights(options_.weights), options_.weights_skip); });
+  together(parts_.world, [&] {
+    skipped = fill_model(state_.model(), *open_weights(options_.weights), options_.weights_skip);
+  });
   std::string names;
   for (const std::string& name : skipped) names += " " + name;
   parts_.reporter.event("started_from_weights", {{"file", options_.weights}, {"initialised", names}});
@@ -112,11 +120,7 @@ StepRecord Trainer::advance(Step step) {
   if (norm_is_needed(step)) record.grad_norm = global_norm(gradients);
 
   const Agreed<Verdict> verdict = judge(record);
-  if (verdict.value == Verdict::kDiverged)
-    throw AgreedFault(ExitCode::kNeverRestart,
-                      fmt::format("step {}: the loss is {}, the gradient norm {}: the run has diverged",
-                                  step.value, record.loss, record.grad_norm),
-                      "The last checkpoint is from before. Lower optim.lr, or set train.grad_clip");
+  if (verdict.value == Verdict::kDiverged) throw diverged(record);
   if (options_.train.grad_clip > 0) clip_to_norm(gradients, record.grad_norm, options_.train.grad_clip);
   state_.apply(mean, record.lr);
   return record;
@@ -156,6 +160,8 @@ void Trainer::save(const StepRecord& record) {
 }
 
 Ending Trainer::save_and_yield(const StepRecord& record) {
+  // A step that nobody reads does not look at its gradients (norm_is_needed); what is kept is looked at here.
+  if (!std::isfinite(global_norm(state_.arena().parameter_values()))) throw diverged(record);
   if (checkpointer_.last_step() != record.step) checkpointer_.save(train_record(record), /*is_best=*/false);
   parts_.reporter.event("stopped", {{"step", std::to_string(record.step.value)},
                                     {"signal", std::to_string(stop_signal_received())}});

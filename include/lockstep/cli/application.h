@@ -12,10 +12,10 @@ struct Registries {
   DatasetRegistry datasets = DatasetRegistry::with_builtin();
 };
 
-// The whole command line of lockstep, for a main() of one line; returns the exit code. A program with a model of its own adds it to
-// `registries` first and has every command for it: train, eval, predict, status, config, ckpt.
-// Collective where the command is (train, eval). Never throws: it has the one catch, prints one message for an error, and ends all
-// ranks with the same code (docs/exit-codes.md).
+// The whole command line of lockstep, for a main() of one line; returns the exit code. A program with a model
+// of its own adds it to `registries` first and has every command for it: train, eval, predict, status,
+// config, ckpt. Collective where the command is (train, eval). Never throws: it has the one catch, prints one
+// message for an error, and ends all ranks with the same code (docs/exit-codes.md).
 int run_application(int argc, char** argv, const Registries& registries = {});
 
 }  // namespace lockstep
