@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Everything Lockstep links. LibTorch comes through imported targets of our own: the config file of a CUDA wheel asks
+# Everything Lockstep links; installed too, for find_package(Lockstep). LibTorch comes through imported targets of our own: the config file of a CUDA wheel asks
 # for nvcc and a matching toolkit, which nothing here needs.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
@@ -14,13 +14,23 @@ pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5-serial)
 set(LOCKSTEP_TORCH "$ENV{LOCKSTEP_TORCH}" CACHE PATH
     "Folder of a LibTorch or of a Python torch package (it holds include/ and lib/); default: what launch/setup unpacked")
 if(NOT LOCKSTEP_TORCH)
-  set(LOCKSTEP_TORCH "${PROJECT_SOURCE_DIR}/.deps/libtorch-2.11.0/torch" CACHE PATH "" FORCE)
+  set(LOCKSTEP_TORCH "${CMAKE_CURRENT_LIST_DIR}/../.deps/libtorch-2.11.0/torch")
+  # Set by LockstepConfig.cmake: where an installed Lockstep looks.
+  foreach(folder IN LISTS LOCKSTEP_TORCH_FOLDERS)
+    if(EXISTS "${folder}/lib/libtorch_cpu.so")
+      set(LOCKSTEP_TORCH "${folder}")
+      break()
+    endif()
+  endforeach()
+  get_filename_component(LOCKSTEP_TORCH "${LOCKSTEP_TORCH}" ABSOLUTE)
+  set(LOCKSTEP_TORCH "${LOCKSTEP_TORCH}" CACHE PATH "" FORCE)
 endif()
 if(NOT EXISTS "${LOCKSTEP_TORCH}/lib/libtorch_cpu.so")
   message(FATAL_ERROR "No LibTorch in ${LOCKSTEP_TORCH}. Run launch/setup, or point LOCKSTEP_TORCH at a LibTorch 2.11 folder.")
 endif()
 
-add_library(lockstep_torch INTERFACE)
+# Imported, and so found anew by whoever uses an installed Lockstep.
+add_library(lockstep_torch INTERFACE IMPORTED GLOBAL)
 # After everything else (-idirafter, as system headers): the wheel carries headers of other projects, among them a newer fmt
 # whose symbols no library here has.
 target_compile_options(lockstep_torch INTERFACE "SHELL:-idirafter ${LOCKSTEP_TORCH}/include"
@@ -38,7 +48,7 @@ if(LOCKSTEP_CUDA)
                HINTS ${LOCKSTEP_TORCH}/../nvidia/nccl/lib /usr/lib/x86_64-linux-gnu)
   find_library(LOCKSTEP_CUDART_LIBRARY NAMES libcudart.so.13 REQUIRED NO_DEFAULT_PATH
                HINTS ${LOCKSTEP_TORCH}/../nvidia/cu13/lib /usr/local/cuda/lib64)
-  add_library(lockstep_cuda_deps INTERFACE)
+  add_library(lockstep_cuda_deps INTERFACE IMPORTED GLOBAL)
   target_include_directories(lockstep_cuda_deps SYSTEM INTERFACE ${LOCKSTEP_CUDA_INCLUDE} ${LOCKSTEP_NCCL_INCLUDE})
   # --no-as-needed: dropping torch_cuda would drop the registration of its kernels.
   target_link_libraries(lockstep_cuda_deps INTERFACE ${LOCKSTEP_NCCL_LIBRARY} ${LOCKSTEP_CUDART_LIBRARY}

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lockstep/cli/application.h"
 
-#include <CLI/CLI.hpp>
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 #include <new>
 
 #include "cli/ckpt_command.h"
 #include "cli/config_command.h"
+#include "cli/eval_command.h"
+#include "cli/help_formatter.h"
+#include "cli/predict_command.h"
+#include "cli/status_command.h"
 #include "cli/train_command.h"
 #include "comm/agree.h"
 #include "comm/launch/job.h"
@@ -30,7 +34,8 @@ int run_command(CLI::App& app, int argc, char** argv, const int& exit_code) {
   return exit_code;
 }
 
-// The end of a rank that fails alone: its message goes out whatever the log is set to, and the others are ended too.
+// The end of a rank that fails alone: its message goes out whatever the log is set to, and the others are
+// ended too.
 [[noreturn]] void end_alone(ExitCode code, const std::string& message) {
   std::fputs(fmt::format("lockstep: error: {}\n", printable(message)).c_str(), stderr);
   std::fflush(nullptr);
@@ -40,17 +45,22 @@ int run_command(CLI::App& app, int argc, char** argv, const int& exit_code) {
 }  // namespace
 
 int run_application(int argc, char** argv, const Registries& registries) {
-  CLI::App app("Distributed training for LibTorch that survives: the run that was killed is, bit for bit, the run that was not.");
-  app.name("lockstep");
-  app.require_subcommand(1);
-  app.set_version_flag("--version", "lockstep 0.1.0");
-  app.footer(
+  CLI::App app(
       "Examples:\n"
       "  lockstep train -c configs/digits.yaml\n"
-      "  lockstep ckpt ls runs/digits");
+      "  lockstep ckpt ls runs/digits\n\n"
+      "Distributed training for LibTorch that survives: the run that was killed is, bit for bit, the run "
+      "that was not.",
+      "lockstep");
+  app.formatter(std::make_shared<HelpFormatter>());
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "lockstep 0.1.0");
   int exit_code = 0;
   const ExtraTypes types{registries.models.types(), registries.datasets.types()};
   add_train_command(app, registries, exit_code);
+  add_eval_command(app, registries, exit_code);
+  add_predict_command(app, registries);
+  add_status_command(app, types);
   add_config_command(app, types, exit_code);
   add_ckpt_command(app, exit_code);
   try {

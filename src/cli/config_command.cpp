@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/config_arguments.h"
 #include "config/effective.h"
 #include "config/load.h"
 #include "config/resume_check.h"
@@ -17,10 +18,9 @@ namespace lockstep {
 namespace {
 
 // What the options of one subcommand are parsed into; kept alive by its callback.
-struct ConfigArguments {
-  std::string file;
+struct VerbArguments {
+  ConfigArguments config;
   std::string other;
-  std::vector<std::string> overrides;
   bool json = false;
   bool markdown = false;
 };
@@ -33,37 +33,32 @@ CLI::App* add_verb(CLI::App& config, const std::string& name, const std::string&
   return config.add_subcommand(name, help);
 }
 
-void add_source(CLI::App& verb, ConfigArguments& arguments) {
-  verb.add_option("-c,--config", arguments.file, "The config file")->required();
-  verb.add_option("overrides", arguments.overrides, "key=value, laid over the file");
-}
-
 void add_check(CLI::App& config, const ExtraTypes& types) {
-  auto arguments = std::make_shared<ConfigArguments>();
+  auto arguments = std::make_shared<VerbArguments>();
   CLI::App* verb = add_verb(config, "check",
                             "Examples:\n"
                             "  lockstep config check -c run.yaml\n"
                             "  lockstep config check -c run.yaml optim.lr=3e-4 train.steps=1000\n\n"
                             "Checks a config; says where it is wrong (exit code 78).");
-  add_source(*verb, *arguments);
+  arguments->config.add_to(*verb);
   verb->callback([arguments, types] {
-    const RunConfig run = load_config(arguments->file, arguments->overrides, types);
-    print(arguments->file + ": valid (run " + run.run.name + ", directory " + run.run.dir + ")\n");
+    const RunConfig run = load_config(arguments->config.file, arguments->config.overrides, types);
+    print(arguments->config.file + ": valid (run " + run.run.name + ", directory " + run.run.dir + ")\n");
   });
 }
 
 void add_show(CLI::App& config, const ExtraTypes& types) {
-  auto arguments = std::make_shared<ConfigArguments>();
+  auto arguments = std::make_shared<VerbArguments>();
   CLI::App* verb =
       add_verb(config, "show",
                "Examples:\n"
                "  lockstep config show -c run.yaml optim.lr=3e-4\n"
                "  lockstep config show -c run.yaml --json\n\n"
                "Prints what a run would use: defaults filled in, overrides applied, secrets masked.");
-  add_source(*verb, *arguments);
+  arguments->config.add_to(*verb);
   verb->add_flag("--json", arguments->json, "One JSON object");
   verb->callback([arguments, types] {
-    const RunConfig run = load_config(arguments->file, arguments->overrides, types);
+    const RunConfig run = load_config(arguments->config.file, arguments->config.overrides, types);
     print(arguments->json ? effective_json(run, Secrets::kMask) + "\n" : effective_yaml(run, Secrets::kMask));
   });
 }
@@ -85,18 +80,18 @@ std::vector<ConfigChange> differences(const RunConfig& a, const RunConfig& b) {
 }
 
 void add_diff(CLI::App& config, const ExtraTypes& types, int& exit_code) {
-  auto arguments = std::make_shared<ConfigArguments>();
+  auto arguments = std::make_shared<VerbArguments>();
   CLI::App* verb = add_verb(config, "diff",
                             "Examples:\n"
                             "  lockstep config diff a.yaml b.yaml\n"
                             "  lockstep config diff runs/a/config.yaml runs/b/config.yaml --json\n\n"
                             "Compares what two configs mean. Exit code 0: the same, 1: different.");
-  verb->add_option("a", arguments->file, "A config file")->required();
+  verb->add_option("a", arguments->config.file, "A config file")->required();
   verb->add_option("b", arguments->other, "Another")->required();
   verb->add_flag("--json", arguments->json, "A JSON list of {key, a, b}");
   verb->callback([arguments, types, &exit_code] {
     const auto rows =
-        differences(load_config(arguments->file, {}, types), load_config(arguments->other, {}, types));
+        differences(load_config(arguments->config.file, {}, types), load_config(arguments->other, {}, types));
     auto json = nlohmann::ordered_json::array();
     for (const ConfigChange& row : rows) {
       json.push_back({{"key", row.key}, {"a", row.before}, {"b", row.after}});
@@ -108,7 +103,7 @@ void add_diff(CLI::App& config, const ExtraTypes& types, int& exit_code) {
 }
 
 void add_schema(CLI::App& config, const ExtraTypes& types) {
-  auto arguments = std::make_shared<ConfigArguments>();
+  auto arguments = std::make_shared<VerbArguments>();
   CLI::App* verb =
       add_verb(config, "schema",
                "Examples:\n"

@@ -50,10 +50,12 @@ void refuse_other_data(const TrainRecord& record, const std::string& content, co
   if (saved == record.config.end() || saved->second == content) return;
   for (const std::string& key : config.resume.allow_changes)
     if (key == "data" || key == kDataContent) return;
-  throw Fault(ExitCode::kConfig,
-              fmt::format("the training data is not what the checkpoint of step {} was trained on: content {} then, {} now",
-                          record.step.value, saved->second, content),
-              "Point data.train at the same data, or allow it: resume.allow_changes=[data]");
+  throw Fault(
+      ExitCode::kConfig,
+      fmt::format(
+          "the training data is not what the checkpoint of step {} was trained on: content {} then, {} now",
+          record.step.value, saved->second, content),
+      "Point data.train at the same data, or allow it: resume.allow_changes=[data]");
 }
 
 AdmitCheckpoint admission(const RunConfig& config, const std::string& content, bool speaks) {
@@ -69,7 +71,8 @@ std::unique_ptr<RunDirectory> take_run_directory(Job& job) {
   std::unique_ptr<RunDirectory> directory;
   on_root(job.world, [&] {
     directory = std::make_unique<RunDirectory>(
-        real_disk(), RunDirectoryOptions{job.config.run, effective_yaml(job.config, Secrets::kMask), batch_job_id()});
+        real_disk(),
+        RunDirectoryOptions{job.config.run, effective_yaml(job.config, Secrets::kMask), batch_job_id()});
   });
   return directory;
 }
@@ -106,7 +109,8 @@ Preparation prepare_training(Job& job, const Registries& registries) {
     parts.model = registries.models.make(job.config.model);
   });
   const std::string content =
-      agree_same(world, "the training data", parts.train_data->fingerprint().hex(), ExitCode::kInputMissing).value;
+      agree_same(world, "the training data", parts.train_data->fingerprint().hex(), ExitCode::kInputMissing)
+          .value;
   made.options.config[kDataContent] = content;
   parts.compute = job.compute;
   parts.admit = admission(job.config, content, world.is_root());

@@ -15,8 +15,8 @@ struct Preparation {
   TrainerParts parts;
 };
 
-// Collective. Takes the run directory (73, 77), opens the data (66), builds the model with the run's seed and, for a new run, fills it from
-// model.weights.
+// Collective. Takes the run directory (73, 77), opens the data (66), builds the model with the run's seed
+// and, for a new run, fills it from model.weights.
 Preparation prepare_training(Job& job, const Registries& registries);
 
 }  // namespace lockstep

@@ -47,16 +47,18 @@ int train_command(const TrainArguments& arguments, const Registries& registries)
 
 void add_train_command(CLI::App& app, const Registries& registries, int& exit_code) {
   const auto arguments = std::make_shared<TrainArguments>();
-  CLI::App* command = app.add_subcommand("train", "Train, or go on training: resumes from the newest good checkpoint");
+  CLI::App* command =
+      app.add_subcommand("train",
+                         "Examples:\n"
+                         "  lockstep train -c configs/digits.yaml\n"
+                         "  mpirun -n 4 lockstep train -c run.yaml optim.lr=1e-4 --resume must\n\n"
+                         "Trains, or goes on training: resumes from the newest good checkpoint.");
   arguments->config.add_to(*command);
   command->add_option("--run", arguments->run, "Run directory, instead of run.dir")->type_name("DIR");
   command->add_option("--resume", arguments->resume, "auto, must, never, or the path of a checkpoint");
   command->add_flag("--dry-run", arguments->dry_run, "Say what would be done, write nothing");
-  command->footer(
-      "Examples:\n"
-      "  lockstep train -c configs/digits.yaml\n"
-      "  mpirun -n 4 lockstep train -c run.yaml optim.lr=1e-4 --resume must");
-  command->callback([arguments, &registries, &exit_code] { exit_code = train_command(*arguments, registries); });
+  command->callback(
+      [arguments, &registries, &exit_code] { exit_code = train_command(*arguments, registries); });
 }
 
 }  // namespace lockstep

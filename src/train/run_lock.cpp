@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
@@ -21,6 +23,17 @@ std::string owner_in(int fd) {
   std::string owner(text, n > 0 ? static_cast<std::size_t>(n) : 0);
   while (!owner.empty() && owner.back() == '\n') owner.pop_back();
   return owner.empty() ? "an unknown process" : printable(owner);
+}
+
+// lock_owner() holds the lock shared for an instant: a job that starts just then must not end over it.
+bool take_exclusively(int fd) {
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EWOULDBLOCK) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  errno = EWOULDBLOCK;
+  return false;
 }
 
 std::string host_name() {
@@ -37,7 +50,7 @@ RunLock::RunLock(const std::string& run_directory, const std::string& job) {
   if (fd_ < 0)
     throw Fault(ExitCode::kRunDirectory, fmt::format("{}: cannot be opened: {}", path, std::strerror(errno)),
                 "Make the run directory writable, or choose another run.dir");
-  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+  if (!take_exclusively(fd_)) {
     if (errno == EWOULDBLOCK) {
       const std::string owner = owner_in(fd_);
       ::close(fd_);
@@ -57,6 +70,16 @@ RunLock::RunLock(const std::string& run_directory, const std::string& job) {
 
 RunLock::~RunLock() {
   if (fd_ >= 0) ::close(fd_);
+}
+
+std::optional<std::string> lock_owner(const std::string& run_directory) {
+  // NONBLOCK: a fifo in its place is nothing to wait for.
+  const int fd = ::open((run_directory + "/lock").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) return std::nullopt;
+  std::optional<std::string> owner;
+  if (::flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) owner = owner_in(fd);
+  ::close(fd);
+  return owner;
 }
 
 }  // namespace lockstep

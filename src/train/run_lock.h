@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 
 namespace lockstep {
@@ -19,5 +20,9 @@ class RunLock {
  private:
   int fd_ = -1;
 };
+
+// Local. Who holds the lock of a run directory, as it noted itself; empty when nobody does, or when there is
+// no lock file to ask. Takes the lock, shared, for the blink of an eye, which RunLock waits out.
+std::optional<std::string> lock_owner(const std::string& run_directory);
 
 }  // namespace lockstep

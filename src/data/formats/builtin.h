@@ -23,6 +23,8 @@ std::unique_ptr<Dataset> open_tokens(const DataOptions& options, DataPart part);
 
 // MNIST's files: images idx3-ubyte, float32 {1, rows, cols} / 255; labels idx1-ubyte, int64.
 std::unique_ptr<Dataset> open_idx(const DataOptions& options, DataPart part);
+// The images of train.inputs alone: targets of no elements.
+std::unique_ptr<Dataset> open_idx_inputs(const DataOptions& options);
 
 // CIFAR-10's binary version: records of a label and 3 x 32 x 32 bytes, float32 / 255. A folder means
 // data_batch_*.bin for training and test_batch.bin for validation.
@@ -31,6 +33,8 @@ std::unique_ptr<Dataset> open_cifar10(const DataOptions& options, DataPart part)
 // Two datasets of one HDF5 file, rows are samples. Floats stay what they are, integers become int64; a target
 // column of integers is one class a sample, one of floats is {1}.
 std::unique_ptr<Dataset> open_hdf5(const DataOptions& options, DataPart part);
+// The dataset train.inputs alone: targets of no elements.
+std::unique_ptr<Dataset> open_hdf5_inputs(const DataOptions& options);
 
 // Made up from (seed, index): classes are a mean plus noise each; without classes targets are a linear map
 // plus noise.

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -58,20 +59,24 @@ std::vector<std::int64_t> dimensions(const MappedFile& file, std::uint32_t rank)
 
 class IdxDataset : public Dataset {
  public:
-  IdxDataset(MappedFile images, MappedFile labels, const DataOptions& options)
-      : dims_(dimensions(images, 3)), normalizer_(options, spec()) {
-    const std::int64_t label_count = dimensions(labels, 1)[0];
-    if (label_count != dims_[0])
-      refuse_file(labels.path(),
-                  fmt::format("has {} labels, expected one for each of {} images", label_count, dims_[0]),
-                  "Name the labels that belong to these images.");
+  // Without labels the target has no elements.
+  IdxDataset(MappedFile images, std::optional<MappedFile> labels, const DataOptions& options)
+      : dims_(dimensions(images, 3)), labelled_(labels.has_value()), normalizer_(options, spec()) {
     // Magic and one number for each dimension, four bytes each.
     images_.append(std::move(images), 16);
-    labels_.append(std::move(labels), 8);
+    if (!labels) return;
+    const std::int64_t label_count = dimensions(*labels, 1)[0];
+    if (label_count != dims_[0])
+      refuse_file(labels->path(),
+                  fmt::format("has {} labels, expected one for each of {} images", label_count, dims_[0]),
+                  "Name the labels that belong to these images.");
+    labels_.append(std::move(*labels), 8);
   }
 
   std::int64_t size() const override { return dims_[0]; }
-  SampleSpec spec() const override { return {DType::kFloat32, {1, dims_[1], dims_[2]}, DType::kInt64, {}}; }
+  SampleSpec spec() const override {
+    return {DType::kFloat32, {1, dims_[1], dims_[2]}, DType::kInt64, labelled_ ? Shape{} : Shape{0}};
+  }
 
   void sample(std::int64_t index, std::span<std::byte> input, std::span<std::byte> target) const override {
     check(index >= 0 && index < size(), "a sample lies inside its dataset");
@@ -79,6 +84,7 @@ class IdxDataset : public Dataset {
     std::vector<std::byte> image(pixels);
     images_.copy(static_cast<std::uint64_t>(index) * pixels, image);
     normalizer_.from_bytes(image, input);
+    if (!labelled_) return;
     std::array<std::byte, 1> label{};
     labels_.copy(static_cast<std::uint64_t>(index), label);
     *reinterpret_cast<std::int64_t*>(target.data()) = std::to_integer<std::int64_t>(label[0]);
@@ -100,6 +106,7 @@ class IdxDataset : public Dataset {
 
  private:
   std::vector<std::int64_t> dims_;  // count, rows, columns
+  bool labelled_;
   Normalizer normalizer_;
   JoinedFiles images_;
   JoinedFiles labels_;
@@ -113,6 +120,10 @@ std::unique_ptr<Dataset> open_idx(const DataOptions& options, DataPart part) {
       refuse_option("data.type idx needs inputs and labels", "Name the idx3-ubyte and the idx1-ubyte file.");
     return std::make_unique<IdxDataset>(MappedFile(files.inputs), MappedFile(files.labels), options);
   });
+}
+
+std::unique_ptr<Dataset> open_idx_inputs(const DataOptions& options) {
+  return std::make_unique<IdxDataset>(MappedFile(options.train.inputs), std::nullopt, options);
 }
 
 }  // namespace lockstep

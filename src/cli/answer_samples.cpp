@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "cli/answer.h"
+#include "data/host_batch.h"
+#include "data/inputs.h"
+#include "lockstep/base/error.h"
+#include "train/device.h"
+
+namespace lockstep {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+bool data_has_classes(const AnswerContext& context) {
+  if (context.config.data.type == "idx" || context.config.data.type == "cifar10") return true;
+  try {
+    return !is_floating(
+        context.registries.datasets.open(context.config.data, DataPart::kTrain)->spec().target_dtype);
+  } catch (const Fault& fault) {
+    throw Fault(ExitCode::kConfig,
+                fmt::format("classes or numbers? The training data cannot tell: {}", fault.fact()),
+                "Say it: train.loss=cross_entropy or train.loss=mse");
+  }
+}
+
+bool wants_classes(const AnswerContext& context, const AnswerRequest& request) {
+  if (request.top > 0) return true;
+  const LossKind loss = context.config.train.loss;
+  if (loss != LossKind::kAuto) return loss == LossKind::kCrossEntropy;
+  return data_has_classes(context);
+}
+
+// One row a sample, in double precision on the host.
+torch::Tensor as_rows(const torch::Tensor& outputs, std::int64_t samples) {
+  if (outputs.dim() < 1 || outputs.size(0) != samples)
+    throw Fault(ExitCode::kConfig,
+                fmt::format("the model gives {} outputs for {} samples",
+                            outputs.dim() < 1 ? 1 : outputs.size(0), samples),
+                "forward() returns one row for each sample");
+  return outputs.reshape({samples, -1}).to(torch::kCPU, torch::kFloat64).contiguous();
+}
+
+Json values_of(const torch::Tensor& row) {
+  Json values = Json::array();
+  for (std::int64_t i = 0; i < row.numel(); ++i) values.push_back(row[i].item<double>());
+  return values;
+}
+
+Json classes_of(const torch::Tensor& row, std::int64_t top) {
+  // A stable sort: of equal classes the lower number comes first, everywhere.
+  const auto [probabilities, classes] =
+      torch::sort(torch::softmax(row, 0), /*stable=*/true, /*dim=*/0, /*descending=*/true);
+  Json named = Json::array();
+  for (std::int64_t i = 0; i < std::min(top, row.numel()); ++i)
+    named.push_back(
+        {{"class", classes[i].item<std::int64_t>()}, {"probability", probabilities[i].item<double>()}});
+  return named;
+}
+
+std::string as_text(const Json& line) {
+  std::string text = fmt::format("{}:", line["index"].get<std::int64_t>());
+  if (line.contains("values"))
+    for (const Json& value : line["values"]) text += fmt::format(" {}", value.get<double>());
+  else
+    for (const Json& named : line["top"])
+      text += fmt::format("  class {} ({:.4f})", named["class"].get<std::int64_t>(),
+                          named["probability"].get<double>());
+  return text;
+}
+
+}  // namespace
+
+void answer_samples(const Predictor& predictor, const AnswerContext& context, const AnswerRequest& request) {
+  const auto data = open_inputs(context.config.data, request.input);
+  const bool classes = wants_classes(context, request);
+  const std::int64_t chunk = context.config.train.micro_batch;
+  const ComputeDevice compute{predictor.options().device, predictor.options().dtype};
+  HostBatch batch;
+  for (std::int64_t first = 0; first < data->size(); first += chunk) {
+    read_chunk(*data, first, std::min(chunk, data->size() - first), batch);
+    const torch::Tensor rows = as_rows(predictor(to_device(batch, compute).inputs), batch.samples);
+    for (std::int64_t slot = 0; slot < batch.samples; ++slot) {
+      Json line = {{"index", first + slot}};
+      if (classes)
+        line["top"] = classes_of(rows[slot], std::max<std::int64_t>(request.top, 1));
+      else
+        line["values"] = values_of(rows[slot]);
+      fmt::print("{}\n", request.json ? line.dump() : as_text(line));
+    }
+  }
+}
+
+}  // namespace lockstep

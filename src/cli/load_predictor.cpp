@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/load_predictor.h"
+
+#include "config/load.h"
+#include "lockstep/cli/open_predictor.h"
+#include "train/device.h"
+
+namespace lockstep {
+
+Predictor load_predictor(const RunConfig& config, const std::string& weights, const Registries& registries) {
+  // One process asks at a time, so it takes the first device.
+  const ComputeDevice compute = prepare_device(config.train, /*local_rank=*/0);
+  return {registries.models.make(config.model), weights, {compute.device, compute.dtype}};
+}
+
+Predictor open_predictor(const std::string& file, const std::string& weights, const Registries& registries,
+                         const std::vector<std::string>& overrides) {
+  const ExtraTypes types{registries.models.types(), registries.datasets.types()};
+  return load_predictor(load_config(file, overrides, types), weights, registries);
+}
+
+}  // namespace lockstep

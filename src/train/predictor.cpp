@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lockstep/train/predictor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "checkpoint/weights.h"
+#include "lockstep/base/error.h"
+#include "train/start_weights.h"
+
+namespace lockstep {
+
+Predictor::Predictor(std::shared_ptr<Model> model, const std::string& weights,
+                     const PredictorOptions& options)
+    : model_(std::move(model)), options_(options) {
+  model_->to(options_.device, options_.dtype);
+  fill_model(*model_, *open_weights(weights), {});
+  model_->eval();
+}
+
+torch::Tensor Predictor::operator()(const torch::Tensor& inputs) const {
+  const c10::InferenceMode inference_mode;
+  return model_->forward(inputs.is_floating_point() ? inputs.to(options_.device, options_.dtype)
+                                                    : inputs.to(options_.device));
+}
+
+}  // namespace lockstep

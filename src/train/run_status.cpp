@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/run_status.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/catalog.h"
+#include "checkpoint/reader.h"
+#include "lockstep/base/error.h"
+#include "train/run_lock.h"
+
+namespace lockstep {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kPiece = 1 << 20;
+
+Json parse(const std::string& text) {
+  return Json::parse(text, nullptr, /*allow_exceptions=*/false);
+}
+
+template <class Value>
+Value get_or(const Json& json, const char* key, Value otherwise) {
+  const auto found = json.find(key);
+  if (found == json.end()) return otherwise;
+  if constexpr (std::is_same_v<Value, std::string>)
+    return found->is_string() ? found->template get<Value>() : otherwise;
+  else
+    return found->is_number() ? found->template get<Value>() : otherwise;
+}
+
+// In pieces: the journal of a long run is larger than one would hold in memory at once.
+void for_each_line(Disk& disk, const std::string& path, const std::function<void(const std::string&)>& use) {
+  const auto file = disk.open(path);
+  std::string rest;
+  for (std::uint64_t at = 0; at < file->size(); at += kPiece) {
+    std::string piece(std::min<std::uint64_t>(kPiece, file->size() - at), '\0');
+    file->read_at(at, std::as_writable_bytes(std::span(piece)));
+    rest += piece;
+    std::size_t begin = 0;
+    for (std::size_t end = rest.find('\n'); end != std::string::npos; end = rest.find('\n', begin)) {
+      use(rest.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    rest.erase(0, begin);
+  }
+}
+
+// Only whole lines count: one that is being written now has no end yet.
+std::optional<LastStep> last_step(Disk& disk, const std::string& path) {
+  std::optional<LastStep> last;
+  if (!disk.info(path)) return last;
+  for_each_line(disk, path, [&](const std::string& line) {
+    const Json json = parse(line);
+    if (!json.is_object() || !json.contains("step")) return;
+    last = LastStep{Step(get_or<std::int64_t>(json, "step", 0)),
+                    Epoch(get_or<std::int64_t>(json, "epoch", 0)), Attempt(get_or<int>(json, "attempt", 0)),
+                    get_or<double>(json, "loss", std::nan("")), get_or<std::string>(json, "time", "")};
+  });
+  return last;
+}
+
+void add_newest_checkpoint(Disk& disk, const std::string& folder, RunStatus& status) {
+  for (const CatalogEntry& entry : list_catalog(disk, folder)) {
+    if (entry.kind != EntryKind::kCheckpoint) continue;
+    status.checkpoint = entry.name;
+    status.checkpoint_step = entry.step;
+  }
+  if (status.checkpoint.empty()) return;
+  try {
+    status.steps_per_epoch =
+        CheckpointReader::open(disk, folder + "/" + status.checkpoint)->record().steps_per_epoch;
+  } catch (const Fault&) {
+    // `ckpt verify` is there to judge it; the run may be replacing it right now.
+  }
+}
+
+}  // namespace
+
+RunStatus read_run_status(Disk& disk, const std::string& directory) {
+  if (!disk.info(directory + "/run.json"))
+    throw Fault(ExitCode::kInputMissing, directory + ": no run directory: it has no run.json",
+                "Name a run.dir; lockstep config show -c run.yaml prints it");
+  const Json run = parse(read_text(disk, directory + "/run.json"));
+  RunStatus status;
+  status.name = get_or<std::string>(run, "name", "");
+  status.run_id = get_or<std::string>(run, "run_id", "");
+  status.attempts = Attempt(get_or<int>(run, "attempts", 0));
+  status.owner = lock_owner(directory);
+  status.last = last_step(disk, directory + "/metrics.jsonl");
+  add_newest_checkpoint(disk, directory + "/ckpt", status);
+  if (disk.info(directory + "/DONE")) {
+    const Json done = parse(read_text(disk, directory + "/DONE"));
+    status.done = Step(get_or<std::int64_t>(done, "step", 0));
+    status.state_hash = get_or<std::string>(done, "state_hash", "");
+  }
+  return status;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "lockstep/base/disk.h"
+#include "lockstep/base/units.h"
+
+namespace lockstep {
+
+// The newest line of metrics.jsonl.
+struct LastStep {
+  Step step{0};
+  Epoch epoch{0};
+  Attempt attempt{0};
+  double loss = 0;  // NaN when the file says null
+  std::string time;
+};
+
+// Where a run is, as its directory tells it.
+struct RunStatus {
+  std::string name;
+  std::string run_id;
+  Attempt attempts{0};
+  std::optional<std::string> owner;  // the process that runs it now
+  std::optional<LastStep> last;
+  std::string checkpoint;  // directory name of the newest, or empty
+  Step checkpoint_step{0};
+  std::int64_t steps_per_epoch = 0;  // from that checkpoint; 0: not known yet
+  // Of a run that has ended, from DONE.
+  std::optional<Step> done;
+  std::string state_hash;
+};
+
+// Local. Reads only, and tolerates what a killed job leaves: torn lines are skipped, and of a journal over
+// several attempts the newest line counts. Throws Fault (66) when `directory` is no run directory.
+RunStatus read_run_status(Disk& disk, const std::string& directory);
+
+}  // namespace lockstep

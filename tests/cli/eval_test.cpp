@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+
+#include "cli/binary.h"
+#include "cli/digit_files.h"
+
+namespace lockstep::testing {
+namespace {
+
+using nlohmann::json;
+
+class Eval : public Binary {
+ protected:
+  json eval(const std::string& weights, std::vector<std::string> more = {}) const {
+    std::vector<std::string> words = {"eval", "-c", "run.yaml", "--weights", weights, "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const ProcessResult result = lockstep(words);
+    EXPECT_EQ(result.code, 0) << result.err;
+    return json::parse(result.out, nullptr, false);
+  }
+  json journal_at(std::int64_t step) const {
+    json found;
+    for (const std::string& line : lines_of(read_file(dir_ / "runs/small/metrics.jsonl"))) {
+      const json record = json::parse(line);
+      if (record["step"] == step) found = record;
+    }
+    return found;
+  }
+};
+
+TEST_F(Eval, OfWeightsAndOfACheckpointEqualsWhatTrainingSaw) {
+  train();
+  const json last = journal_at(12);
+  for (const char* weights : {"runs/small/weights.h5", "runs/small/ckpt/step-00000012",
+                              "runs/small/ckpt/step-00000012/manifest.json"}) {
+    const json means = eval(weights);
+    EXPECT_NEAR(means["loss"], last["valid_loss"], 1e-12) << weights;
+    EXPECT_EQ(means["accuracy"], last["valid_accuracy"]) << weights;
+  }
+  EXPECT_NE(eval("runs/small/ckpt/step-00000004")["loss"], last["valid_loss"]);
+}
+
+TEST_F(Eval, SaysTheSameAtAnyNumberOfRanks) {
+  train();
+  const std::vector<std::string> words = {
+      "eval", "-c", "run.yaml", "--weights", "runs/small/weights.h5", "train.micro_batch=4"};
+  const ProcessResult alone = lockstep(words);
+  EXPECT_EQ(alone.code, 0) << alone.err;
+  EXPECT_THAT(alone.out, ::testing::ContainsRegex("^accuracy|loss +[0-9]"));
+  for (const int number : {1, 2, 3}) {
+    const ProcessResult result = ranks(number, words);
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(result.out, alone.out) << number << " ranks";
+  }
+}
+
+TEST_F(Eval, JudgesRegressionByMseAndMae) {
+  train({"train.loss=mse", "train.dtype=float64", "data.classes=0", "data.targets=4"});
+  const json means = eval("runs/small/weights.h5",
+                          {"train.loss=mse", "train.dtype=float64", "data.classes=0", "data.targets=4"});
+  EXPECT_EQ(means["loss"], means["mse"]);
+  EXPECT_GT(means["mae"], 0);
+  EXPECT_FALSE(means.contains("accuracy"));
+}
+
+TEST_F(Eval, OfTheTrainingPartIsAskedForByName) {
+  train();
+  const json train_part = eval("runs/small/weights.h5", {"--part", "train"});
+  EXPECT_NE(train_part["loss"], eval("runs/small/weights.h5")["loss"]);
+}
+
+TEST_F(Eval, WithoutValidationDataSaysWhatToDo) {
+  train({"data.holdout_every=0"});
+  expect_refused(
+      lockstep({"eval", "-c", "run.yaml", "--weights", "runs/small/weights.h5", "data.holdout_every=0"}), 78,
+      {"no validation data", "data.valid", "--part train"});
+}
+
+TEST_F(Eval, OfAnotherModelNamesTheTensor) {
+  train();
+  const std::vector<std::string> words = {
+      "eval", "-c", "run.yaml", "--weights", "runs/small/weights.h5", "model.hidden=[9]"};
+  expect_refused(lockstep(words), 78, {"layers.0.", "[8", "[9"});
+  expect_refused(ranks(2, words), 78, {"layers.0."});
+}
+
+TEST_F(Eval, OfDigitsInIdxFilesReachesWhatTheyAllow) {
+  write_digits(dir_, "train", 480);
+  write_digits(dir_, "valid", 100);
+  write_file(dir_ / "run.yaml", kDigitsConfig);
+  train();
+  const json means = eval("runs/small/weights.h5");
+  EXPECT_GE(means["accuracy"].get<double>(), 0.97);
+  EXPECT_LT(means["loss"].get<double>(), 0.2);
+  EXPECT_EQ(journal_at(60)["valid_accuracy"], means["accuracy"]);
+}
+
+}  // namespace
+}  // namespace lockstep::testing
