@@ -69,8 +69,8 @@ std::string_view take(std::string_view& rest, char separator) {
 Injection parse_injection(std::string_view plan, std::string_view text) {
   Injection injection;
   injection.action = take(text, '@');
-  static constexpr std::string_view kActions[] = {"kill",  "stop", "term",  "usr1", "hup",  "int",
-                                                  "abort", "segv", "throw", "nan",  "skip", "exit"};
+  static constexpr std::string_view kActions[] = {"kill", "stop",  "term", "usr1", "hup",  "int", "abort",
+                                                  "segv", "throw", "nan",  "skip", "exit", "note"};
   bool known = false;
   for (const std::string_view action : kActions) known = known || action == injection.action;
   if (!known) refuse(plan, injection.action);
@@ -100,15 +100,18 @@ bool matches(const Injection& injection, std::string_view point) {
   if (injection.rank >= 0 && injection.rank != here.context.rank) return false;
   if (injection.attempt >= 0 && injection.attempt != here.context.attempt) return false;
   if (injection.step >= 0 && injection.step != here.step.load()) return false;
-  return injection.file.empty() || !real_disk().info(injection.file);
+  return injection.action == "note" || injection.file.empty() || !real_disk().info(injection.file);
 }
 
 // The injector's own record is synced before the process goes: a test counts it.
-void record_firing(const Injection& injection, std::string_view point) {
+void record_firing(const Injection& injection, std::string_view point, std::int64_t index = -1) {
   if (injection.file.empty()) return;
-  real_disk().append(injection.file, fmt::format("{} rank={} step={} attempt={} point={}\n", injection.action,
-                                                 injector().context.rank, injector().step.load(),
-                                                 injector().context.attempt, point));
+  std::string line =
+      fmt::format("{} rank={} step={} attempt={} point={}", injection.action, injector().context.rank,
+                  injector().step.load(), injector().context.attempt, point);
+  if (index >= 0) line += fmt::format(" index={}", index);
+  real_disk().append(injection.file, line + "\n");
+  if (injection.action == "note") return;
   real_disk().sync_file(injection.file);
 }
 
@@ -140,10 +143,11 @@ void set_fault_step(std::int64_t step) {
   injector().step.store(step);
 }
 
-void fault_point(std::string_view name) {
+void fault_point(std::string_view name, std::int64_t index) {
   for (const Injection& injection : injector().plan) {
     if (asks(injection) || !matches(injection, name)) continue;
-    record_firing(injection, name);
+    record_firing(injection, name, index);
+    if (injection.action == "note") continue;
     if (injection.action == "throw")
       throw Fault(ExitCode::kStorage, fmt::format("injected at {}", name), "This is a test");
     if (injection.action == "exit") ::_exit(0);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "lockstep/base/error.h"
+#include "lockstep/base/fault_point.h"
 #include "lockstep/base/random.h"
 
 namespace lockstep {
@@ -70,6 +71,7 @@ void GradientPass::run_one(Step step, int leaf, const DeviceBatch& micro_batch) 
   }
   stack_.close();
   ++computed_;
+  fault_point("micro_batch", leaf);
 }
 
 void GradientPass::contribute_buffers(const torch::Tensor& target, bool accumulate) {

@@ -12,8 +12,9 @@ namespace lockstep {
 //
 // A plan is `action@key=value,…` with several separated by ';': action kill (SIGKILL to this process), stop
 // (SIGSTOP), term, usr1 (to this process), abort, throw (Fault 74), nan (the caller asks fault_requested and
-// spoils its number), exit; keys rank, step, point, attempt, file (a path that is created when it fires, and
-// that makes it fire once only). Every firing appends a line to `file`, so that a test can count injections.
+// spoils its number), exit, note (does nothing but write its line, every time); keys rank, step, point,
+// attempt, file (a path that is created when it fires, and that makes all but note fire once only). Every
+// firing appends a line to `file`, so that a test can count injections.
 struct FaultContext {
   int rank = 0;
   int attempt = 1;
@@ -27,11 +28,12 @@ void arm_fault_points(std::string_view plan, const FaultContext& context);
 void set_fault_step(std::int64_t step);
 
 #ifdef LOCKSTEP_FAULT_POINTS
-void fault_point(std::string_view name);
+// `index` tells apart what happens several times a step: it stands in the line of `file`.
+void fault_point(std::string_view name, std::int64_t index = -1);
 // True when a `nan` action matches here: the caller spoils its own number.
 bool fault_requested(std::string_view name);
 #else
-inline void fault_point(std::string_view) {}
+inline void fault_point(std::string_view, std::int64_t = -1) {}
 inline bool fault_requested(std::string_view) {
   return false;
 }
