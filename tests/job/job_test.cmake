@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+# lockstep_job_test(NAME LABEL): an executable of every *_test.cpp in this folder. Each case is a ctest of its own, and
+# every job in it ends itself long before ctest's limit.
+function(lockstep_job_test name label)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${name} ${sources})
+  target_link_libraries(${name} PRIVATE lockstep_test_job GTest::gtest_main lockstep_flags)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS ${label} TIMEOUT 300)
+endfunction()
