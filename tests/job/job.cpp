@@ -160,6 +160,11 @@ bool wait_until(const std::function<bool()>& holds, std::chrono::seconds limit) 
   return true;
 }
 
+bool is_stopped(pid_t process) {
+  const std::string stat = read_file("/proc/" + std::to_string(process) + "/stat");
+  return stat.substr(stat.rfind(')') + 2, 1) == "T";
+}
+
 int injections(const std::string& file) {
   return static_cast<int>(lines_of(file).size());
 }

@@ -79,6 +79,9 @@ class Job {
 // Whether it became true in time.
 bool wait_until(const std::function<bool()>& holds, std::chrono::seconds limit = std::chrono::seconds(30));
 
+// Whether SIGSTOP holds this process.
+bool is_stopped(pid_t process);
+
 // Lines of the file a fault plan names: how often it fired.
 int injections(const std::string& file);
 std::vector<std::string> lines_of(const std::string& file);

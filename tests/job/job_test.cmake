@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# lockstep_job_test(NAME LABEL): an executable of every *_test.cpp in this folder. Each case is a ctest of its own, and
+# lockstep_job_test(NAME LABEL): an executable of the sources in this folder. Each case is a ctest of its own, and
 # every job in it ends itself long before ctest's limit.
 function(lockstep_job_test name label)
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   if(NOT sources)
     return()
   endif()

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// F1: a rank is killed, anywhere.
+#include <algorithm>
+
+#include "job/job.h"
+
+namespace lockstep::testing {
+namespace {
+
+struct Kill {
+  const char* name;
+  const char* point;
+  int rank;
+  int step;
+  int resumes_at;  // the newest commit when it dies; 0: none yet
+};
+
+std::string plan(const Kill& kill, const std::string& file) {
+  return "kill@rank=" + std::to_string(kill.rank) + ",step=" + std::to_string(kill.step) +
+         ",point=" + kill.point + ",file=" + file;
+}
+
+class KilledAt : public ::testing::TestWithParam<Kill> {};
+
+TEST_P(KilledAt, EndsAllRanksAndResumesToTheSameEnd) {
+  const Kill& kill = GetParam();
+  const Job job(mlp_config());
+  const std::string fired = job.path("fired");
+  Process process(job.command({.ranks = 2}), job.options({.ranks = 2, .fault = plan(kill, fired)}));
+  ASSERT_TRUE(wait_until([&] { return injections(fired) == 1; }));
+  const auto killed = std::chrono::steady_clock::now();
+  const ProcessResult result = process.wait();
+  EXPECT_EQ(result.code, 137) << result.err;
+  EXPECT_TRUE(job.all_gone_within(std::chrono::seconds(10)));
+  EXPECT_LE(std::chrono::steady_clock::now() - killed, std::chrono::seconds(10));
+  EXPECT_EQ(injections(fired), 1);
+
+  const ProcessResult again = job.train({.ranks = 2});
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(job.state_hash(), reference_hash(mlp_config()));
+  EXPECT_EQ(job.events("checkpoint_refused").size(), 0u);
+  const std::vector<Json> resumed = job.events("resumed");
+  ASSERT_EQ(resumed.size(), kill.resumes_at == 0 ? 0u : 1u);
+  for (const Json& event : resumed) EXPECT_EQ(event.at("step"), kill.resumes_at);
+  // What the dead life left half-done is gone.
+  EXPECT_EQ(job.leftovers(), 0);
+}
+
+// mlp_config() saves at 3, 4 (best), 6, 8 (best), 9 and 12, if the validation loss falls.
+INSTANTIATE_TEST_SUITE_P(
+    F1, KilledAt,
+    ::testing::Values(Kill{"StartupRank0", "startup", 0, 0, 0}, Kill{"StartupRank1", "startup", 1, 0, 0},
+                      Kill{"StepRank0", "step", 0, 8, 6}, Kill{"StepRank1", "step", 1, 8, 6},
+                      Kill{"ForwardRank0", "micro_batch", 0, 8, 6},
+                      Kill{"ForwardRank1", "micro_batch", 1, 8, 6}, Kill{"ReduceRank0", "reduce", 0, 8, 6},
+                      Kill{"ReduceRank1", "reduce", 1, 8, 6}, Kill{"EvaluationRank0", "eval", 0, 8, 6},
+                      Kill{"EvaluationRank1", "eval", 1, 8, 6}, Kill{"SaveBegin", "ckpt.begin", 0, 6, 4},
+                      Kill{"SaveAfterShard", "ckpt.after_shard", 0, 6, 4},
+                      Kill{"SaveAfterManifest", "ckpt.after_manifest", 0, 6, 4},
+                      Kill{"SaveBeforeRename", "ckpt.before_rename", 0, 6, 4},
+                      Kill{"SaveAfterRename", "ckpt.after_rename", 0, 6, 6},
+                      Kill{"SaveAfterLatest", "ckpt.after_latest", 0, 6, 6},
+                      Kill{"SaveBeforePrune", "ckpt.before_prune", 0, 6, 6}),
+    [](const auto& info) { return info.param.name; });
+
+// The guard: a save is built beside the checkpoints and renamed when it is whole. Without that, a killed save
+// leaves half a checkpoint under the name of a whole one.
+TEST(WithoutStaging, AKilledSaveLeavesADamagedCheckpoint) {
+  const Job job(mlp_config());
+  const std::string fired = job.path("fired");
+  const ProcessResult result =
+      job.train({.launcher = Launcher::kNone,
+                 .fault = "skip@point=guard.skip_staging;kill@step=6,point=ckpt.after_shard,file=" + fired});
+  EXPECT_EQ(result.code, 137);
+  EXPECT_EQ(injections(fired), 1);
+  EXPECT_EQ(job.train({.launcher = Launcher::kNone}).code, 0);
+  EXPECT_EQ(job.events("checkpoint_refused").size(), 1u);
+}
+
+}  // namespace
+}  // namespace lockstep::testing
