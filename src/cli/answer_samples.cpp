@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/answer.h"
+#include "data/formats/inputs.h"
 #include "data/host_batch.h"
-#include "data/inputs.h"
 #include "lockstep/base/error.h"
 #include "train/device.h"
 

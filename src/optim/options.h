@@ -23,9 +23,9 @@ struct OptimOptions {
 struct ScheduleOptions {
   std::string type = "constant";  // constant|linear|cosine|step
   std::int64_t warmup_steps = 0;
-  double final_lr = 0.0;              // linear, cosine: at the last step
-  std::int64_t step_size = 0;         // step: every so many steps …
-  double gamma = 0.1;                 // … lr is multiplied by this
+  double final_lr = 0.0;       // linear, cosine: at the last step
+  std::int64_t step_size = 0;  // step: every so many steps …
+  double gamma = 0.1;          // … lr is multiplied by this
 };
 
 }  // namespace lockstep

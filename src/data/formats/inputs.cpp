@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "data/inputs.h"
+#include "data/formats/inputs.h"
 
 #include <fmt/format.h>
 
