@@ -28,8 +28,19 @@ void Checkpointer::save(const TrainRecord& record, bool is_best) {
   agree_same(parts_.world, "the integer buffers of the model",
              fmt::format("{:016x}", parts_.state.integer_digest()), ExitCode::kBug);
   on_root(parts_.world, [&] { save_on_root(record, is_best); });
+  // With on_error: continue only rank 0 knows that nothing was saved.
+  if (agree_max(parts_.world, failures_).value > 0) return;
   last_step_ = record.step;
   parts_.reporter.saved(record.step);
+}
+
+void Checkpointer::require(Step step) {
+  const Agreed<Step> newest = agree_min(parts_.world, last_step_);
+  if (newest.value < step)
+    throw AgreedFault(ExitCode::kStorage,
+                      fmt::format("step {} could not be saved; the newest checkpoint is that of step {}",
+                                  step.value, newest.value.value),
+                      "Make room or repair the disk, then start again: it goes on from there");
 }
 
 void Checkpointer::save_on_root(const TrainRecord& record, bool is_best) {

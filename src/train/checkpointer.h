@@ -31,6 +31,9 @@ class Checkpointer {
   // failed (with on_error: continue only at the third failure in a row), 70 when the replicas' integer
   // buffers differ.
   void save(const TrainRecord& record, bool is_best);
+  // Collective. Throws AgreedFault (74) when the newest commit is older than `step`: a run that ends there
+  // has nothing to go on from, whatever on_error says.
+  void require(Step step);
 
   // Local. The step of the newest committed checkpoint, and on rank 0 its state hash.
   Step last_step() const { return last_step_; }

@@ -163,12 +163,14 @@ Ending Trainer::save_and_yield(const StepRecord& record) {
   // A step that nobody reads does not look at its gradients (norm_is_needed); what is kept is looked at here.
   if (!std::isfinite(global_norm(state_.arena().parameter_values()))) throw diverged(record);
   if (checkpointer_.last_step() != record.step) checkpointer_.save(train_record(record), /*is_best=*/false);
+  checkpointer_.require(record.step);
   parts_.reporter.event("stopped", {{"step", std::to_string(record.step.value)},
                                     {"signal", std::to_string(stop_signal_received())}});
   return {ExitCode::kRequeue, record.step, checkpointer_.last_hash()};
 }
 
 Ending Trainer::finish() {
+  checkpointer_.require(plan_.last_step);
   const Ending ending{ExitCode::kDone, checkpointer_.last_step(), checkpointer_.last_hash()};
   on_root(parts_.world, [&] {
     store_.write_weights_file(parts_.directory + "/weights.h5");
