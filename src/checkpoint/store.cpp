@@ -2,6 +2,7 @@
 #include "checkpoint/store.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 
@@ -231,6 +232,16 @@ void probe_writing(Disk& disk, const std::string& directory) {
   remove_tree(disk, probe);
 }
 
+// `ulimit -f` would end the first save as late as a full disk does.
+void check_file_size_limit(std::uint64_t bytes_needed) {
+  struct rlimit limit {};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur >= bytes_needed) return;
+  throw Fault(ExitCode::kRunDirectory,
+              fmt::format("one checkpoint needs {} bytes, and no file may be larger than {} bytes",
+                          bytes_needed, limit.rlim_cur),
+              "Raise the file size limit (ulimit -f)");
+}
+
 }  // namespace
 
 CheckpointStore::CheckpointStore(std::string directory, CheckpointOptions options, Disk& disk,
@@ -252,7 +263,8 @@ void CheckpointStore::prepare(std::uint64_t bytes_needed) {
                   parts_->directory + " is not a directory (symbolic links are not followed)");
     for (const CatalogEntry& entry : parts_->entries(EntryKind::kUnfinished))
       remove_tree(disk, parts_->path(entry.name));
-    probe_writing(disk, parts_->directory);
+    check_file_size_limit(bytes_needed);
+    if (!fault_requested("guard.skip_probe")) probe_writing(disk, parts_->directory);
     const std::uint64_t free = disk.free_bytes(parts_->directory);
     if (free < bytes_needed)
       throw Fault(ExitCode::kRunDirectory,
@@ -266,7 +278,8 @@ SaveReport CheckpointStore::save(const CheckpointState& state, bool is_best) {
   const auto start = real_clock().monotonic();
   fault_point("ckpt.begin");
   Disk& disk = parts_->disk;
-  make_durable_folder(disk, parts_->directory);
+  // Somebody may have removed it while the run was going on.
+  if (!fault_requested("guard.skip_remake")) make_durable_folder(disk, parts_->directory);
   const DigestedState digested = digest_state(state);
   SaveReport report;
   report.directory = step_directory(state.record.step);
@@ -290,7 +303,10 @@ SaveReport CheckpointStore::save(const CheckpointState& state, bool is_best) {
 }
 
 std::unique_ptr<CheckpointReader> CheckpointStore::open_newest_verified() {
-  const auto checkpoints = parts_->entries(EntryKind::kCheckpoint);
+  auto checkpoints = parts_->entries(EntryKind::kCheckpoint);
+  if (fault_requested("guard.trust_pointer"))
+    std::erase_if(checkpoints, [latest = read_pointer(parts_->disk, parts_->path("latest"))](
+                                   const auto& entry) { return !latest || entry.name != latest->directory; });
   // The folder decides, not the pointer: a life that ended between commit and pointer leaves a stale one.
   parts_->judge_latest();
   std::vector<std::string> refused;
@@ -302,7 +318,7 @@ std::unique_ptr<CheckpointReader> CheckpointStore::open_newest_verified() {
   // Those set aside in an earlier life count as well: a second start must not become a fresh one.
   for (const EntryKind kind : {EntryKind::kBad, EntryKind::kLeft})
     for (const CatalogEntry& entry : parts_->entries(kind)) refused.push_back(entry.name + " is set aside");
-  if (refused.empty()) return nullptr;
+  if (refused.empty() || fault_requested("guard.skip_no_fresh_start")) return nullptr;
   throw Fault(
       ExitCode::kNoValidCheckpoint,
       fmt::format("{}: there were checkpoints, and none of them is valid: {}", parts_->directory,
