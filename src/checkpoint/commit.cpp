@@ -73,7 +73,8 @@ DigestedState digest_state(const CheckpointState& state) {
 
 Committed commit_checkpoint(Disk& disk, const std::string& directory, const DigestedState& state) {
   const std::string name = step_directory(state.record->step);
-  const std::string staging = directory + "/.staging-" + name;
+  const bool in_place = fault_requested("guard.skip_staging");
+  const std::string staging = directory + (in_place ? "/" : "/.staging-") + name;
   Committed committed;
   try {
     committed = write_staging(disk, staging, state);
@@ -83,7 +84,7 @@ Committed commit_checkpoint(Disk& disk, const std::string& directory, const Dige
     // A full disk needs its room back at once. What cannot be removed now, prepare() removes at the next
     // start.
     try {
-      remove_tree(disk, staging);
+      if (!fault_requested("guard.skip_cleanup")) remove_tree(disk, staging);
     } catch (const Fault&) {
     }
     throw;

@@ -6,6 +6,8 @@
 
 #include <atomic>
 
+#include "lockstep/base/fault_point.h"
+
 namespace lockstep {
 namespace {
 
@@ -34,7 +36,8 @@ int stop_signal_received() {
 }
 
 Agreed<Stop> ask_to_stop(World& world) {
-  return agree_max(world, stop_signal_received() != 0 ? Stop::kRequested : Stop::kNo);
+  const bool asked = stop_signal_received() != 0 && !fault_requested("guard.skip_stop");
+  return agree_max(world, asked ? Stop::kRequested : Stop::kNo);
 }
 
 }  // namespace lockstep
