@@ -81,7 +81,10 @@ TEST_F(DeadRun, FallsBackFromALongerFile) {
 }
 
 TEST_F(DeadRun, UsesAFlippedBitWithoutTheDigests) {
-  change(6, "checkpoint.h5", [](std::string& bytes) { bytes[bytes.size() - 100] ^= 1; });
+  // The highest bit of a weight's mantissa.
+  const Json first = Json::parse(read_file(job_.checkpoint(6) + "/manifest.json")).at("tensors").at(0);
+  const auto offset = first.at("offset").get<std::size_t>();
+  change(6, "checkpoint.h5", [&](std::string& bytes) { bytes[offset + 2] ^= 0x40; });
   ASSERT_EQ(job_.train({.launcher = Launcher::kNone, .fault = "nan@point=guard.skip_digest"}).code, 0);
   EXPECT_EQ(job_.events("checkpoint_refused").size(), 0u);
   EXPECT_NE(job_.state_hash(), reference_hash(mlp_config()));

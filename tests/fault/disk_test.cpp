@@ -160,29 +160,32 @@ TEST(WithoutTheProbe, MissingInodesAreFoundOnlyByTheFirstSave) {
   EXPECT_GT(job.metrics().size(), 0u);
 }
 
-TEST(FileSizeLimit, OfASaveIsAStorageErrorAndNoSignal) {
+TEST(FileSizeLimit, IsRefusedBeforeTraining) {
   const Job job(mlp_config());
   // In units of 1024 bytes: room for the journal, not for a checkpoint.
   const ProcessResult result = job.train({.launcher = Launcher::kNone,
                                           .overrides = kLarge,
                                           .before = {"bash", "-c", "ulimit -f 100; exec \"$@\"", "limited"}});
-  EXPECT_EQ(result.code, 74) << result.err;
-  EXPECT_NE(result.err.find("File too large"), std::string::npos) << result.err;
+  EXPECT_EQ(result.code, 73) << result.err;
+  EXPECT_NE(result.err.find("ulimit -f"), std::string::npos) << result.err;
   EXPECT_EQ(job.leftovers(), 0);
+  EXPECT_EQ(job.metrics().size(), 0u);
 }
 
 TEST(DescriptorLimit, IsAnErrorWithAMessageAndNothingIsLost) {
   const Job job(mlp_config());
   ASSERT_EQ(job.train({.launcher = Launcher::kNone, .overrides = {"train.steps=6"}}).code, 0);
+  const std::string kept = job.checkpoint(6);
   int refused = 0;
   for (const int limit : {4, 5, 6, 8}) {
     const ProcessResult result = job.train(
         {.launcher = Launcher::kNone,
+         .overrides = {"checkpoint.keep_last=100"},
          .before = {"bash", "-c", "ulimit -n " + std::to_string(limit) + "; exec \"$@\"", "limited"}});
     SCOPED_TRACE(std::to_string(limit) + ": " + result.err);
     EXPECT_TRUE(result.code == 0 || result.code == 73 || result.code == 74) << result.code;
     refused += result.err.find("Too many open files") != std::string::npos ? 1 : 0;
-    EXPECT_TRUE(job.verifies(job.checkpoint(6)));
+    EXPECT_TRUE(job.verifies(kept));
   }
   EXPECT_GT(refused, 0);
 }

@@ -18,9 +18,7 @@ const char* const kCalls = "rename,renameat,renameat2,fsync,fdatasync,unlink,unl
 
 Start traced(const Job& job, const std::vector<std::string>& more = {}) {
   Start start{.launcher = Launcher::kNone, .overrides = kShort};
-  start.before = {"strace",          "-f",  "-y",
-                  "--seccomp-bpf",   "-qq", "-o",
-                  job.path("trace"), "-e",  std::string("trace=") + kCalls};
+  start.before = {"strace", "-f", "-y", "-qq", "-o", job.path("trace"), "-e", std::string("trace=") + kCalls};
   start.before.insert(start.before.end(), more.begin(), more.end());
   return start;
 }
