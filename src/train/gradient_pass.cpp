@@ -11,6 +11,13 @@ namespace lockstep {
 namespace {
 // Keeps this use of the seed apart from the others (initialisation, sample order).
 constexpr std::uint64_t kDropoutStream = 0x64726f70;
+
+// MKL promises equal bits only for operands at multiples of 64 bytes, and where in a batch a micro-batch
+// begins depends on the rank.
+torch::Tensor aligned(const torch::Tensor& part) {
+  const auto address = reinterpret_cast<std::uintptr_t>(part.data_ptr());
+  return address % 64 == 0 ? part : part.clone();
+}
 }  // namespace
 
 GradientPass::GradientPass(TrainingState& state, const TrainingPlan& plan, const GradientPassOptions& options)
@@ -39,8 +46,8 @@ std::vector<PartialSum> GradientPass::run(Step step, const HostBatch& batch) {
   for (int i = 0; i < plan_.mine.count; ++i) {
     const std::int64_t first = i * plan_.micro_batch;
     run_one(step, plan_.mine.first + i,
-            {whole.inputs.narrow(0, first, plan_.micro_batch),
-             whole.targets.narrow(0, first, plan_.micro_batch)});
+            {aligned(whole.inputs.narrow(0, first, plan_.micro_batch)),
+             aligned(whole.targets.narrow(0, first, plan_.micro_batch))});
   }
   return stack_.sums();
 }
