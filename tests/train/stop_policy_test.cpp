@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/stop_policy.h"
+
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+#include <atomic>
+
+#include <csignal>
+
+#include "comm/loopback/loopback_world.h"
+
+namespace lockstep {
+namespace {
+
+// Signals leave a mark on the process, so each case sends them in a child.
+int all_agree(int ranks, Stop expected) {
+  std::atomic<int> agreeing{0};
+  run_loopback(WorldSize(ranks), [&](World& world) {
+    if (ask_to_stop(world).value == expected) ++agreeing;
+  });
+  return agreeing == ranks ? 0 : 1;
+}
+
+TEST(StopPolicy, NobodyStopsUnasked) {
+  listen_for_stop_signals();
+  EXPECT_EQ(all_agree(3, Stop::kNo), 0);
+  EXPECT_EQ(stop_signal_received(), 0);
+}
+
+TEST(StopPolicy, AllRanksStopOnceAskedAndRememberTheFirstSignal) {
+  for (const int number : {SIGUSR1, SIGTERM, SIGINT, SIGHUP}) {
+    const auto child = [number] {
+      listen_for_stop_signals();
+      std::raise(number);
+      std::raise(SIGTERM);
+      ::_exit(stop_signal_received() == number ? all_agree(3, Stop::kRequested) : 2);
+    };
+    EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "") << number;
+  }
+}
+
+TEST(StopPolicy, ThirdSignalEndsAtOnce) {
+  const auto child = [] {
+    listen_for_stop_signals();
+    for (int i = 0; i < 3; ++i) std::raise(SIGINT);
+    ::_exit(0);
+  };
+  EXPECT_EXIT(child(), ::testing::ExitedWithCode(128 + SIGINT), "");
+}
+
+}  // namespace
+}  // namespace lockstep
