@@ -50,7 +50,8 @@ std::vector<Row> run_life_rows() {
           .as(Kind::kPath)
           .one_of({"auto", "must", "never"})
           .may_change()
-          .says("auto: from the newest valid checkpoint, if any; must: or fail; never: refuse if any; or a "
+          .says("auto: from the newest valid checkpoint, if any; must: or fail; never: start anew, leaving "
+                "older ones aside; or a "
                 "checkpoint."),
       row("resume.allow_changes", &RunConfig::resume, &ResumeOptions::allow_changes)
           .may_change()
