@@ -197,7 +197,7 @@ int run(const Arguments& arguments) {
     for (const int micro_batches : {1, 4}) {
       const Workload work = make(folder, arguments, micro_batches);
       if (!arguments.only.empty() && arguments.only != work.name) continue;
-      const int pairs = arguments.pairs > 0 ? arguments.pairs : micro_batches == 1 ? 16 : 6;
+      const int pairs = arguments.pairs > 0 ? arguments.pairs : micro_batches == 1 ? 12 : 4;
       const double ratio = measure(work, pairs + pairs % 2, folder);
       within = within && (arguments.limit <= 0 || ratio <= arguments.limit);
     }
