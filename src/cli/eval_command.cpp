@@ -53,7 +53,7 @@ int eval_command(const EvalArguments& arguments, const Registries& registries) {
   together(job.world, [&] {
     data = open_data(job.config, registries, arguments.part);
     model = registries.models.make(job.config.model);
-    model->to(job.compute.device, job.compute.dtype);
+    move_model(*model, job.compute);
     fill_model(*model, *open_weights(arguments.weights), {});
   });
   agree_same(job.world, "the data", data->fingerprint().hex(), ExitCode::kInputMissing);

@@ -53,6 +53,13 @@ ComputeDevice prepare_device(const TrainOptions& options, int local_rank) {
   return compute;
 }
 
+void move_model(torch::nn::Module& model, const ComputeDevice& compute) {
+  model.to(compute.device);
+  for (torch::Tensor& parameter : model.parameters()) parameter.set_data(parameter.to(compute.dtype));
+  for (torch::Tensor& buffer : model.buffers())
+    if (buffer.is_floating_point()) buffer.set_data(buffer.to(compute.dtype));
+}
+
 std::map<std::string, std::string> describe_environment(const ComputeDevice& compute) {
   return {{"lockstep", "0.1.0"},
           {"libtorch", TORCH_VERSION},

@@ -23,6 +23,10 @@ struct ComputeDevice {
 // (69) for cuda where there is none.
 ComputeDevice prepare_device(const TrainOptions& options, int local_rank);
 
+// Local. Gives the model's parameters and floating buffers the device and dtype. Its integer buffers keep
+// their dtype, as in PyTorch; in C++ Module::to() with a dtype would make floats of them.
+void move_model(torch::nn::Module& model, const ComputeDevice& compute);
+
 // Versions, instruction set, threads and device: what bits depend on. Recorded in every checkpoint.
 std::map<std::string, std::string> describe_environment(const ComputeDevice& compute);
 

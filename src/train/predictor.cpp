@@ -7,6 +7,7 @@
 
 #include "checkpoint/weights.h"
 #include "lockstep/base/error.h"
+#include "train/device.h"
 #include "train/start_weights.h"
 
 namespace lockstep {
@@ -14,7 +15,7 @@ namespace lockstep {
 Predictor::Predictor(std::shared_ptr<Model> model, const std::string& weights,
                      const PredictorOptions& options)
     : model_(std::move(model)), options_(options) {
-  model_->to(options_.device, options_.dtype);
+  move_model(*model_, {options_.device, options_.dtype});
   fill_model(*model_, *open_weights(weights), {});
   model_->eval();
 }

@@ -10,11 +10,7 @@ namespace {
 const char* const kStepsDone = "all_parameters";
 
 std::shared_ptr<Model> moved(std::shared_ptr<Model> model, const ComputeDevice& compute) {
-  // Module::to() with a dtype would make floats of integer buffers too, in C++.
-  model->to(compute.device);
-  for (torch::Tensor& parameter : model->parameters()) parameter.set_data(parameter.to(compute.dtype));
-  for (torch::Tensor& buffer : model->buffers())
-    if (buffer.is_floating_point()) buffer.set_data(buffer.to(compute.dtype));
+  move_model(*model, compute);
   return model;
 }
 
