@@ -27,7 +27,9 @@ void enter_own_mounts() {
   const bool root = user == 0;
   if (::unshare(root ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0) cannot("unshare");
   if (!root) write_file("/proc/self/uid_map", "0 " + std::to_string(user) + " 1");
-  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) cannot("making the mounts private");
+  // In a chroot "/" is no mount (EINVAL): whoever made it decides what its mounts share.
+  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 && errno != EINVAL)
+    cannot("making the mounts private");
   entered = true;
 }
 
