@@ -117,13 +117,22 @@ TEST_F(ExitCodes, AreSeventyThreeForARunDirectoryThatCannotBe) {
   expect_refused(ranks(2, {"train", "-c", "run.yaml", "--run", "/proc/lockstep"}), 73, {"/proc/lockstep"});
 }
 
-TEST_F(ExitCodes, AreSeventyFourWhenStorageFails) {
-  train();
+TEST_F(ExitCodes, AreSeventyThreeForAFileSizeLimitNoCheckpointFitsIn) {
   const ProcessResult result =
       run({"bash", "-c",
            "ulimit -f 4 && exec " LOCKSTEP_BINARY " train -c run.yaml --run runs/full model.hidden=[2048]"},
           in_folder());
-  expect_refused(result, 74, {"checkpoint"});
+  expect_refused(result, 73, {"checkpoint", "ulimit -f"});
+}
+
+// What really fails a disk is in tests/fault.
+TEST_F(ExitCodes, AreSeventyFourWhenStorageFails) {
+  const std::string fired = dir_ / "fired";
+  train();
+  expect_refused(lockstep({"train", "-c", "run.yaml", "train.steps=100"},
+                          {{"LOCKSTEP_FAULT", "throw@point=ckpt.after_shard,file=" + fired}}),
+                 74, {"ckpt.after_shard"});
+  EXPECT_TRUE(fs::exists(fired));
   EXPECT_EQ(lockstep({"ckpt", "verify", "runs/small"}).code, 0);
 }
 
