@@ -221,14 +221,20 @@ void make_durable_folder(Disk& disk, const std::string& path) {
   disk.sync_directory(parent_of(path));
 }
 
+// Folder, data and manifest of three checkpoints and of a fourth before the oldest goes, then the pointers
+// and what a run leaves at its end.
+constexpr int kInodesOfARun = 4 * 3 + 4;
+
 // A read-only mount or a full inode table shows itself in a write, not in permissions.
 void probe_writing(Disk& disk, const std::string& directory) {
   const std::string probe = directory + "/.staging-probe";
   disk.make_directory(probe);
-  const auto file = disk.create(probe + "/probe");
-  file->write_at(0, std::as_bytes(std::span("probe", 5)));
-  file->sync();
-  file->close();
+  for (int number = 1; number < kInodesOfARun; ++number) {
+    const auto file = disk.create(fmt::format("{}/{}", probe, number));
+    file->write_at(0, std::as_bytes(std::span("probe", 5)));
+    if (number == 1) file->sync();
+    file->close();
+  }
   remove_tree(disk, probe);
 }
 
