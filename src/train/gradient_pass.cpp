@@ -70,10 +70,8 @@ void GradientPass::run_one(Step step, int leaf, const DeviceBatch& micro_batch) 
   hooks_.settle();
   {
     torch::NoGradGuard no_grad;
-    const torch::Tensor place = stack_.target().narrow(0, state_.arena().loss_offset(), 1);
-    const torch::Tensor value = loss.detach().view({1});
-    stack_.accumulates() ? place.add_(value) : place.copy_(value);
-    contribute_buffers(stack_.target(), stack_.accumulates());
+    contribute(state_.arena().parameter_count(), state_.arena().buffer_values());
+    contribute(state_.arena().loss_offset(), loss.detach().view({1}));
     settle_integers();
   }
   stack_.close();
@@ -81,10 +79,9 @@ void GradientPass::run_one(Step step, int leaf, const DeviceBatch& micro_batch) 
   fault_point("micro_batch", leaf);
 }
 
-void GradientPass::contribute_buffers(const torch::Tensor& target, bool accumulate) {
-  const ModelArena& arena = state_.arena();
-  const torch::Tensor place = target.narrow(0, arena.parameter_count(), start_.numel());
-  accumulate ? place.add_(arena.buffer_values()) : place.copy_(arena.buffer_values());
+void GradientPass::contribute(std::int64_t offset, const torch::Tensor& values) {
+  const torch::Tensor place = stack_.target().narrow(0, offset, values.numel());
+  stack_.accumulates() ? place.add_(values) : place.copy_(values);
 }
 
 void GradientPass::settle_integers() {

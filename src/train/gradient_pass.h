@@ -39,7 +39,7 @@ class GradientPass {
 
  private:
   void run_one(Step step, int leaf, const DeviceBatch& micro_batch);
-  void contribute_buffers(const torch::Tensor& target, bool accumulate);
+  void contribute(std::int64_t offset, const torch::Tensor& values);
   void settle_integers();
 
   TrainingState& state_;
