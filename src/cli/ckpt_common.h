@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "checkpoint/catalog.h"
+#include "checkpoint/manifest.h"
+#include "lockstep/base/span.h"
+
+namespace lockstep {
+
+// What the verbs of `ckpt` share: what DIR names, and how things are printed. All functions are Local.
+using Json = nlohmann::ordered_json;
+
+// What DIR names, with links of the user's own resolved.
+struct CkptTarget {
+  std::string path;
+  bool is_checkpoint = false;  // else a folder of checkpoints
+
+  // The folder of checkpoints, or the one the checkpoint lies in.
+  std::string folder() const;
+};
+
+// A run directory, its ckpt folder, or a checkpoint. A name that claims a step is a checkpoint even without
+// a manifest: then its absence is the answer. Throws Fault (66) when there is no such directory.
+CkptTarget resolve_ckpt(const std::string& directory);
+
+// Every checkpoint of a folder, whatever became of it, oldest first.
+std::vector<CatalogEntry> checkpoints_in(const std::string& folder);
+
+// The checkpoint that is the target, or the newest of the folder that is. Throws Fault (66) when it has none.
+std::string one_checkpoint(const CkptTarget& target);
+
+// Of all files that the manifest lists.
+std::uint64_t total_bytes(const Manifest& manifest);
+
+// "[64, 3, 7, 7]".
+std::string shape_text(const Shape& shape);
+
+// To standard output, as it is.
+void print(const std::string& text);
+
+// Indented, with a line feed. Paths need not be UTF-8; what is not is shown with replacement marks.
+std::string pretty(const Json& json);
+
+}  // namespace lockstep

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "checkpoint/damage.h"
+#include "checkpoint/reader.h"
+#include "cli/ckpt_common.h"
+#include "cli/ckpt_verbs.h"
+
+namespace lockstep {
+namespace {
+
+Json verify_one(const std::string& directory) {
+  Json row{{"directory", directory}, {"valid", true}};
+  try {
+    const auto reader = CheckpointReader::open(real_disk(), directory);
+    reader->verify();
+    row["step"] = reader->record().step.value;
+    row["state_hash"] = reader->state_hash().hex();
+  } catch (const CheckpointDamage& damage) {
+    row["valid"] = false;
+    row["reason"] = damage.reason();
+    if (!damage.place().file.empty()) row["file"] = damage.place().file;
+    if (!damage.place().tensor.empty()) row["tensor"] = damage.place().tensor;
+    row["message"] = damage.what();
+  }
+  return row;
+}
+
+// Checkpoints already set aside as bad are known to be, so a folder of them is judged by the others.
+int verify(const std::string& directory, bool json) {
+  const CkptTarget target = resolve_ckpt(directory);
+  Json rows = Json::array();
+  if (target.is_checkpoint) rows.push_back(verify_one(target.path));
+  if (!target.is_checkpoint)
+    for (const CatalogEntry& entry : checkpoints_in(target.path))
+      if (entry.kind != EntryKind::kBad) rows.push_back(verify_one(target.path + "/" + entry.name));
+  if (rows.empty()) throw Fault(ExitCode::kInputMissing, target.path + ": no checkpoint in it");
+  bool valid = true;
+  for (const Json& row : rows) {
+    valid = valid && row["valid"];
+    if (json) continue;
+    print(row["valid"] ? fmt::format("{}: valid, state hash {}\n", std::string(row["directory"]),
+                                     std::string(row["state_hash"]))
+                       : fmt::format("{}\n", std::string(row["message"])));
+  }
+  if (json) print(pretty(Json{{"valid", valid}, {"checkpoints", rows}}));
+  return static_cast<int>(valid ? ExitCode::kDone : ExitCode::kNoValidCheckpoint);
+}
+
+}  // namespace
+
+void add_ckpt_verify(CLI::App& ckpt, int& exit_code) {
+  CLI::App* verb =
+      ckpt.add_subcommand("verify",
+                          "Examples:\n"
+                          "  lockstep ckpt verify runs/digits\n"
+                          "  lockstep ckpt verify runs/digits/ckpt/step-00000400 --json\n\n"
+                          "Reads checkpoints whole and compares every digest; 65 when one is damaged.");
+  const auto directory = std::make_shared<std::string>();
+  const auto json = std::make_shared<bool>(false);
+  verb->add_option("DIR", *directory, "A run directory, its ckpt folder, or a checkpoint")->required();
+  verb->add_flag("--json", *json, "Print JSON");
+  verb->callback([directory, json, &exit_code] { exit_code = verify(*directory, *json); });
+}
+
+}  // namespace lockstep
