@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/commit.h"
 
-#include <algorithm>
+#include <map>
 
 #include "checkpoint/catalog.h"
+#include "checkpoint/digest.h"
 #include "checkpoint/file_plan.h"
 #include "checkpoint/file_writer.h"
 #include "lockstep/base/error.h"
@@ -13,24 +14,9 @@ namespace lockstep {
 
 namespace {
 
-constexpr const char* kDataFile = "checkpoint.h5";
-
 // The switch is for the test that shows what a power cut takes without it.
 void sync_directory(Disk& disk, const std::string& path) {
   if (!fault_requested("guard.skip_directory_sync")) disk.sync_directory(path);
-}
-
-Manifest make_manifest(const DigestedState& state, const WrittenFile& file) {
-  Manifest manifest;
-  manifest.record = *state.record;
-  manifest.state_hash = state.hash;
-  manifest.files.push_back({kDataFile, file.bytes, file.digest});
-  for (std::size_t i = 0; i < state.tensors.size(); ++i) {
-    const StateTensor& tensor = state.tensors[i];
-    manifest.tensors.push_back(
-        {tensor.key, tensor.dtype, tensor.shape, kDataFile, file.offsets[i], state.digests[i]});
-  }
-  return manifest;
 }
 
 void write_synced(Disk& disk, const std::string& path, const std::string& text) {
@@ -40,58 +26,102 @@ void write_synced(Disk& disk, const std::string& path, const std::string& text) 
   file->close();
 }
 
-Committed write_staging(Disk& disk, const std::string& staging, const DigestedState& state) {
-  // A save that failed before, in this life, may have left one it could not remove.
-  remove_tree(disk, staging);
-  disk.make_directory(staging);
-  const Hdf5Plan plan = plan_checkpoint_file(*state.record, state.tensors);
-  const WrittenFile file = write_hdf5_file(disk, staging + "/" + kDataFile, plan, state.tensors);
-  fault_point("ckpt.after_shard");
-  const std::string text = write_manifest(make_manifest(state, file));
-  write_synced(disk, staging + "/" + kManifestFile, text);
-  fault_point("ckpt.after_manifest");
-  // The names in the staging directory must be there before the rename makes them count.
-  sync_directory(disk, staging);
-  return {step_directory(state.record->step), *manifest_digest(text), file.bytes + text.size()};
+// Where the pieces of each tensor lie, and the leaves of its rows in order.
+struct PlacedTensor {
+  std::vector<ManifestPiece> pieces;
+  std::vector<Digest> leaves;
+};
+
+std::vector<PlacedTensor> place(const PlannedState& state, std::span<const WrittenShard> shards) {
+  std::vector<PlacedTensor> placed(state.tensors.size());
+  for (std::size_t s = 0; s < shards.size(); ++s) {
+    const auto& pieces = state.plan.shards[s].pieces;
+    check(shards[s].written.datasets.size() == pieces.size(), "a shard holds the pieces of its plan");
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      const StateTensor& tensor = state.tensors[pieces[i].tensor];
+      const WrittenDataset& written = shards[s].written.datasets[i];
+      PlacedTensor& into = placed[pieces[i].tensor];
+      const Digest digest =
+          digest_of_leaves(tensor.dtype, rows_of(tensor.shape, pieces[i].rows), written.leaves);
+      into.pieces.push_back({shards[s].file, written.offset, pieces[i].first_row, pieces[i].rows, digest});
+      into.leaves.insert(into.leaves.end(), written.leaves.begin(), written.leaves.end());
+    }
+  }
+  return placed;
 }
 
 }  // namespace
 
-DigestedState digest_state(const CheckpointState& state) {
-  DigestedState out{&state.record, state.tensors, {}, {}};
-  std::sort(out.tensors.begin(), out.tensors.end(),
-            [](const auto& a, const auto& b) { return a.key.path() < b.key.path(); });
-  std::map<std::string, Digest> by_path;
-  for (const StateTensor& tensor : out.tensors) {
-    out.digests.push_back(tensor_digest(tensor.dtype, tensor.shape, tensor.bytes));
-    check(by_path.emplace(tensor.key.path(), out.digests.back()).second,
-          "every tensor of a state has a path of its own");
+Manifest assemble_manifest(const PlannedState& state, std::span<const WrittenShard> shards) {
+  check(shards.size() == state.plan.shards.size(), "every shard of the plan was written");
+  Manifest manifest;
+  manifest.record = *state.record;
+  manifest.layout = state.plan.layout;
+  for (const WrittenShard& shard : shards)
+    manifest.files.push_back({shard.file, shard.written.bytes, shard.written.digest});
+  std::vector<PlacedTensor> placed = place(state, shards);
+  std::map<std::string, Digest> digests;
+  for (std::size_t i = 0; i < placed.size(); ++i) {
+    const StateTensor& tensor = state.tensors[i];
+    const Digest digest = digest_of_leaves(tensor.dtype, tensor.shape, placed[i].leaves);
+    digests[tensor.key.path()] = digest;
+    manifest.tensors.push_back({tensor.key, tensor.dtype, tensor.shape, digest, std::move(placed[i].pieces)});
   }
-  out.hash = state_hash(state.record.step, by_path);
-  return out;
+  manifest.state_hash = state_hash(state.record->step, digests);
+  return manifest;
 }
 
-Committed commit_checkpoint(Disk& disk, const std::string& directory, const DigestedState& state) {
-  const std::string name = step_directory(state.record->step);
-  const bool in_place = fault_requested("guard.skip_staging");
-  const std::string staging = directory + (in_place ? "/" : "/.staging-") + name;
-  Committed committed;
-  try {
-    committed = write_staging(disk, staging, state);
-    fault_point("ckpt.before_rename");
-    disk.rename(staging, directory + "/" + name);
-  } catch (...) {
-    // A full disk needs its room back at once. What cannot be removed now, prepare() removes at the next
-    // start.
-    try {
-      if (!fault_requested("guard.skip_cleanup")) remove_tree(disk, staging);
-    } catch (const Fault&) {
-    }
-    throw;
+// Without staging, the test that shows what it is for has the files under the name that counts.
+StagedCheckpoint::StagedCheckpoint(Disk& disk, std::string directory, Step step)
+    : disk_(disk),
+      directory_(std::move(directory)),
+      step_(step),
+      staging_(directory_ + (fault_requested("guard.skip_staging") ? "/" : "/.staging-") +
+               step_directory(step)) {}
+
+void StagedCheckpoint::begin() {
+  // A save that failed before, in this life, may have left one it could not remove.
+  remove_tree(disk_, staging_);
+  disk_.make_directory(staging_);
+}
+
+WrittenShard StagedCheckpoint::write(const PlannedState& state, std::size_t shard) {
+  const ShardPlan::Shard& plan = state.plan.shards[shard];
+  std::vector<StateTensor> pieces;
+  std::vector<std::span<const std::byte>> payload;
+  for (const ShardPiece& piece : plan.pieces) {
+    pieces.push_back(piece_of(state.tensors, piece));
+    payload.push_back(pieces.back().bytes);
   }
+  const Hdf5Plan file = plan_checkpoint_file(*state.record, pieces);
+  WrittenShard written{plan.file, write_hdf5_file(disk_, staging_ + "/" + plan.file, file, payload)};
+  fault_point("ckpt.after_shard");
+  return written;
+}
+
+Committed StagedCheckpoint::commit(const PlannedState& state, std::span<const WrittenShard> shards) {
+  const Manifest manifest = assemble_manifest(state, shards);
+  const std::string text = write_manifest(manifest);
+  write_synced(disk_, staging_ + "/" + kManifestFile, text);
+  fault_point("ckpt.after_manifest");
+  // The names in the staging directory must be there before the rename makes them count.
+  sync_directory(disk_, staging_);
+  fault_point("ckpt.before_rename");
+  const std::string name = step_directory(step_);
+  disk_.rename(staging_, directory_ + "/" + name);
   fault_point("ckpt.after_rename");
-  sync_directory(disk, directory);
+  sync_directory(disk_, directory_);
+  Committed committed{name, *manifest_digest(text), manifest.state_hash, text.size()};
+  for (const ManifestFile& file : manifest.files) committed.bytes += file.bytes;
   return committed;
+}
+
+void StagedCheckpoint::abandon() noexcept {
+  if (fault_requested("guard.skip_cleanup")) return;
+  try {
+    remove_tree(disk_, staging_);
+  } catch (const Fault&) {
+  }
 }
 
 }  // namespace lockstep

@@ -1,38 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
 #include <string>
-#include <vector>
 
 #include "checkpoint/manifest.h"
-#include "checkpoint/state.h"
+#include "checkpoint/shard.h"
 #include "lockstep/base/disk.h"
 
 namespace lockstep {
-
-// A state ready to be written: its tensors sorted by path, each with its digest, and the hash over them.
-struct DigestedState {
-  const TrainRecord* record = nullptr;
-  std::vector<StateTensor> tensors;
-  std::vector<Digest> digests;
-  Digest hash;
-};
-
-// Local. Makes every tensor's digest. Throws Bug when two tensors have one path.
-DigestedState digest_state(const CheckpointState& state);
 
 // What a commit made.
 struct Committed {
   std::string directory;  // its name
   Digest manifest;
+  Digest state_hash;
   std::uint64_t bytes = 0;
 };
 
-// Local. Note [commit]: the files are written and synced in .staging-step-…, then the manifest, then the
-// staging directory; the rename to step-… makes the checkpoint exist, the sync of `directory` makes it stay.
-// At every moment before the rename there is nothing, at every moment after it there is all of it. Throws
-// Fault (74), after which the staging directory is removed as far as the disk allows. step-… must not be
-// there.
-Committed commit_checkpoint(Disk& disk, const std::string& directory, const DigestedState& state);
+// Local. What was written, as a manifest: the digest of a split tensor comes from the leaves of all shards.
+// `shards` are those of the plan, in its order.
+Manifest assemble_manifest(const PlannedState& state, std::span<const WrittenShard> shards);
+
+// One checkpoint in the making. Note [commit]: the shards are written and synced in .staging-step-…, then the
+// manifest, then the staging directory; the rename to step-… makes the checkpoint exist, the sync of
+// `directory` makes it stay. At every moment before the rename there is nothing, at every moment after it
+// there is all of it. Every function throws Fault (74).
+class StagedCheckpoint {
+ public:
+  // Touches nothing.
+  StagedCheckpoint(Disk& disk, std::string directory, Step step);
+
+  // Local, on rank 0, before any other: makes the staging directory.
+  void begin();
+  // Local, on the rank that has this shard of the plan; shards may be written at the same time.
+  WrittenShard write(const PlannedState& state, std::size_t shard);
+  // Local, on rank 0, once all shards are written. step-… must not be there.
+  Committed commit(const PlannedState& state, std::span<const WrittenShard> shards);
+  // Local, on rank 0, after a Fault: a full disk needs its room back at once. What cannot be removed now is
+  // removed at the next start.
+  void abandon() noexcept;
+
+ private:
+  Disk& disk_;
+  std::string directory_;
+  Step step_;
+  std::string staging_;
+};
 
 }  // namespace lockstep

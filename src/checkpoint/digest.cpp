@@ -2,6 +2,7 @@
 #include "checkpoint/digest.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "checkpoint/state.h"
 #include "lockstep/base/error.h"
@@ -30,43 +31,61 @@ std::uint64_t leaf_bytes(DType dtype, const Shape& shape) {
   return (kMinLeaf + row - 1) / row * row;
 }
 
-TensorDigester::TensorDigester(DType dtype, const Shape& shape)
+Shape rows_of(const Shape& shape, std::int64_t rows) {
+  Shape piece = shape;
+  if (!piece.empty()) piece[0] = rows;
+  return piece;
+}
+
+LeafDigester::LeafDigester(DType dtype, const Shape& shape)
     : leaf_bytes_(leaf_bytes(dtype, shape)), left_(tensor_bytes(dtype, shape)) {
   left_in_leaf_ = std::min(leaf_bytes_, left_);
-  // The zero ends the name, so that no name is the beginning of another one.
-  tree_.update(name_of(dtype));
-  tree_.update(std::string_view("\0", 1));
-  tree_.update_u64(shape.size());
-  for (const std::int64_t dimension : shape) tree_.update_u64(static_cast<std::uint64_t>(dimension));
 }
 
-void TensorDigester::end_leaf() {
-  tree_.update(leaf_.digest());
-  leaf_ = Hasher();
+void LeafDigester::end_leaf(const Digest& digest) {
+  leaves_.push_back(digest);
   left_in_leaf_ = std::min(leaf_bytes_, left_);
+  filled_ = 0;
 }
 
-void TensorDigester::update(std::span<const std::byte> bytes) {
+void LeafDigester::update(std::span<const std::byte> bytes) {
   check(bytes.size() <= left_, "a tensor digest gets no more than the tensor's bytes");
   while (!bytes.empty()) {
     const auto piece = bytes.first(std::min<std::uint64_t>(bytes.size(), left_in_leaf_));
-    leaf_.update(piece);
     left_in_leaf_ -= piece.size();
     left_ -= piece.size();
     bytes = bytes.subspan(piece.size());
-    if (left_in_leaf_ == 0) end_leaf();
+    // A leaf that arrives whole needs no stream, which is slower.
+    if (filled_ == 0 && left_in_leaf_ == 0) {
+      end_leaf(digest_of(piece));
+      continue;
+    }
+    leaf_.update(piece);
+    filled_ += piece.size();
+    if (left_in_leaf_ == 0) end_leaf(std::exchange(leaf_, Hasher()).digest());
   }
 }
 
-Digest TensorDigester::finish() {
+std::vector<Digest> LeafDigester::finish() {
   check(left_ == 0, "a tensor digest gets all of the tensor's bytes");
-  return tree_.digest();
+  return std::move(leaves_);
+}
+
+Digest digest_of_leaves(DType dtype, const Shape& shape, std::span<const Digest> leaves) {
+  Hasher tree;
+  // The zero ends the name, so that no name is the beginning of another one.
+  tree.update(name_of(dtype));
+  tree.update(std::string_view("\0", 1));
+  tree.update_u64(shape.size());
+  for (const std::int64_t dimension : shape) tree.update_u64(static_cast<std::uint64_t>(dimension));
+  for (const Digest& leaf : leaves) tree.update(leaf);
+  return tree.digest();
 }
 
 Digest tensor_digest(DType dtype, const Shape& shape, std::span<const std::byte> bytes) {
-  TensorDigester digester(dtype, shape);
+  LeafDigester digester(dtype, shape);
   digester.update(bytes);
-  return digester.finish();
+  return digest_of_leaves(dtype, shape, digester.finish());
 }
 
 // Names enter as well: two tensors that swapped their values are another state.

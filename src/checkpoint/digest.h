@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "lockstep/base/hash.h"
 #include "lockstep/base/span.h"
@@ -11,28 +12,36 @@
 namespace lockstep {
 
 // Bytes of one digest leaf of a tensor: the smallest run of whole dim-0 rows that has at least 256 KiB; all
-// of a 0-dim tensor. The last leaf of a tensor may be shorter. Throws Bug when the shape's bytes do not fit
+// of a 0-dim tensor. The last leaf of a tensor may be shorter. Depends on the shape of a row alone, so that a
+// run of rows that begins at a leaf has the leaves of the whole. Throws Bug when the shape's bytes do not fit
 // 63 bits.
 std::uint64_t leaf_bytes(DType dtype, const Shape& shape);
 
-// tensor_digest() of bytes that arrive in pieces of any size, in order.
-class TensorDigester {
+// The shape of `rows` rows of a tensor; of a 0-dim tensor the shape itself.
+Shape rows_of(const Shape& shape, std::int64_t rows);
+
+// The digests of a tensor's leaves, of bytes that arrive in pieces of any size, in order.
+class LeafDigester {
  public:
-  TensorDigester(DType dtype, const Shape& shape);
+  LeafDigester(DType dtype, const Shape& shape);
 
   // More than the tensor's bytes in all is a Bug.
   void update(std::span<const std::byte> bytes);
   // Once, after all bytes; fewer than the tensor has is a Bug.
-  Digest finish();
+  std::vector<Digest> finish();
 
  private:
-  void end_leaf();
+  void end_leaf(const Digest& digest);
 
-  Hasher tree_;
+  std::vector<Digest> leaves_;
   Hasher leaf_;
   std::uint64_t leaf_bytes_;
   std::uint64_t left_in_leaf_;
+  std::uint64_t filled_ = 0;
   std::uint64_t left_;
 };
+
+// tensor_digest() from the leaves, wherever they were made.
+Digest digest_of_leaves(DType dtype, const Shape& shape, std::span<const Digest> leaves);
 
 }  // namespace lockstep

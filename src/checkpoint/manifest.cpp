@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/digest.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -68,16 +69,34 @@ std::string file_lines(const Manifest& manifest) {
   return lines(items);
 }
 
+// A whole tensor needs no list: most are whole, and its piece has its digest.
+void put_pieces(Json& item, const ManifestTensor& tensor) {
+  check(!tensor.pieces.empty(), "a tensor lies somewhere");
+  if (!tensor.split()) {
+    item["file"] = tensor.pieces.front().file;
+    item["offset"] = tensor.pieces.front().offset;
+    return;
+  }
+  item["pieces"] = Json::array();
+  for (const ManifestPiece& piece : tensor.pieces)
+    item["pieces"].push_back({{"file", piece.file},
+                              {"offset", piece.offset},
+                              {"first_row", piece.first_row},
+                              {"rows", piece.rows},
+                              {"digest", piece.digest.hex()}});
+}
+
 std::string tensor_lines(const Manifest& manifest) {
   std::vector<Json> items;
-  for (const ManifestTensor& tensor : manifest.tensors)
-    items.push_back({{"name", tensor.key.name},
-                     {"group", tensor.key.in_model() ? "model" : "optimizer/" + tensor.key.slot},
-                     {"dtype", name_of(tensor.dtype)},
-                     {"shape", tensor.shape},
-                     {"file", tensor.file},
-                     {"offset", tensor.offset},
-                     {"digest", tensor.digest.hex()}});
+  for (const ManifestTensor& tensor : manifest.tensors) {
+    Json item{{"name", tensor.key.name},
+              {"group", tensor.key.in_model() ? "model" : "optimizer/" + tensor.key.slot},
+              {"dtype", name_of(tensor.dtype)},
+              {"shape", tensor.shape}};
+    put_pieces(item, tensor);
+    item["digest"] = tensor.digest.hex();
+    items.push_back(std::move(item));
+  }
   return lines(items);
 }
 
@@ -115,6 +134,10 @@ std::optional<Digest> manifest_digest(const std::string& text) {
 
 std::uint64_t byte_count(const ManifestTensor& tensor) {
   return static_cast<std::uint64_t>(element_count(tensor.shape)) * size_of(tensor.dtype);
+}
+
+std::uint64_t byte_count(const ManifestTensor& tensor, const ManifestPiece& piece) {
+  return static_cast<std::uint64_t>(element_count(rows_of(tensor.shape, piece.rows))) * size_of(tensor.dtype);
 }
 
 }  // namespace lockstep

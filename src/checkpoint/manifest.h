@@ -10,35 +10,48 @@
 
 namespace lockstep {
 
+inline constexpr int kNewestFormat = 2;
+inline constexpr const char* kManifestFile = "manifest.json";
+inline constexpr const char* kConsolidated = "consolidated";  // one file, written by rank 0
+inline constexpr const char* kSharded = "sharded";            // a file a rank, and an index over them
+
+// Rows of a tensor that lie together in one file.
+struct ManifestPiece {
+  std::string file;          // name inside the checkpoint directory
+  std::uint64_t offset = 0;  // of its bytes in that file
+  std::int64_t first_row = 0;
+  std::int64_t rows = 1;  // of dimension 0; 1 of a 0-dim tensor
+  Digest digest;          // of these rows as a tensor of their own
+};
+
 // Where one tensor lies.
 struct ManifestTensor {
   TensorKey key;
   DType dtype = DType::kFloat32;
   Shape shape;
-  std::string file;          // name inside the checkpoint directory
-  std::uint64_t offset = 0;  // of its bytes in that file
   Digest digest;
+  std::vector<ManifestPiece> pieces;  // in the order of their rows; one when it is whole
+
+  bool split() const { return pieces.size() > 1; }
 };
 
+// A file of the checkpoint.
 struct ManifestFile {
   std::string name;
   std::uint64_t bytes = 0;
-  Digest digest;
+  Digest digest;  // of the bytes that belong to no tensor; in format 1 of all bytes
 };
 
 // What a checkpoint holds, with digests: manifest.json. docs/checkpoint-format.md describes the text.
 struct Manifest {
-  int format = 1;
+  int format = kNewestFormat;
   TrainRecord record;
   Digest state_hash;
-  std::string layout = "consolidated";
+  std::string layout = kConsolidated;
   std::vector<ManifestFile> files;
   std::vector<ManifestTensor> tensors;  // sorted by path
   Digest digest;                        // of the text, as its last member says; set by parse_manifest
 };
-
-inline constexpr int kNewestFormat = 1;
-inline constexpr const char* kManifestFile = "manifest.json";
 
 // The text of manifest.json. It ends with the digest of its own bytes before that member. Throws Fault (78)
 // for a name, a value or metadata that JSON cannot hold (not UTF-8).
@@ -50,6 +63,7 @@ Manifest parse_manifest(const std::string& text, const std::string& origin);
 
 // Bytes of a tensor as the manifest describes it. Never overflows for what parse_manifest let through.
 std::uint64_t byte_count(const ManifestTensor& tensor);
+std::uint64_t byte_count(const ManifestTensor& tensor, const ManifestPiece& piece);
 
 // The digest the text ends with; the name pointers call it by. Empty when the text does not end as a manifest
 // does.

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -39,6 +40,8 @@ class Members {
     if (found == object_.end()) refuse(std::string("no member \"") + name + "\"");
     return *found;
   }
+  bool has(const char* name) const { return object_.contains(name); }
+  Members member(const Json& item) const { return Members(item, origin_); }
   std::string text(const char* name) const {
     const Json& value = at(name);
     if (!value.is_string()) refuse(std::string("\"") + name + "\" is not a text");
@@ -128,6 +131,20 @@ TrainRecord parse_record(const Members& in) {
   return record;
 }
 
+// Lengths by name, and their sum, which no tensor's bytes exceed.
+struct FileLengths {
+  std::map<std::string, std::uint64_t> by_name;
+  std::uint64_t sum = 0;
+
+  explicit FileLengths(const std::vector<ManifestFile>& files) {
+    for (const ManifestFile& file : files) {
+      by_name[file.name] = file.bytes;
+      // A sum that does not fit 64 bits is one that only a forged manifest claims.
+      if (__builtin_add_overflow(sum, file.bytes, &sum)) sum = std::numeric_limits<std::uint64_t>::max();
+    }
+  }
+};
+
 std::vector<ManifestFile> parse_files(const Members& in, const std::string& origin) {
   std::vector<ManifestFile> files;
   std::set<std::string> seen;
@@ -173,48 +190,78 @@ Shape parse_shape(const Members& tensor, DType dtype, std::uint64_t limit) {
   return shape;
 }
 
-ManifestTensor parse_tensor(const Json& item, const std::vector<ManifestFile>& files,
-                            const std::string& origin) {
-  const Members in(item, origin);
+// The rows of a split tensor, which must be all of them, once and in order.
+void parse_pieces(const Members& in, ManifestTensor& tensor) {
+  if (!in.has("pieces")) {
+    const std::int64_t rows = tensor.shape.empty() ? 1 : tensor.shape[0];
+    tensor.pieces = {{in.text("file"), in.unsigned_integer("offset"), 0, rows, tensor.digest}};
+    return;
+  }
+  const std::string path = tensor.key.path();
+  if (tensor.shape.empty()) in.refuse("tensor " + path + " has no dimension to be split in");
+  std::int64_t next = 0;
+  for (const Json& item : in.list("pieces", kMaxFiles)) {
+    const Members piece = in.member(item);
+    const std::int64_t rows = piece.integer("rows", 1);
+    if (piece.integer("first_row", 0) != next || rows > tensor.shape[0] - next)
+      in.refuse("the pieces of tensor " + path + " are not its rows in order");
+    tensor.pieces.push_back(
+        {piece.text("file"), piece.unsigned_integer("offset"), next, rows, piece.digest("digest")});
+    next += rows;
+  }
+  if (next != tensor.shape[0] || tensor.pieces.empty())
+    in.refuse("the pieces of tensor " + path + " are not all of its rows");
+}
+
+void refuse_outside(const Members& in, const ManifestTensor& tensor, const ManifestPiece& piece,
+                    const FileLengths& files) {
+  const auto file = files.by_name.find(piece.file);
+  if (file == files.by_name.end()) in.refuse("tensor " + tensor.key.path() + " lies in no file of the list");
+  const std::uint64_t bytes = byte_count(tensor, piece);
+  if (piece.offset > file->second || bytes > file->second - piece.offset)
+    in.refuse("tensor " + tensor.key.path() + " reaches beyond the end of " + piece.file);
+}
+
+ManifestTensor parse_tensor(const Members& in, const FileLengths& files) {
   ManifestTensor tensor;
   tensor.key = parse_key(in);
   const auto dtype = dtype_from_name(in.text("dtype"));
   if (!dtype)
     in.refuse("tensor " + tensor.key.path() + " has the unknown dtype \"" + in.text("dtype") + "\"");
   tensor.dtype = *dtype;
-  tensor.file = in.text("file");
-  const auto file =
-      std::find_if(files.begin(), files.end(), [&](const auto& f) { return f.name == tensor.file; });
-  if (file == files.end()) in.refuse("tensor " + tensor.key.path() + " lies in no file of the list");
-  tensor.shape = parse_shape(in, tensor.dtype, file->bytes);
-  tensor.offset = in.unsigned_integer("offset");
-  const std::uint64_t bytes = byte_count(tensor);
-  if (tensor.offset > file->bytes || bytes > file->bytes - tensor.offset)
-    in.refuse("tensor " + tensor.key.path() + " reaches beyond the end of " + tensor.file);
+  tensor.shape = parse_shape(in, tensor.dtype, files.sum);
   tensor.digest = in.digest("digest");
+  parse_pieces(in, tensor);
+  for (const ManifestPiece& piece : tensor.pieces) refuse_outside(in, tensor, piece, files);
   return tensor;
 }
 
 // Verification reads a file front to back, tensor by tensor; two over the same bytes would be a forgery
 // anyway.
 void refuse_overlap(const Members& in, const std::vector<ManifestTensor>& tensors) {
-  std::vector<const ManifestTensor*> order;
+  struct Place {
+    const ManifestTensor* tensor;
+    const ManifestPiece* piece;
+  };
+  std::vector<Place> order;
   for (const ManifestTensor& tensor : tensors)
-    if (byte_count(tensor) > 0) order.push_back(&tensor);
-  std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-    return std::tie(a->file, a->offset) < std::tie(b->file, b->offset);
+    for (const ManifestPiece& piece : tensor.pieces)
+      if (byte_count(tensor, piece) > 0) order.push_back({&tensor, &piece});
+  std::sort(order.begin(), order.end(), [](const Place& a, const Place& b) {
+    return std::tie(a.piece->file, a.piece->offset) < std::tie(b.piece->file, b.piece->offset);
   });
-  for (std::size_t i = 1; i < order.size(); ++i)
-    if (order[i]->file == order[i - 1]->file &&
-        order[i]->offset - order[i - 1]->offset < byte_count(*order[i - 1]))
-      in.refuse("tensors " + order[i - 1]->key.path() + " and " + order[i]->key.path() + " overlap");
+  for (std::size_t i = 1; i < order.size(); ++i) {
+    const auto& [tensor, piece] = order[i - 1];
+    if (order[i].piece->file == piece->file &&
+        order[i].piece->offset - piece->offset < byte_count(*tensor, *piece))
+      in.refuse("tensors " + tensor->key.path() + " and " + order[i].tensor->key.path() + " overlap");
+  }
 }
 
-std::vector<ManifestTensor> parse_tensors(const Members& in, const std::vector<ManifestFile>& files,
-                                          const std::string& origin) {
+std::vector<ManifestTensor> parse_tensors(const Members& in, const FileLengths& files) {
   std::vector<ManifestTensor> tensors;
   for (const Json& item : in.list("tensors", kMaxTensors)) {
-    tensors.push_back(parse_tensor(item, files, origin));
+    tensors.push_back(parse_tensor(in.member(item), files));
     if (tensors.size() > 1 && tensors[tensors.size() - 2].key.path() >= tensors.back().key.path())
       in.refuse("tensor " + tensors.back().key.path() + " is out of order or listed twice");
   }
@@ -258,11 +305,12 @@ Manifest parse_manifest(const std::string& text, const std::string& origin) {
               std::to_string(format) + ", or a later one");
   manifest.format = static_cast<int>(format);
   manifest.layout = in.text("layout");
-  if (manifest.layout != "consolidated") in.refuse("unknown layout \"" + manifest.layout + "\"");
+  if (manifest.layout != kConsolidated && manifest.layout != kSharded)
+    in.refuse("unknown layout \"" + manifest.layout + "\"");
   manifest.record = parse_record(in);
   manifest.state_hash = in.digest("state_hash");
   manifest.files = parse_files(in, origin);
-  manifest.tensors = parse_tensors(in, manifest.files, origin);
+  manifest.tensors = parse_tensors(in, FileLengths(manifest.files));
   manifest.digest = *claimed;
   return manifest;
 }

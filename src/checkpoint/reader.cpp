@@ -38,33 +38,47 @@ std::string shape_text(const Shape& shape) {
   return text + "]";
 }
 
-// Tensors of one file in the order they lie there.
-std::vector<const ManifestTensor*> tensors_in(const Manifest& manifest, const std::string& file) {
-  std::vector<const ManifestTensor*> out;
+// A piece of a tensor and the tensor it belongs to.
+struct PieceRef {
+  const ManifestTensor* tensor;
+  const ManifestPiece* piece;
+};
+
+// Pieces of one file in the order they lie there.
+std::vector<PieceRef> pieces_in(const Manifest& manifest, const std::string& file) {
+  std::vector<PieceRef> out;
   for (const ManifestTensor& tensor : manifest.tensors)
-    if (tensor.file == file && byte_count(tensor) > 0) out.push_back(&tensor);
-  std::sort(out.begin(), out.end(), [](const auto* a, const auto* b) { return a->offset < b->offset; });
+    for (const ManifestPiece& piece : tensor.pieces)
+      if (piece.file == file && byte_count(tensor, piece) > 0) out.push_back({&tensor, &piece});
+  std::sort(out.begin(), out.end(),
+            [](const PieceRef& a, const PieceRef& b) { return a.piece->offset < b.piece->offset; });
   return out;
 }
 
-// One pass over one file for the digests of the file and of every tensor in it.
+// One pass over one file for the digests of the file and of every piece in it.
 class FileVerifier {
  public:
-  FileVerifier(const ReadableFile& file, const DamagePlace& place)
-      : file_(file), place_(place), piece_(kPiece) {}
+  FileVerifier(const ReadableFile& file, const DamagePlace& place, int format)
+      : file_(file), place_(place), all_bytes_(format == 1), piece_(kPiece) {}
 
   // Bytes that belong to no tensor.
   void between(std::uint64_t end) {
-    walk(end, [](std::span<const std::byte>) {});
+    walk(end, [&](std::span<const std::byte> bytes) { hasher_.update(bytes); });
   }
-  void tensor(const ManifestTensor& tensor) {
-    between(tensor.offset);
-    TensorDigester digester(tensor.dtype, tensor.shape);
-    walk(tensor.offset + byte_count(tensor),
-         [&](std::span<const std::byte> bytes) { digester.update(bytes); });
-    if (differs(digester.finish(), tensor.digest))
-      throw CheckpointDamage({place_.directory, place_.file, tensor.key.path()},
+  // Returns the digests of the leaves.
+  std::vector<Digest> piece(const PieceRef& ref) {
+    between(ref.piece->offset);
+    const Shape shape = rows_of(ref.tensor->shape, ref.piece->rows);
+    LeafDigester digester(ref.tensor->dtype, shape);
+    walk(ref.piece->offset + byte_count(*ref.tensor, *ref.piece), [&](std::span<const std::byte> bytes) {
+      if (all_bytes_) hasher_.update(bytes);
+      digester.update(bytes);
+    });
+    const std::vector<Digest> leaves = digester.finish();
+    if (differs(digest_of_leaves(ref.tensor->dtype, shape, leaves), ref.piece->digest))
+      throw CheckpointDamage({place_.directory, place_.file, ref.tensor->key.path()},
                              "its bytes differ from the digest in the manifest");
+    return leaves;
   }
   void end(const ManifestFile& file) {
     between(file.bytes);
@@ -78,7 +92,6 @@ class FileVerifier {
     while (at_ < end) {
       const auto piece = std::span(piece_).first(std::min<std::uint64_t>(piece_.size(), end - at_));
       with_one_retry([&] { file_.read_at(at_, piece); });
-      hasher_.update(piece);
       use(piece);
       at_ += piece.size();
     }
@@ -86,6 +99,7 @@ class FileVerifier {
 
   const ReadableFile& file_;
   DamagePlace place_;
+  bool all_bytes_;
   std::vector<std::byte> piece_;
   Hasher hasher_;
   std::uint64_t at_ = 0;
@@ -135,18 +149,22 @@ std::unique_ptr<CheckpointReader> CheckpointReader::open(Disk& disk, const std::
 }
 
 void CheckpointReader::verify() const {
+  std::map<const ManifestPiece*, std::vector<Digest>> leaves;
   for (const ManifestFile& listed : manifest_.files) {
     const auto file = open_listed(disk_, directory_, listed);
-    FileVerifier verifier(*file, {directory_, listed.name, ""});
-    for (const ManifestTensor* tensor : tensors_in(manifest_, listed.name)) verifier.tensor(*tensor);
+    FileVerifier verifier(*file, {directory_, listed.name, ""}, manifest_.format);
+    for (const PieceRef& ref : pieces_in(manifest_, listed.name)) leaves[ref.piece] = verifier.piece(ref);
     verifier.end(listed);
   }
   std::map<std::string, Digest> digests;
   for (const ManifestTensor& tensor : manifest_.tensors) {
-    // A tensor without elements lies in no file; its digest still binds dtype and shape.
-    if (byte_count(tensor) == 0 && differs(tensor_digest(tensor.dtype, tensor.shape, {}), tensor.digest))
-      throw CheckpointDamage({directory_, tensor.file, tensor.key.path()},
-                             "its digest is not that of an empty tensor");
+    // Of a whole tensor, or of one without elements, which lies in no file, this binds dtype and shape.
+    std::vector<Digest> all;
+    for (const ManifestPiece& piece : tensor.pieces)
+      all.insert(all.end(), leaves[&piece].begin(), leaves[&piece].end());
+    if (differs(digest_of_leaves(tensor.dtype, tensor.shape, all), tensor.digest))
+      throw CheckpointDamage({directory_, "", tensor.key.path()},
+                             "its digest in the manifest is not that of its pieces");
     digests[tensor.key.path()] = tensor.digest;
   }
   if (differs(lockstep::state_hash(manifest_.record.step, digests), manifest_.state_hash))
@@ -183,10 +201,15 @@ void CheckpointReader::read(std::span<const MutableStateTensor> tensors, bool al
   for (const ManifestFile& file : manifest_.files) files[file.name] = open_listed(disk_, directory_, file);
   for (const MutableStateTensor& tensor : tensors) {
     const ManifestTensor& have = *stored.at(tensor.key.path());
-    with_one_retry([&] { files.at(have.file)->read_at(have.offset, tensor.bytes); });
+    auto rest = tensor.bytes;
+    for (const ManifestPiece& piece : have.pieces) {
+      const auto into = rest.first(byte_count(have, piece));
+      rest = rest.subspan(into.size());
+      with_one_retry([&] { files.at(piece.file)->read_at(piece.offset, into); });
+    }
     // Again, although it was verified: the bytes may have changed since, or this rank may see other ones.
     if (differs(tensor_digest(have.dtype, have.shape, tensor.bytes), have.digest))
-      throw CheckpointDamage({directory_, have.file, have.key.path()},
+      throw CheckpointDamage({directory_, have.split() ? "" : have.pieces.front().file, have.key.path()},
                              "its bytes differ from the digest in the manifest");
   }
 }

@@ -18,6 +18,18 @@
 
 namespace lockstep {
 
+namespace {
+
+// What a commit of this state would have in its manifest.
+Digest hash_of(const PlannedState& state) {
+  std::map<std::string, Digest> digests;
+  for (const StateTensor& tensor : state.tensors)
+    digests[tensor.key.path()] = tensor_digest(tensor.dtype, tensor.shape, tensor.bytes);
+  return state_hash(state.record->step, digests);
+}
+
+}  // namespace
+
 struct CheckpointStore::Parts {
   std::string directory;
   CheckpointOptions options;
@@ -80,24 +92,25 @@ struct CheckpointStore::Parts {
 
   // A checkpoint of this step that is there already: one of the same state is a success, another state is
   // never overwritten.
-  std::optional<CheckpointPointer> already_there(const DigestedState& state) {
+  std::optional<Digest> already_there(const PlannedState& state) {
     const Step step = state.record->step;
     const std::string name = step_directory(step);
     if (!disk.info(path(name))) return std::nullopt;
+    const Digest hash = hash_of(state);
     std::string reason;
     auto reader = open_trusted(step);
     if (!reader) reader = open_or_set_aside(name, reason);
     if (!reader) return std::nullopt;
-    if (reader->state_hash() != state.hash)
+    if (reader->state_hash() != hash)
       throw Fault(
           ExitCode::kRunDirectory,
           fmt::format("{}: a checkpoint of step {} with another state is there (state hash {}, now {})",
-                      path(name), step.value, reader->state_hash().hex(), state.hash.hex()),
+                      path(name), step.value, reader->state_hash().hex(), hash.hex()),
           "A commit never overwrites. Resume from it, or from an older one (the newer ones are then set "
           "aside)");
     // The life that made it may have died before it was durable.
     disk.sync_directory(directory);
-    return CheckpointPointer{name, reader->manifest().digest};
+    return reader->manifest().digest;
   }
 
   // Says so when `latest` is damaged, or names what is not there or another manifest. A stale one is no
@@ -147,6 +160,16 @@ struct CheckpointStore::Parts {
     return pointer ? step_from_name(pointer->directory) : std::nullopt;
   }
 
+  // The end of every save, in an order that a kill between any two leaves nothing wrong.
+  std::vector<std::string> point_and_prune(const CheckpointPointer& newest, bool is_best) {
+    write_pointer(disk, path("latest"), newest);
+    fault_point("ckpt.after_latest");
+    if (is_best) write_pointer(disk, path("best"), newest);
+    return prune();
+  }
+
+  StagedCheckpoint staged(Step step) { return {disk, directory, step}; }
+
   std::vector<std::string> prune() {
     fault_point("ckpt.before_prune");
     std::vector<std::string> pruned;
@@ -159,7 +182,6 @@ struct CheckpointStore::Parts {
       remove_tree(disk, trash);
       known.erase(step);
       trusted.erase(step);
-      event("checkpoint_pruned", {{"directory", name}});
       pruned.push_back(name);
     }
     return pruned;
@@ -282,29 +304,56 @@ void CheckpointStore::prepare(std::uint64_t bytes_needed) {
 
 SaveReport CheckpointStore::save(const CheckpointState& state, bool is_best) {
   const auto start = real_clock().monotonic();
-  fault_point("ckpt.begin");
-  Disk& disk = parts_->disk;
-  // Somebody may have removed it while the run was going on.
-  if (!fault_requested("guard.skip_remake")) make_durable_folder(disk, parts_->directory);
-  const DigestedState digested = digest_state(state);
+  const PlannedState planned = plan_state(state);
   SaveReport report;
-  report.directory = step_directory(state.record.step);
-  report.state_hash = digested.hash;
-  // The digests come first: they say whether there is anything to write.
-  std::optional<CheckpointPointer> pointer = parts_->already_there(digested);
-  report.written = !pointer;
-  if (!pointer) {
-    const Committed committed = commit_checkpoint(disk, parts_->directory, digested);
-    pointer = {committed.directory, committed.manifest};
-    report.bytes = committed.bytes;
-    parts_->known.erase(state.record.step);
-    parts_->trusted[state.record.step] = digested.hash;
+  if (const auto manifest = begin_save(planned)) {
+    report = repeat_save(planned, *manifest, is_best);
+  } else {
+    try {
+      const WrittenShard shard = write_shard(planned, 0);
+      report = commit_save(planned, {&shard, 1}, is_best);
+    } catch (...) {
+      abandon_save(state.record.step);
+      throw;
+    }
   }
-  write_pointer(disk, parts_->path("latest"), *pointer);
-  fault_point("ckpt.after_latest");
-  if (is_best) write_pointer(disk, parts_->path("best"), *pointer);
-  report.pruned = parts_->prune();
+  for (const std::string& name : report.pruned) parts_->event("checkpoint_pruned", {{"directory", name}});
   report.seconds = std::chrono::duration<double>(real_clock().monotonic() - start).count();
+  return report;
+}
+
+std::optional<Digest> CheckpointStore::begin_save(const PlannedState& state) {
+  fault_point("ckpt.begin");
+  // Somebody may have removed it while the run was going on.
+  if (!fault_requested("guard.skip_remake")) make_durable_folder(parts_->disk, parts_->directory);
+  if (const auto there = parts_->already_there(state)) return there;
+  parts_->staged(state.record->step).begin();
+  return std::nullopt;
+}
+
+WrittenShard CheckpointStore::write_shard(const PlannedState& state, std::size_t shard) {
+  return parts_->staged(state.record->step).write(state, shard);
+}
+
+SaveReport CheckpointStore::commit_save(const PlannedState& state, std::span<const WrittenShard> shards,
+                                        bool is_best) {
+  const Step step = state.record->step;
+  const Committed committed = parts_->staged(step).commit(state, shards);
+  parts_->known.erase(step);
+  parts_->trusted[step] = committed.state_hash;
+  SaveReport report{committed.directory, committed.state_hash, committed.bytes, 0, true, {}};
+  report.pruned = parts_->point_and_prune({committed.directory, committed.manifest}, is_best);
+  return report;
+}
+
+void CheckpointStore::abandon_save(Step step) noexcept {
+  parts_->staged(step).abandon();
+}
+
+SaveReport CheckpointStore::repeat_save(const PlannedState& state, const Digest& manifest, bool is_best) {
+  const Step step = state.record->step;
+  SaveReport report{step_directory(step), parts_->trusted.at(step), 0, 0, false, {}};
+  report.pruned = parts_->point_and_prune({report.directory, manifest}, is_best);
   return report;
 }
 

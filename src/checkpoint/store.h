@@ -4,10 +4,12 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "checkpoint/options.h"
+#include "checkpoint/shard.h"
 #include "checkpoint/state.h"
 #include "lockstep/base/disk.h"
 
@@ -42,9 +44,24 @@ class CheckpointStore {
   // used, or when fewer than `bytes_needed` are free.
   void prepare(std::uint64_t bytes_needed);
 
-  // Writes and commits one consolidated checkpoint, moves `latest` (and `best` when `is_best`), then prunes
-  // by the retention rules. After a Fault (74) the previous checkpoints are as they were.
+  // Writes and commits one consolidated checkpoint: a SaveInProgress from begin to end. After a Fault (74)
+  // the previous checkpoints are as they were.
   SaveReport save(const CheckpointState& state, bool is_best);
+
+  // The first half of a save, on rank 0: makes the staging directory. Returns the digest of the manifest that
+  // is there already when this step was committed before with the same state: then nothing need be written.
+  // Throws Fault (73) when it was committed with another state, which is never overwritten; (74).
+  std::optional<Digest> begin_save(const PlannedState& state);
+  // On any rank, once rank 0 has begun: writes one shard of the plan. From any thread. Throws Fault (74).
+  WrittenShard write_shard(const PlannedState& state, std::size_t shard);
+  // On rank 0, from any thread: commits what all ranks have written, moves `latest` (and `best` when
+  // `is_best`), then prunes by the retention rules. Throws Fault (74), after which the previous checkpoints
+  // are as they were.
+  SaveReport commit_save(const PlannedState& state, std::span<const WrittenShard> shards, bool is_best);
+  // On rank 0, after a Fault of any rank's shard: removes what was staged.
+  void abandon_save(Step step) noexcept;
+  // On rank 0, in place of commit_save() for what begin_save() found.
+  SaveReport repeat_save(const PlannedState& state, const Digest& manifest, bool is_best);
 
   // The newest checkpoint that verifies in full, newest first by step; bad ones are moved aside as .bad with
   // an event. Empty when there has never been one; Fault (65) when there were some and none is valid.

@@ -56,7 +56,9 @@ TEST_F(Damage, FindsEachOf300FlippedBitsBeforeUse) {
     if (file == "manifest.json") continue;
     std::string hit;
     for (const ManifestTensor& tensor : manifest.tensors)
-      if (bit / 8 >= tensor.offset && bit / 8 < tensor.offset + byte_count(tensor)) hit = tensor.key.path();
+      if (const std::uint64_t offset = tensor.pieces[0].offset;
+          bit / 8 >= offset && bit / 8 < offset + byte_count(tensor))
+        hit = tensor.key.path();
     const auto& fields = log_.last("checkpoint_refused");
     EXPECT_EQ(fields.contains("tensor") ? fields.at("tensor") : "", hit);
     in_tensors += hit.empty() ? 0 : 1;
@@ -76,7 +78,7 @@ TEST_F(Damage, RefusesReadingATensorThatChangedAfterVerification) {
   const auto reader = store().open_newest_verified();
   std::string bytes = good_["checkpoint.h5"];
   const ManifestTensor& tensor = reader->manifest().tensors.back();
-  bytes[tensor.offset] ^= 1;
+  bytes[tensor.pieces[0].offset] ^= 1;
   spill(newest_ + "/checkpoint.h5", bytes);
   OwnedState owned(2);
   std::string message;
@@ -131,9 +133,9 @@ std::string forged(std::string text, const std::string& from, const std::string&
 }
 
 TEST_F(Damage, RefusesANewerFormatAndSaysWhich) {
-  damage("manifest.json", forged(good_["manifest.json"], "\"format\": 1", "\"format\": 2"));
+  damage("manifest.json", forged(good_["manifest.json"], "\"format\": 2", "\"format\": 3"));
   EXPECT_TRUE(refused("manifest.json"));
-  EXPECT_NE(log_.last("checkpoint_refused").at("reason").find("format 2, but this Lockstep reads up to 1"),
+  EXPECT_NE(log_.last("checkpoint_refused").at("reason").find("format 3, but this Lockstep reads up to 2"),
             std::string::npos)
       << log_.last("checkpoint_refused").at("reason");
 }
@@ -213,10 +215,10 @@ TEST_F(Damage, RefusesTensorsThatOverlap) {
   const Manifest manifest = parse_manifest(good, "m");
   std::string from;
   for (const ManifestTensor& tensor : manifest.tensors)
-    if (tensor.key.path() == "model/mask") from = fmt::format("\"offset\":{}", tensor.offset);
+    if (tensor.key.path() == "model/mask") from = fmt::format("\"offset\":{}", tensor.pieces[0].offset);
   std::string to;
   for (const ManifestTensor& tensor : manifest.tensors)
-    if (tensor.key.path() == "model/ids") to = fmt::format("\"offset\":{}", tensor.offset + 2);
+    if (tensor.key.path() == "model/ids") to = fmt::format("\"offset\":{}", tensor.pieces[0].offset + 2);
   damage("manifest.json", forged(good, from, to));
   EXPECT_TRUE(refused("manifest.json"));
   EXPECT_NE(log_.last("checkpoint_refused").at("reason").find("overlap"), std::string::npos);

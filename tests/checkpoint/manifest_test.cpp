@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/manifest.h"
 
+#include <gmock/gmock.h>
+
 #include <limits>
 
 #include "checkpoint/fixture.h"
@@ -13,9 +15,13 @@ Manifest small() {
   manifest.record = OwnedState(3).state.record;
   manifest.state_hash = digest_of("state");
   manifest.files = {{"checkpoint.h5", 100, digest_of("file")}};
-  manifest.tensors = {
-      {{"", "a/b \"quoted\"\n"}, DType::kBFloat16, {2, 3}, "checkpoint.h5", 8, digest_of("a")},
-      {{"exp_avg", "a"}, DType::kFloat8E5M2, {}, "checkpoint.h5", 99, digest_of("b")}};
+  manifest.tensors = {{{"", "a/b \"quoted\"\n"}, DType::kBFloat16, {2, 3}, digest_of("a"), {}},
+                      {{"exp_avg", "a"}, DType::kFloat8E5M2, {}, digest_of("b"), {}},
+                      {{"exp_avg", "split"}, DType::kInt8, {5, 2}, digest_of("c"), {}}};
+  manifest.tensors[0].pieces = {{"checkpoint.h5", 8, 0, 2, digest_of("a")}};
+  manifest.tensors[1].pieces = {{"checkpoint.h5", 99, 0, 1, digest_of("b")}};
+  manifest.tensors[2].pieces = {{"checkpoint.h5", 20, 0, 3, digest_of("c1")},
+                                {"checkpoint.h5", 40, 3, 2, digest_of("c2")}};
   return manifest;
 }
 
@@ -28,6 +34,30 @@ TEST(Manifest, ReadsBackWhatItWrote) {
   EXPECT_EQ(back.tensors[1].key.slot, "exp_avg");
   EXPECT_EQ(back.tensors[1].dtype, DType::kFloat8E5M2);
   EXPECT_EQ(back.digest, manifest_digest(text));
+  ASSERT_EQ(back.tensors[2].pieces.size(), 2u);
+  EXPECT_EQ(back.tensors[2].pieces[1].first_row, 3);
+  EXPECT_EQ(back.tensors[2].pieces[1].digest, digest_of("c2"));
+}
+
+// A forged or damaged list of pieces must not leave rows unread, read twice or read from elsewhere.
+TEST(Manifest, RefusesPiecesThatAreNotTheRowsInOrder) {
+  const auto refusal = [](auto change) {
+    Manifest manifest = small();
+    change(manifest.tensors[2]);
+    const std::string text = write_manifest(manifest);
+    std::string message;
+    EXPECT_EQ(code_of([&] { parse_manifest(text, "m"); }, &message), ExitCode::kNoValidCheckpoint);
+    return message;
+  };
+  EXPECT_THAT(refusal([](auto& t) { t.pieces[1].first_row = 2; }), testing::HasSubstr("rows in order"));
+  EXPECT_THAT(refusal([](auto& t) { std::swap(t.pieces[0], t.pieces[1]); }),
+              testing::HasSubstr("rows in order"));
+  EXPECT_THAT(refusal([](auto& t) { t.pieces[1].rows = 1; }), testing::HasSubstr("not all of its rows"));
+  EXPECT_THAT(refusal([](auto& t) { t.pieces[1].rows = 3; }), testing::HasSubstr("rows in order"));
+  EXPECT_THAT(refusal([](auto& t) { t.pieces[1].offset = 98; }), testing::HasSubstr("beyond the end"));
+  EXPECT_THAT(refusal([](auto& t) { t.pieces[1].offset = 24; }), testing::HasSubstr("overlap"));
+  EXPECT_THAT(refusal([](auto& t) { t.pieces[1].file = "shard.h5"; }),
+              testing::HasSubstr("no file of the list"));
 }
 
 TEST(Manifest, PrintsNumbersThatReadBackEqual) {
