@@ -32,6 +32,8 @@ std::vector<Step> steps_to_prune(std::span<const RetentionEntry> entries, const 
   const auto kept_best = best_steps(entries, options.keep_best);
   std::set<Step> keep(kept_best.begin(), kept_best.end());
   if (best && options.keep_best.count > 0) keep.insert(*best);
+  for (const RetentionEntry& entry : entries)
+    if (entry.pinned) keep.insert(entry.step);
   // The newest has just become durable; without it a failure of the others would leave none.
   const auto last = static_cast<std::size_t>(std::max<std::int64_t>(options.keep_last, 1));
   keep.insert(steps.end() - static_cast<std::ptrdiff_t>(std::min(last, steps.size())), steps.end());

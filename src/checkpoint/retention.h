@@ -14,14 +14,15 @@ namespace lockstep {
 struct RetentionEntry {
   Step step{0};
   std::optional<double> metric;  // keep_best.metric, if its manifest has it
+  bool pinned = false;           // kept whatever the rules say: tagged, or the newest known to be good
 };
 
 // The steps of the best entries, best first: at most keep_best.count, NaN never among them, the earlier step
 // first on a tie.
 std::vector<Step> best_steps(std::span<const RetentionEntry> entries, const KeepBest& keep);
 
-// The steps that no rule keeps, oldest first. The newest is always kept, whatever keep_last says, and so is
-// `best` (what the pointer names).
+// The steps that no rule keeps, oldest first. The newest is always kept, whatever keep_last says, and so are
+// `best` (what the pointer names) and those pinned.
 std::vector<Step> steps_to_prune(std::span<const RetentionEntry> entries, const CheckpointOptions& options,
                                  std::optional<Step> best);
 

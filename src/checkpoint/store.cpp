@@ -5,13 +5,17 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <set>
 
 #include "checkpoint/catalog.h"
 #include "checkpoint/commit.h"
 #include "checkpoint/damage.h"
 #include "checkpoint/pointer.h"
+#include "checkpoint/prune.h"
 #include "checkpoint/reader.h"
 #include "checkpoint/retention.h"
+#include "checkpoint/tags.h"
+#include "checkpoint/verified_ledger.h"
 #include "checkpoint/weights_file.h"
 #include "lockstep/base/clock.h"
 #include "lockstep/base/fault_point.h"
@@ -39,6 +43,9 @@ struct CheckpointStore::Parts {
   std::map<Step, RetentionEntry> known;
   // Committed or verified by this store: needs no second look.
   std::map<Step, Digest> trusted;
+  // Refused by this store, and still in their place because they could not be moved.
+  std::set<Step> refused;
+  VerifiedLedger ledger{disk, directory};
 
   std::string path(const std::string& name) const { return directory + "/" + name; }
 
@@ -49,20 +56,27 @@ struct CheckpointStore::Parts {
     return all;
   }
 
-  std::unique_ptr<CheckpointReader> open_verified(const std::string& name) {
-    auto reader = CheckpointReader::open(disk, path(name));
-    reader->verify();
-    trusted[reader->record().step] = reader->state_hash();
-    return reader;
+  void verify(const CheckpointReader& reader) {
+    if (ledger.of(reader) == Verdict::kBad)
+      throw CheckpointDamage({reader.directory(), "", ""},
+                             "it did not verify when it was last read, and has not changed since");
+    reader.verify();
+    ledger.note(reader, Verdict::kGood);
+    trusted[reader.record().step] = reader.state_hash();
   }
 
   // The reader, or empty once a bad checkpoint has been moved aside and reported. `reason` says why.
   std::unique_ptr<CheckpointReader> open_or_set_aside(const std::string& name, std::string& reason) {
     std::map<std::string, std::string> fields{{"directory", name}};
+    std::unique_ptr<CheckpointReader> reader;
+    bool damaged = false;
     try {
-      return open_verified(name);
+      reader = CheckpointReader::open(disk, path(name));
+      verify(*reader);
+      return reader;
     } catch (const CheckpointDamage& damage) {
       reason = damage.what();
+      damaged = true;
       fields["reason"] = damage.reason();
       if (!damage.place().file.empty()) fields["file"] = damage.place().file;
       if (!damage.place().tensor.empty()) fields["tensor"] = damage.place().tensor;
@@ -71,12 +85,26 @@ struct CheckpointStore::Parts {
       reason = fault.what();
       fields["reason"] = fault.what();
     }
-    // Out of the way of the next commit of that step, and kept for a person to look at.
-    fields["moved_to"] = free_name(disk, directory, name + ".bad");
-    disk.rename(path(name), path(fields["moved_to"]));
-    disk.sync_directory(directory);
+    set_aside(name, damaged ? reader.get() : nullptr, fields);
     event("checkpoint_refused", fields);
     return nullptr;
+  }
+
+  // Out of the way of the next commit of that step, and kept for a person to look at. Where it cannot be
+  // moved, it is remembered instead, so that no later start reads it whole again.
+  void set_aside(const std::string& name, const CheckpointReader* damaged,
+                 std::map<std::string, std::string>& fields) {
+    try {
+      const std::string aside = free_name(disk, directory, name + ".bad");
+      disk.rename(path(name), path(aside));
+      fields["moved_to"] = aside;
+      disk.sync_directory(directory);
+    } catch (const Fault& fault) {
+      if (fields.contains("moved_to")) return;  // back in its place after a power cut, it is refused again
+      fields["not_moved"] = fault.fact();
+      fields["remembered"] = damaged && ledger.note(*damaged, Verdict::kBad) ? "yes" : "no";
+      if (const auto step = step_from_name(name)) refused.insert(*step);
+    }
   }
 
   // What this store has committed or verified itself needs no second look at its bytes.
@@ -100,6 +128,11 @@ struct CheckpointStore::Parts {
     std::string reason;
     auto reader = open_trusted(step);
     if (!reader) reader = open_or_set_aside(name, reason);
+    if (!reader && disk.info(path(name)))
+      throw Fault(ExitCode::kRunDirectory,
+                  fmt::format("{}: a damaged checkpoint of step {} is in the way, and it cannot be moved",
+                              path(name), step.value),
+                  "Move it yourself, or take another run.dir");
     if (!reader) return std::nullopt;
     if (reader->state_hash() != hash)
       throw Fault(
@@ -135,10 +168,11 @@ struct CheckpointStore::Parts {
   }
 
   // Checkpoints with a good manifest, by step. One without is left alone: it is for open_newest_verified() to
-  // refuse.
+  // refuse. One that was refused already is not counted.
   std::vector<RetentionEntry> retention_entries() {
     std::vector<RetentionEntry> out;
     for (const CatalogEntry& entry : entries(EntryKind::kCheckpoint)) {
+      if (refused.contains(entry.step)) continue;
       if (!known.contains(entry.step)) {
         try {
           const auto reader = CheckpointReader::open(disk, path(entry.name));
@@ -173,13 +207,19 @@ struct CheckpointStore::Parts {
   std::vector<std::string> prune() {
     fault_point("ckpt.before_prune");
     std::vector<std::string> pruned;
-    for (const Step step : steps_to_prune(retention_entries(), options, best_pointer())) {
+    const TaggedSteps tagged = tagged_steps(disk, directory);
+    if (!tagged.damaged.empty()) {
+      event("prune_skipped", {{"reason", fmt::format("what these tags keep cannot be read: {}",
+                                                     fmt::join(tagged.damaged, ", "))}});
+      return pruned;
+    }
+    std::vector<RetentionEntry> all = retention_entries();
+    for (RetentionEntry& entry : all)
+      entry.pinned =
+          tagged.steps.contains(entry.step) || (!trusted.empty() && entry.step == trusted.rbegin()->first);
+    for (const Step step : steps_to_prune(all, options, best_pointer())) {
       const std::string name = step_directory(step);
-      const std::string trash = path(".trash-" + name);
-      remove_tree(disk, trash);
-      // Renamed first: a life that ends in the middle leaves no checkpoint with half its files.
-      disk.rename(path(name), trash);
-      remove_tree(disk, trash);
+      remove_checkpoint(disk, directory, name);
       known.erase(step);
       trusted.erase(step);
       pruned.push_back(name);
@@ -274,7 +314,7 @@ void check_file_size_limit(std::uint64_t bytes_needed) {
 
 CheckpointStore::CheckpointStore(std::string directory, CheckpointOptions options, Disk& disk,
                                  CheckpointEvent event)
-    : parts_(new Parts{std::move(directory), std::move(options), disk, std::move(event), {}, {}}) {}
+    : parts_(new Parts{std::move(directory), std::move(options), disk, std::move(event), {}, {}, {}}) {}
 
 CheckpointStore::~CheckpointStore() = default;
 

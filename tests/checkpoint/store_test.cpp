@@ -3,6 +3,7 @@
 
 #include "checkpoint/fixture.h"
 #include "checkpoint/pointer.h"
+#include "checkpoint/verified_ledger.h"
 #include "checkpoint/weights.h"
 
 namespace lockstep {
@@ -16,7 +17,7 @@ class Store : public ::testing::Test {
   std::vector<std::string> names() {
     std::vector<std::string> out;
     for (const auto& name : real_disk().list(dir_))
-      if (name != "latest" && name != "best") out.push_back(name);
+      if (name != "latest" && name != "best" && name != kLedgerFile) out.push_back(name);
     return out;
   }
 

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/prune.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "checkpoint/catalog.h"
+#include "checkpoint/damage.h"
+#include "checkpoint/reader.h"
+#include "checkpoint/retention.h"
+#include "checkpoint/tags.h"
+#include "checkpoint/verified_ledger.h"
+#include "lockstep/base/fault_point.h"
+
+namespace lockstep {
+
+namespace {
+
+// Counted from the disk: what is given back is what lies there, listed in the manifest or not.
+std::uint64_t bytes_below(Disk& disk, const std::string& directory) {
+  std::uint64_t bytes = 0;
+  for (const std::string& name : disk.list(directory)) {
+    const auto info = disk.info(directory + "/" + name);
+    if (info && !info->is_directory) bytes += info->bytes;
+  }
+  return bytes;
+}
+
+std::optional<double> metric_of(const TrainRecord& record, const std::string& name) {
+  const auto found = record.metrics.find(name);
+  return found == record.metrics.end() ? std::nullopt : std::optional(found->second);
+}
+
+}  // namespace
+
+PrunePlan plan_prune(Disk& disk, const std::string& folder, const CheckpointOptions& options) {
+  const TaggedSteps tagged = tagged_steps(disk, folder);
+  if (!tagged.damaged.empty())
+    throw Fault(
+        ExitCode::kNoValidCheckpoint,
+        fmt::format("{}: what these tags keep cannot be read: {}", folder, fmt::join(tagged.damaged, ", ")),
+        "Set each again, or take it off: lockstep ckpt tag --remove");
+  const VerifiedLedger ledger(disk, folder);
+  std::vector<RetentionEntry> entries;
+  std::vector<PrunePlan::Item> items;
+  for (const CatalogEntry& entry : list_catalog(disk, folder)) {
+    if (entry.kind != EntryKind::kCheckpoint) continue;
+    try {
+      const auto reader = CheckpointReader::open(disk, folder + "/" + entry.name);
+      if (ledger.of(*reader) == Verdict::kBad) continue;
+      entries.push_back({entry.step, metric_of(reader->record(), options.keep_best.metric),
+                         tagged.steps.contains(entry.step)});
+      items.push_back({entry.name, bytes_below(disk, folder + "/" + entry.name)});
+    } catch (const CheckpointDamage&) {
+      // Never counted among those kept, and never removed.
+    }
+  }
+  const auto best = read_pointer(disk, folder + "/best");
+  const auto gone = steps_to_prune(entries, options, best ? step_from_name(best->directory) : std::nullopt);
+  PrunePlan plan;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const bool goes = std::find(gone.begin(), gone.end(), entries[i].step) != gone.end();
+    (goes ? plan.removed : plan.kept).push_back(items[i]);
+  }
+  return plan;
+}
+
+void carry_out(Disk& disk, const std::string& folder, const PrunePlan& plan,
+               const std::function<void(const PrunePlan::Item&)>& removed) {
+  if (plan.removed.empty()) return;
+  check(!plan.kept.empty(), "the newest checkpoint is always kept");
+  const auto newest = CheckpointReader::open(disk, folder + "/" + plan.kept.back().directory);
+  VerifiedLedger ledger(disk, folder);
+  if (!fault_requested("guard.skip_prune_verify")) newest->verify();
+  ledger.note(*newest, Verdict::kGood);
+  for (const PrunePlan::Item& item : plan.removed) {
+    remove_checkpoint(disk, folder, item.directory);
+    removed(item);
+  }
+}
+
+void remove_checkpoint(Disk& disk, const std::string& folder, const std::string& name) {
+  const std::string trash = folder + "/.trash-" + name;
+  remove_tree(disk, trash);
+  disk.rename(folder + "/" + name, trash);
+  remove_tree(disk, trash);
+}
+
+}  // namespace lockstep
