@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <thread>
+
+#include "checkpoint/commit.h"
+#include "checkpoint/fixture.h"
+#include "checkpoint/shard_plan.h"
+
+namespace lockstep {
+namespace {
+
+// A checkpoint in several files, written by threads that stand for ranks.
+class Sharded : public ::testing::Test {
+ protected:
+  // Rows of 3136 bytes: leaves of 84 rows, so that three matrices of 400 rows have fifteen.
+  static OwnedState state(std::int64_t step = 3) { return OwnedState(step, 42, 400); }
+
+  SaveReport save(const OwnedState& owned, int shards) {
+    PlannedState planned = plan_state(owned.state);
+    planned.plan = plan_sharded(planned.tensors, shards);
+    CheckpointStore store(dir_, {}, real_disk(), log_.sink());
+    EXPECT_FALSE(store.begin_save(planned));
+    std::vector<std::string> written(planned.plan.shards.size());
+    std::vector<std::thread> ranks;
+    for (std::size_t s = 0; s < written.size(); ++s)
+      ranks.emplace_back([&, s] { written[s] = encode_shard(store.write_shard(planned, s)); });
+    for (std::thread& rank : ranks) rank.join();
+    std::vector<WrittenShard> all;
+    for (const std::string& shard : written) all.push_back(decode_shard(shard));
+    return store.commit_save(planned, all, false);
+  }
+
+  ScratchFolder scratch_;
+  std::string dir_ = scratch_ / "ckpt";
+  std::string checkpoint_ = dir_ + "/step-00000003";
+  EventLog log_;
+};
+
+TEST_F(Sharded, ReadsBackTheSameStateWhateverTheNumberOfShards) {
+  OwnedState owned = state();
+  const Digest consolidated =
+      CheckpointStore(scratch_ / "other", {}, real_disk(), log_.sink()).save(owned.state, false).state_hash;
+  std::size_t split = 0;
+  for (int shards = 1; shards <= 4; ++shards) {
+    fs::remove_all(dir_);
+    EXPECT_EQ(save(owned, shards).state_hash, consolidated);
+    const auto reader = CheckpointReader::open(real_disk(), checkpoint_);
+    reader->verify();
+    EXPECT_EQ(reader->manifest().layout, kSharded);
+    EXPECT_EQ(reader->state_hash(), consolidated);
+    for (const ManifestTensor& tensor : reader->manifest().tensors) split += tensor.split() ? 1 : 0;
+    const auto blank = owned.blank();
+    reader->read(blank, true);
+    for (std::size_t i = 0; i < blank.size(); ++i)
+      EXPECT_TRUE(
+          std::equal(blank[i].bytes.begin(), blank[i].bytes.end(), owned.state.tensors[i].bytes.begin()))
+          << blank[i].key.path();
+  }
+  EXPECT_GE(split, 3u);
+}
+
+TEST_F(Sharded, WritesValidFilesForShardsWithoutTensors) {
+  OwnedState owned(3);
+  std::erase_if(owned.state.tensors, [](const StateTensor& tensor) { return tensor.key.name != "scale"; });
+  save(owned, 4);
+  const auto reader = CheckpointReader::open(real_disk(), checkpoint_);
+  reader->verify();
+  for (const char* file : {"shard-00000-of-00004.h5", "shard-00003-of-00004.h5"})
+    EXPECT_TRUE(fs::exists(checkpoint_ + "/" + file)) << file;
+}
+
+}  // namespace
+}  // namespace lockstep
