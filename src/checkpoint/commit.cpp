@@ -7,6 +7,7 @@
 #include "checkpoint/digest.h"
 #include "checkpoint/file_plan.h"
 #include "checkpoint/file_writer.h"
+#include "checkpoint/index.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
 
@@ -19,9 +20,9 @@ void sync_directory(Disk& disk, const std::string& path) {
   if (!fault_requested("guard.skip_directory_sync")) disk.sync_directory(path);
 }
 
-void write_synced(Disk& disk, const std::string& path, const std::string& text) {
+void write_synced(Disk& disk, const std::string& path, std::span<const std::byte> bytes) {
   const auto file = disk.create(path);
-  file->write_at(0, std::as_bytes(std::span(text)));
+  file->write_at(0, bytes);
   file->sync();
   file->close();
 }
@@ -100,9 +101,15 @@ WrittenShard StagedCheckpoint::write(const PlannedState& state, std::size_t shar
 }
 
 Committed StagedCheckpoint::commit(const PlannedState& state, std::span<const WrittenShard> shards) {
-  const Manifest manifest = assemble_manifest(state, shards);
+  Manifest manifest = assemble_manifest(state, shards);
+  if (manifest.layout == kSharded) {
+    const std::vector<std::byte> index = index_file(manifest);
+    write_synced(disk_, staging_ + "/" + kIndexFile, index);
+    manifest.files.push_back({kIndexFile, index.size(), digest_of(index)});
+    fault_point("ckpt.after_index");
+  }
   const std::string text = write_manifest(manifest);
-  write_synced(disk_, staging_ + "/" + kManifestFile, text);
+  write_synced(disk_, staging_ + "/" + kManifestFile, std::as_bytes(std::span(text)));
   fault_point("ckpt.after_manifest");
   // The names in the staging directory must be there before the rename makes them count.
   sync_directory(disk_, staging_);

@@ -2,6 +2,7 @@
 #include "checkpoint/file_plan.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -39,31 +40,57 @@ Hdf5Group train_group(const TrainRecord& record) {
   return group;
 }
 
-std::string group_of(const TensorKey& key) {
-  return key.in_model() ? "/model" : "/optimizer/" + key.slot;
+// The groups of a file that holds all kinds of tensors.
+std::vector<Hdf5Group> groups_of(const char* kind, const TrainRecord& record,
+                                 const std::set<std::string>& slots) {
+  std::vector<Hdf5Group> groups{root(kind), {"/model", {}}, {"/optimizer", {}}};
+  for (const std::string& slot : slots) {
+    check(encode_link(slot) == slot, "an optimizer slot is a plain word");
+    groups.push_back({"/optimizer/" + slot, {}});
+  }
+  groups.push_back(train_group(record));
+  return groups;
+}
+
+// What a manifest makes of a record, so that its index is the same bytes before and after: JSON has neither
+// NaN nor infinity, nor the white space of metadata.
+TrainRecord as_read_back(TrainRecord record) {
+  const auto through_json = [](double& value) {
+    if (!std::isfinite(value)) value = std::nan("");
+  };
+  through_json(record.loss);
+  through_json(record.lr);
+  for (auto* values : {&record.metrics, &record.best})
+    for (auto& [name, value] : *values) through_json(value);
+  record.metadata = nlohmann::ordered_json::parse(record.metadata).dump();
+  return record;
 }
 
 void add_datasets(Hdf5Plan& plan, std::span<const StateTensor> tensors) {
   for (const StateTensor& tensor : tensors)
-    plan.datasets.push_back(
-        {group_of(tensor.key) + "/" + encode_link(tensor.key.name), tensor.dtype, tensor.shape});
+    plan.datasets.push_back({dataset_path(tensor.key), tensor.dtype, tensor.shape});
 }
 
 }  // namespace
 
+std::string dataset_path(const TensorKey& key) {
+  return (key.in_model() ? "/model/" : "/optimizer/" + key.slot + "/") + encode_link(key.name);
+}
+
 Hdf5Plan plan_checkpoint_file(const TrainRecord& record, std::span<const StateTensor> tensors) {
-  Hdf5Plan plan;
-  plan.groups = {root("lockstep-checkpoint"), {"/model", {}}, {"/optimizer", {}}};
   std::set<std::string> slots;
-  for (const StateTensor& tensor : tensors) {
-    if (tensor.key.in_model()) continue;
-    check(encode_link(tensor.key.slot) == tensor.key.slot, "an optimizer slot is a plain word");
-    slots.insert(tensor.key.slot);
-  }
-  for (const std::string& slot : slots) plan.groups.push_back({"/optimizer/" + slot, {}});
-  plan.groups.push_back(train_group(record));
+  for (const StateTensor& tensor : tensors)
+    if (!tensor.key.in_model()) slots.insert(tensor.key.slot);
+  Hdf5Plan plan{groups_of("lockstep-checkpoint", record, slots), {}};
   add_datasets(plan, tensors);
   return plan;
+}
+
+std::vector<Hdf5Group> index_groups(const Manifest& manifest) {
+  std::set<std::string> slots;
+  for (const ManifestTensor& tensor : manifest.tensors)
+    if (!tensor.key.in_model()) slots.insert(tensor.key.slot);
+  return groups_of("lockstep-index", as_read_back(manifest.record), slots);
 }
 
 // Without a manifest beside it, the file itself has to carry the digests.

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <span>
+#include <string>
+#include <vector>
 
 #include "checkpoint/hdf5/layout.h"
 #include "checkpoint/manifest.h"
@@ -9,9 +11,16 @@
 
 namespace lockstep {
 
-// Local. What checkpoint.h5 holds: /model, /optimizer/<slot> and /train with the record as attributes;
-// datasets in the order of `tensors`. Throws Bug for a slot that is no plain word.
+// Local. Where a tensor lies in every file of a checkpoint: "/model/<name>", the name as encode_link() has
+// it.
+std::string dataset_path(const TensorKey& key);
+
+// Local. What checkpoint.h5 or a shard holds: /model, /optimizer/<slot> and /train with the record as
+// attributes; datasets in the order of `tensors`. Throws Bug for a slot that is no plain word.
 Hdf5Plan plan_checkpoint_file(const TrainRecord& record, std::span<const StateTensor> tensors);
+
+// Local. The groups of index.h5: those of checkpoint.h5.
+std::vector<Hdf5Group> index_groups(const Manifest& manifest);
 
 // Local. What a weights-only file holds: /model alone, whose attributes say which checkpoint it was made from
 // and carry the digest of each tensor. `tensors` are the model's, in the order of the manifest's model part.

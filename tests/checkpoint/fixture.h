@@ -95,6 +95,10 @@ class OwnedState {
     return out;
   }
 
+  void add_tensor(const TensorKey& name, DType dtype, const Shape& shape) {
+    add(static_cast<std::uint64_t>(state.record.step.value), name, dtype, shape);
+  }
+
   std::vector<std::byte>& memory(std::size_t tensor) { return memory_[tensor]; }
 
   CheckpointState state;

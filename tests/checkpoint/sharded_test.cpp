@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <thread>
-
-#include "checkpoint/commit.h"
-#include "checkpoint/fixture.h"
-#include "checkpoint/shard_plan.h"
+#include "checkpoint/sharded_save.h"
 
 namespace lockstep {
 namespace {
@@ -11,22 +7,9 @@ namespace {
 // A checkpoint in several files, written by threads that stand for ranks.
 class Sharded : public ::testing::Test {
  protected:
-  // Rows of 3136 bytes: leaves of 84 rows, so that three matrices of 400 rows have fifteen.
-  static OwnedState state(std::int64_t step = 3) { return OwnedState(step, 42, 400); }
-
   SaveReport save(const OwnedState& owned, int shards) {
-    PlannedState planned = plan_state(owned.state);
-    planned.plan = plan_sharded(planned.tensors, shards);
     CheckpointStore store(dir_, {}, real_disk(), log_.sink());
-    EXPECT_FALSE(store.begin_save(planned));
-    std::vector<std::string> written(planned.plan.shards.size());
-    std::vector<std::thread> ranks;
-    for (std::size_t s = 0; s < written.size(); ++s)
-      ranks.emplace_back([&, s] { written[s] = encode_shard(store.write_shard(planned, s)); });
-    for (std::thread& rank : ranks) rank.join();
-    std::vector<WrittenShard> all;
-    for (const std::string& shard : written) all.push_back(decode_shard(shard));
-    return store.commit_save(planned, all, false);
+    return save_sharded(store, owned.state, shards);
   }
 
   ScratchFolder scratch_;
@@ -36,7 +19,7 @@ class Sharded : public ::testing::Test {
 };
 
 TEST_F(Sharded, ReadsBackTheSameStateWhateverTheNumberOfShards) {
-  OwnedState owned = state();
+  OwnedState owned = splittable_state(3);
   const Digest consolidated =
       CheckpointStore(scratch_ / "other", {}, real_disk(), log_.sink()).save(owned.state, false).state_hash;
   std::size_t split = 0;

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "checkpoint/hdf5/handle.h"
+#include "checkpoint/hdf5/layout.h"
+
+namespace lockstep {
+
+// An HDF5 file in the making, in memory, of the format Lockstep writes: version 1.10, large objects aligned,
+// no times, locks off. Note [layout in memory] says why. Local. Every function throws Fault (74).
+class Hdf5Draft {
+ public:
+  // `objects` is about how many there will be: their headers get one block, in front of the payload.
+  explicit Hdf5Draft(std::size_t objects);
+  ~Hdf5Draft();
+  Hdf5Draft(const Hdf5Draft&) = delete;
+  Hdf5Draft& operator=(const Hdf5Draft&) = delete;
+
+  const Hdf5Session& session() const { return hdf5_; }
+  hid_t file() const { return file_.get(); }
+
+  void create_groups(const std::vector<Hdf5Group>& groups) const;
+  Hdf5Handle create_space(const Shape& shape) const;
+
+  // After the last object. Returns the bytes the file has; holes count, and cost no memory.
+  std::uint64_t close();
+  // After close(): the bytes [first, last).
+  std::vector<std::byte> read(std::uint64_t first, std::uint64_t last) const;
+
+ private:
+  std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor_); }
+
+  Hdf5Session hdf5_;
+  int descriptor_;
+  Hdf5Handle file_;
+};
+
+}  // namespace lockstep
