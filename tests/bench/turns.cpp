@@ -16,8 +16,14 @@ double now_ms() {
 std::unique_ptr<WritableFile> TellingDisk::create(const std::string& path) {
   return real_disk().create(path);
 }
+std::unique_ptr<WritableFile> TellingDisk::create_direct(const std::string& path) {
+  return real_disk().create_direct(path);
+}
 std::unique_ptr<ReadableFile> TellingDisk::open(const std::string& path) {
   return real_disk().open(path);
+}
+std::unique_ptr<ReadableFile> TellingDisk::open_direct(const std::string& path) {
+  return real_disk().open_direct(path);
 }
 void TellingDisk::append(const std::string& path, std::string_view text) {
   real_disk().append(path, text);

@@ -18,7 +18,9 @@ class TellingDisk : public Disk {
       : after_line_(std::move(after_line)) {}
 
   std::unique_ptr<WritableFile> create(const std::string& path) override;
+  std::unique_ptr<WritableFile> create_direct(const std::string& path) override;
   std::unique_ptr<ReadableFile> open(const std::string& path) override;
+  std::unique_ptr<ReadableFile> open_direct(const std::string& path) override;
   void append(const std::string& path, std::string_view text) override;
   void truncate(const std::string& path, std::uint64_t bytes) override;
   void sync_file(const std::string& path) override;

@@ -28,18 +28,32 @@ class FaultyWritableFile : public WritableFile {
                      std::shared_ptr<FaultyDisk::Contents> contents)
       : disk_(disk), path_(std::move(path)), inner_(std::move(inner)), contents_(std::move(contents)) {}
 
+  std::size_t alignment() const override { return inner_->alignment(); }
+  void reserve(std::uint64_t bytes) override {
+    grow_to(bytes);
+    disk_.fail_write_side("reserve", path_);
+    inner_->reserve(bytes);
+  }
   void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
-    contents_->dirty = true;
-    end_ = std::max(end_, offset + bytes.size());
+    grow_to(offset + bytes.size());
     if (disk_.fails("write")) {
-      if (disk_.plan_.short_write) inner_->write_at(offset, bytes.first(bytes.size() / 2));
+      if (disk_.plan_.lies) return;
+      const std::size_t half = bytes.size() / 2;
+      if (disk_.plan_.short_write) inner_->write_at(offset, bytes.first(half - half % inner_->alignment()));
       throw storage_fault("write", path_, disk_.plan_.error);
     }
     inner_->write_at(offset, bytes);
   }
+  void truncate(std::uint64_t bytes) override {
+    disk_.fail_write_side("truncate", path_);
+    inner_->truncate(bytes);
+    const std::lock_guard lock(disk_.mutex_);
+    end_ = bytes;
+  }
   void sync() override {
     disk_.fail_write_side("sync", path_);
     inner_->sync();
+    const std::lock_guard lock(disk_.mutex_);
     *contents_ = {end_, false};
   }
   void close() override {
@@ -48,6 +62,13 @@ class FaultyWritableFile : public WritableFile {
   }
 
  private:
+  // Before anything is tried: what fails may have left bytes.
+  void grow_to(std::uint64_t end) {
+    const std::lock_guard lock(disk_.mutex_);
+    contents_->dirty = true;
+    end_ = std::max(end_, end);
+  }
+
   FaultyDisk& disk_;
   std::string path_;
   std::unique_ptr<WritableFile> inner_;
@@ -138,7 +159,16 @@ void FaultyDisk::rekey(const std::string& from, const std::string& to) {
 
 std::unique_ptr<WritableFile> FaultyDisk::create(const std::string& path) {
   fail_write_side("create", path);
-  auto file = inner_.create(path);
+  return created(path, inner_.create(path));
+}
+
+std::unique_ptr<WritableFile> FaultyDisk::create_direct(const std::string& path) {
+  fail_write_side("create", path);
+  return created(path, plan_.no_direct ? inner_.create(path) : inner_.create_direct(path));
+}
+
+std::unique_ptr<WritableFile> FaultyDisk::created(const std::string& path,
+                                                  std::unique_ptr<WritableFile> file) {
   note({Change::Kind::kCreate, path, "", ""});
   auto contents = std::make_shared<Contents>();
   contents_[path] = contents;
@@ -148,6 +178,11 @@ std::unique_ptr<WritableFile> FaultyDisk::create(const std::string& path) {
 std::unique_ptr<ReadableFile> FaultyDisk::open(const std::string& path) {
   fail_read_side("open", path);
   return std::make_unique<FaultyReadableFile>(*this, path, inner_.open(path));
+}
+
+std::unique_ptr<ReadableFile> FaultyDisk::open_direct(const std::string& path) {
+  fail_read_side("open", path);
+  return std::make_unique<FaultyReadableFile>(*this, path, inner_.open_direct(path));
 }
 
 void FaultyDisk::append(const std::string& path, std::string_view text) {

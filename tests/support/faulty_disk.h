@@ -20,8 +20,10 @@ struct DiskFaultPlan {
   bool for_ever = false;     // all later ones fail too: a dead disk, or a dead process
   int error = EIO;
   bool short_write = false;  // a write that fails has written half of its bytes
-  std::string only;  // create write sync close open read append truncate sync_file sync_directory rename
-                     // remove make_directory list info free_bytes; empty: all
+  bool lies = false;         // a write that fails says that it succeeded, and has written nothing
+  bool no_direct = false;    // a file system without O_DIRECT
+  std::string only;  // create reserve write truncate sync close open read append sync_file sync_directory
+                     // rename remove make_directory list info free_bytes; empty: all
 };
 
 // What a power cut does to directory changes that no sync_directory() has made durable. File bytes that no
@@ -51,7 +53,9 @@ class FaultyDisk : public Disk {
   void power_cut(PowerCut what);
 
   std::unique_ptr<WritableFile> create(const std::string& path) override;
+  std::unique_ptr<WritableFile> create_direct(const std::string& path) override;
   std::unique_ptr<ReadableFile> open(const std::string& path) override;
+  std::unique_ptr<ReadableFile> open_direct(const std::string& path) override;
   void append(const std::string& path, std::string_view text) override;
   void truncate(const std::string& path, std::uint64_t bytes) override;
   void sync_file(const std::string& path) override;
@@ -84,6 +88,7 @@ class FaultyDisk : public Disk {
   void fail_write_side(const char* operation, const std::string& path);
   void fail_read_side(const char* operation, const std::string& path);
   bool tracking() const { return !graveyard_.empty(); }
+  std::unique_ptr<WritableFile> created(const std::string& path, std::unique_ptr<WritableFile> file);
   void note(Change change);
   std::string bury(const std::string& path);
   void rekey(const std::string& from, const std::string& to);

@@ -22,8 +22,16 @@ struct FileInfo {
 class WritableFile {
  public:
   virtual ~WritableFile() = default;
-  // Writes all of `bytes` at `offset`; EINTR and short writes are continued inside. Throws Fault (74).
+  // What offset, size and address of every write must be multiples of: 1 but for a file of create_direct().
+  virtual std::size_t alignment() const = 0;
+  // Takes room for that many bytes, so that a full disk shows itself now; the file has this length
+  // afterwards. A file system that cannot do that passes. Throws Fault (74).
+  virtual void reserve(std::uint64_t bytes) = 0;
+  // Writes all of `bytes` at `offset`; EINTR and short writes are continued inside. Several threads may write
+  // at the same time, at different places. Throws Fault (74).
   virtual void write_at(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
+  // Throws Fault (74).
+  virtual void truncate(std::uint64_t bytes) = 0;
   // fsync. A failure is final for this file: the pages may be gone, so never retry it, write a new file.
   // Throws Fault (74).
   virtual void sync() = 0;
@@ -35,7 +43,8 @@ class ReadableFile {
  public:
   virtual ~ReadableFile() = default;
   virtual std::uint64_t size() const = 0;
-  // Fills all of `into` from `offset`. Throws Fault (65) when the file ends before, (74) on a read error.
+  // Fills all of `into` from `offset`; from any thread. Throws Fault (65) when the file ends before, (74) on
+  // a read error.
   virtual void read_at(std::uint64_t offset, std::span<std::byte> into) const = 0;
 };
 
@@ -47,7 +56,13 @@ class Disk {
  public:
   virtual ~Disk() = default;
   virtual std::unique_ptr<WritableFile> create(const std::string& path) = 0;  // must not exist
+  // As create(), for bytes that go around the page cache where the file system can do that (O_DIRECT); the
+  // file's alignment() says so.
+  virtual std::unique_ptr<WritableFile> create_direct(const std::string& path) = 0;
   virtual std::unique_ptr<ReadableFile> open(const std::string& path) = 0;
+  // As open(), for bytes that come from the disk itself where the file system can do that. Places that are
+  // multiples of 4096 (offset, size and address) are read without a copy.
+  virtual std::unique_ptr<ReadableFile> open_direct(const std::string& path) = 0;
   // One O_APPEND write of a whole line or record; creates the file. Durable only after sync_file().
   virtual void append(const std::string& path, std::string_view text) = 0;
   virtual void truncate(const std::string& path, std::uint64_t bytes) = 0;
