@@ -7,6 +7,7 @@
 #include "checkpoint/catalog.h"
 #include "checkpoint/damage.h"
 #include "checkpoint/digest.h"
+#include "checkpoint/index.h"
 #include "lockstep/base/fault_point.h"
 
 namespace lockstep {
@@ -119,6 +120,18 @@ std::unique_ptr<ReadableFile> open_listed(Disk& disk, const std::string& directo
   return opened;
 }
 
+// A shard beyond those of the manifest comes from another save, as may the manifest: nobody knows which.
+void refuse_unlisted(Disk& disk, const std::string& directory, const Manifest& manifest) {
+  for (const std::string& name : with_one_retry([&] { return disk.list(directory); })) {
+    const bool ours = name == "checkpoint.h5" || name == kIndexFile ||
+                      (name.starts_with("shard-") && name.ends_with(".h5"));
+    const bool listed = std::any_of(manifest.files.begin(), manifest.files.end(),
+                                    [&](const ManifestFile& file) { return file.name == name; });
+    if (ours && !listed)
+      throw CheckpointDamage({directory, name, ""}, "the manifest does not list this file");
+  }
+}
+
 }  // namespace
 
 CheckpointReader::CheckpointReader(Disk& disk, std::string directory, Manifest manifest)
@@ -145,6 +158,7 @@ std::unique_ptr<CheckpointReader> CheckpointReader::open(Disk& disk, const std::
     throw CheckpointDamage(place, "it belongs to step " + std::to_string(manifest.record.step.value) +
                                       ", not to this directory");
   for (const ManifestFile& file : manifest.files) open_listed(disk, directory, file);
+  refuse_unlisted(disk, directory, manifest);
   return std::unique_ptr<CheckpointReader>(new CheckpointReader(disk, directory, std::move(manifest)));
 }
 

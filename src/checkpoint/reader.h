@@ -15,8 +15,8 @@ namespace lockstep {
 // One checkpoint directory whose manifest has been read and checked. Local; safe to use from one thread.
 class CheckpointReader {
  public:
-  // Throws Fault (65): no manifest, a damaged one, a newer format, files missing, of another length or
-  // belonging to another step.
+  // Throws Fault (65): no manifest, a damaged one, a newer format, one of another step; files missing, of
+  // another length, or that the manifest does not list.
   static std::unique_ptr<CheckpointReader> open(Disk& disk, const std::string& directory);
 
   const std::string& directory() const { return directory_; }

@@ -8,10 +8,10 @@
 
 namespace lockstep {
 
-// Three matrices of 400 rows, each of five leaves, so that two shards or four cut them; and tensors of every
-// dtype.
+// Three matrices of 500 rows, each of six leaves, so that shards of any number but three cut them; and
+// tensors of every dtype.
 inline OwnedState splittable_state(std::int64_t step) {
-  return OwnedState(step, 42, 400);
+  return OwnedState(step, 42, 500);
 }
 
 // One sharded save as a job makes it: threads stand for the ranks, and what each wrote goes through the text
