@@ -24,14 +24,15 @@ class CheckpointReader {
   const TrainRecord& record() const { return manifest_.record; }
   Digest state_hash() const { return manifest_.state_hash; }
 
-  // Reads every file whole and compares digests of files, tensors and state. Throws Fault (65) naming file
-  // and tensor.
-  void verify() const;
+  // Reads every file whole, by that many threads, and compares digests of files, tensors and state. Throws
+  // Fault (65) naming file and tensor.
+  void verify(int threads = 2) const;
 
-  // Fills `tensors` and compares their digests before returning. Each must be in the checkpoint with the same
-  // dtype and shape, and (when `all`) each of the checkpoint must be asked for, else Fault (78) that names it
-  // with the two values.
-  void read(std::span<const MutableStateTensor> tensors, bool all) const;
+  // Fills `tensors`, by that many threads, and compares their digests before returning. Each must be in the
+  // checkpoint with the same dtype and shape, and (when `all`) each of the checkpoint must be asked for, else
+  // Fault (78) that names it with the two values, and nothing is filled. With `all` everything that verify()
+  // compares is compared in the same pass. After a Fault (65), (74) what was filled is not to be used.
+  void read(std::span<const MutableStateTensor> tensors, bool all, int threads = 2) const;
 
  private:
   CheckpointReader(Disk& disk, std::string directory, Manifest manifest);

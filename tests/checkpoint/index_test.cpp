@@ -134,7 +134,7 @@ TEST_F(Index, IsCoveredByTheManifestAndReadByNobody) {
     EXPECT_EQ(code_of([&] { open()->verify(); }, &message), ExitCode::kNoValidCheckpoint);
     EXPECT_THAT(message, HasSubstr("index.h5"));
     OwnedState owned = splittable_state(3);
-    open()->read(owned.blank(), true);
+    open()->read(owned.blank(), false);
   }
 }
 

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "checkpoint/manifest.h"
+#include "lockstep/base/disk.h"
+#include "lockstep/base/error.h"
+
+namespace lockstep {
+
+// Runs `read` again after a first storage error: a transient one of a network file system costs no
+// checkpoint.
+template <class Read>
+auto with_one_retry(Read read) {
+  try {
+    return read();
+  } catch (const Fault& fault) {
+    if (fault.code() != ExitCode::kStorage) throw;
+  }
+  return read();
+}
+
+// Local. Opens a file of a checkpoint. Throws CheckpointDamage when it is missing or of another length than
+// the manifest says: both cost nothing to see, and a truncated file is the commonest damage.
+std::unique_ptr<ReadableFile> open_listed(Disk& disk, const std::string& directory, const ManifestFile& file);
+
+}  // namespace lockstep
