@@ -6,8 +6,8 @@
 #include "checkpoint/catalog.h"
 #include "checkpoint/digest.h"
 #include "checkpoint/file_plan.h"
-#include "checkpoint/file_writer.h"
 #include "checkpoint/index.h"
+#include "checkpoint/verify_file.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
 
@@ -18,13 +18,6 @@ namespace {
 // The switch is for the test that shows what a power cut takes without it.
 void sync_directory(Disk& disk, const std::string& path) {
   if (!fault_requested("guard.skip_directory_sync")) disk.sync_directory(path);
-}
-
-void write_synced(Disk& disk, const std::string& path, std::span<const std::byte> bytes) {
-  const auto file = disk.create(path);
-  file->write_at(0, bytes);
-  file->sync();
-  file->close();
 }
 
 // Where the pieces of each tensor lie, and the leaves of its rows in order.
@@ -73,12 +66,21 @@ Manifest assemble_manifest(const PlannedState& state, std::span<const WrittenSha
 }
 
 // Without staging, the test that shows what it is for has the files under the name that counts.
-StagedCheckpoint::StagedCheckpoint(Disk& disk, std::string directory, Step step)
+StagedCheckpoint::StagedCheckpoint(Disk& disk, std::string directory, Step step, const FileWriting& writing)
     : disk_(disk),
       directory_(std::move(directory)),
       step_(step),
+      writing_(writing),
       staging_(directory_ + (fault_requested("guard.skip_staging") ? "/" : "/.staging-") +
                step_directory(step)) {}
+
+void StagedCheckpoint::write_synced(const std::string& path, std::span<const std::byte> bytes) {
+  const auto file = disk_.create(path);
+  file->write_at(0, bytes);
+  file->sync();
+  file->close();
+  if (writing_.verify) verify_bytes(disk_, path, bytes);
+}
 
 void StagedCheckpoint::begin() {
   // A save that failed before, in this life, may have left one it could not remove.
@@ -95,7 +97,8 @@ WrittenShard StagedCheckpoint::write(const PlannedState& state, std::size_t shar
     payload.push_back(pieces.back().bytes);
   }
   const Hdf5Plan file = plan_checkpoint_file(*state.record, pieces);
-  WrittenShard written{plan.file, write_hdf5_file(disk_, staging_ + "/" + plan.file, file, payload)};
+  WrittenShard written{plan.file,
+                       write_hdf5_file(disk_, staging_ + "/" + plan.file, {file, payload}, writing_)};
   fault_point("ckpt.after_shard");
   return written;
 }
@@ -104,12 +107,12 @@ Committed StagedCheckpoint::commit(const PlannedState& state, std::span<const Wr
   Manifest manifest = assemble_manifest(state, shards);
   if (manifest.layout == kSharded) {
     const std::vector<std::byte> index = index_file(manifest);
-    write_synced(disk_, staging_ + "/" + kIndexFile, index);
+    write_synced(staging_ + "/" + kIndexFile, index);
     manifest.files.push_back({kIndexFile, index.size(), digest_of(index)});
     fault_point("ckpt.after_index");
   }
   const std::string text = write_manifest(manifest);
-  write_synced(disk_, staging_ + "/" + kManifestFile, std::as_bytes(std::span(text)));
+  write_synced(staging_ + "/" + kManifestFile, std::as_bytes(std::span(text)));
   fault_point("ckpt.after_manifest");
   // The names in the staging directory must be there before the rename makes them count.
   sync_directory(disk_, staging_);

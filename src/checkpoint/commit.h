@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 
+#include "checkpoint/file_writer.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/shard.h"
 #include "lockstep/base/disk.h"
@@ -29,7 +30,7 @@ Manifest assemble_manifest(const PlannedState& state, std::span<const WrittenSha
 class StagedCheckpoint {
  public:
   // Touches nothing.
-  StagedCheckpoint(Disk& disk, std::string directory, Step step);
+  StagedCheckpoint(Disk& disk, std::string directory, Step step, const FileWriting& writing);
 
   // Local, on rank 0, before any other: makes the staging directory.
   void begin();
@@ -42,9 +43,12 @@ class StagedCheckpoint {
   void abandon() noexcept;
 
  private:
+  void write_synced(const std::string& path, std::span<const std::byte> bytes);
+
   Disk& disk_;
   std::string directory_;
   Step step_;
+  FileWriting writing_;
   std::string staging_;
 };
 

@@ -2,9 +2,13 @@
 #include "checkpoint/file_writer.h"
 
 #include <algorithm>
-#include <utility>
+#include <optional>
 
+#include "base/aligned_block.h"
 #include "checkpoint/digest.h"
+#include "checkpoint/file_blocks.h"
+#include "checkpoint/verify_file.h"
+#include "checkpoint/workers.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
 
@@ -12,96 +16,102 @@ namespace lockstep {
 
 namespace {
 
-// Fits the cache of a core, and a system call a piece is lost in the time the disk takes.
-constexpr std::size_t kPiece = 4u << 20;
-
-constexpr std::size_t kMetadata = static_cast<std::size_t>(-1);
-
-// A run of bytes of the file, wherever they lie in memory now.
-struct Segment {
-  std::uint64_t offset = 0;
-  std::span<const std::byte> bytes;
-  std::size_t dataset = kMetadata;
-};
-
-std::vector<Segment> segments_of(const Hdf5Layout& layout,
-                                 std::span<const std::span<const std::byte>> payload) {
-  std::vector<Segment> segments;
-  for (const Hdf5MetadataRun& run : layout.metadata) segments.push_back({run.offset, run.bytes});
-  for (std::size_t i = 0; i < payload.size(); ++i)
-    if (!payload[i].empty()) segments.push_back({layout.offsets[i], payload[i], i});
-  std::sort(segments.begin(), segments.end(),
-            [](const auto& a, const auto& b) { return a.offset < b.offset; });
-  return segments;
+std::uint64_t rounded_up(std::uint64_t bytes, std::size_t alignment) {
+  return (bytes + alignment - 1) / alignment * alignment;
 }
 
-// Writes a file front to back. Small segments are gathered, so that ten thousand biases are not ten thousand
-// system calls; large ones go out from where they are, in pieces that are still in the cache when the digest
-// has read them. `see` gets every byte on its way.
-class FrontToBack {
+// One file on its way to the disk.
+class FilePass {
  public:
-  explicit FrontToBack(WritableFile& file) : file_(file) {}
+  FilePass(const FileContents& contents, const Hdf5Layout& layout)
+      : plan_(contents.plan), layout_(layout), segments_(segments_of(layout, contents.payload)) {
+    written_.bytes = layout.file_bytes;
+    for (std::size_t i = 0; i < contents.payload.size(); ++i) {
+      const std::uint64_t bytes = contents.payload[i].size();
+      const std::uint64_t leaf = leaf_bytes(plan_.datasets[i].dtype, plan_.datasets[i].shape);
+      written_.datasets.push_back({layout.offsets[i], {}});
+      if (bytes > 0) written_.datasets.back().leaves.resize((bytes + leaf - 1) / leaf);
+    }
+  }
 
-  template <class See>
-  void put(std::span<const std::byte> bytes, See see) {
-    if (bytes.size() < kPiece) {
-      see(bytes);
-      gathered_.insert(gathered_.end(), bytes.begin(), bytes.end());
-      if (gathered_.size() >= kPiece) flush();
-      return;
-    }
-    flush();
-    for (; !bytes.empty(); bytes = bytes.subspan(std::min(bytes.size(), kPiece))) {
-      const auto piece = bytes.first(std::min(bytes.size(), kPiece));
-      see(piece);
-      write(piece);
-    }
+  void write(WritableFile& file, int writers) {
+    const std::size_t alignment = file.alignment();
+    file.reserve(rounded_up(layout_.file_bytes, alignment));
+    const std::vector<FileBlock> blocks = cut_into_blocks(segments_, alignment);
+    share_work(blocks.size(), writers, [&](Tickets& tickets) {
+      std::optional<AlignedBlock> through;
+      while (const auto ticket = tickets.next()) {
+        if (*ticket == 0) digest_metadata();
+        const FileBlock& block = blocks[*ticket];
+        digest_leaves(block);
+        if (block.straight != nullptr) {
+          file.write_at(block.offset, {block.straight, block.bytes});
+          continue;
+        }
+        if (!through) through.emplace(std::min<std::uint64_t>(kBlockBytes, layout_.file_bytes));
+        const auto bytes = through->bytes().first(rounded_up(block.bytes, alignment));
+        gather(segments_, block, bytes);
+        file.write_at(block.offset, bytes);
+      }
+    });
+    // The last block was filled up with zeros.
+    if (layout_.file_bytes % alignment != 0) file.truncate(layout_.file_bytes);
   }
-  void flush() {
-    if (!gathered_.empty()) write(gathered_);
-    gathered_.clear();
-  }
-  std::uint64_t position() const { return written_ + gathered_.size(); }
+
+  WrittenFile take() { return std::move(written_); }
 
  private:
-  void write(std::span<const std::byte> bytes) {
-    file_.write_at(written_, bytes);
-    written_ += bytes.size();
+  void digest_metadata() {
+    Hasher hasher;
+    for (const Hdf5MetadataRun& run : layout_.metadata) hasher.update(run.bytes);
+    written_.digest = hasher.digest();
   }
 
-  WritableFile& file_;
-  std::vector<std::byte> gathered_;
-  std::uint64_t written_ = 0;
+  // Of a leaf that goes on into the next block all of it: leaves and blocks need no common border, and no
+  // thread waits for another.
+  void digest_leaves(const FileBlock& block) {
+    for (std::size_t s = block.first_segment; s < segments_.size() && segments_[s].offset < block.end();
+         ++s) {
+      const FileSegment& segment = segments_[s];
+      if (segment.dataset == FileSegment::kMetadata) continue;
+      const Hdf5Dataset& dataset = plan_.datasets[segment.dataset];
+      const std::uint64_t leaf = leaf_bytes(dataset.dtype, dataset.shape);
+      const std::uint64_t begin = block.offset - std::min(block.offset, segment.offset);
+      for (std::uint64_t at = (begin + leaf - 1) / leaf * leaf;
+           at < segment.bytes.size() && segment.offset + at < block.end(); at += leaf)
+        written_.datasets[segment.dataset].leaves[at / leaf] =
+            digest_of(segment.bytes.subspan(at, std::min(leaf, segment.bytes.size() - at)));
+    }
+  }
+
+  const Hdf5Plan& plan_;
+  const Hdf5Layout& layout_;
+  std::vector<FileSegment> segments_;
+  WrittenFile written_;
 };
 
 }  // namespace
 
-WrittenFile write_hdf5_file(Disk& disk, const std::string& path, const Hdf5Plan& plan,
-                            std::span<const std::span<const std::byte>> payload) {
-  check(plan.datasets.size() == payload.size(), "every dataset of a plan has its bytes");
+WrittenFile write_hdf5_file(Disk& disk, const std::string& path, const FileContents& contents,
+                            const FileWriting& writing) {
+  check(contents.plan.datasets.size() == contents.payload.size(), "every dataset of a plan has its bytes");
+  WrittenFile written;
+  const auto write = [&](const Hdf5Layout& layout) {
+    FilePass pass(contents, layout);
+    const auto file = disk.create_direct(path);
+    pass.write(*file, writing.writers);
+    // Before the close: a close may not report what a later writeback loses.
+    if (!fault_requested("guard.skip_file_sync")) file->sync();
+    file->close();
+    written = pass.take();
+    if (writing.verify) verify_written(disk, path, {contents, layout, written}, writing.writers);
+  };
   // Laid out before the file is created: a refusal of HDF5 leaves nothing behind.
-  const Hdf5Layout layout = lay_out(plan);
-  const auto file = disk.create(path);
-  FrontToBack out(*file);
-  Hasher metadata;
-  std::vector<WrittenDataset> datasets;
-  for (std::size_t i = 0; i < payload.size(); ++i) datasets.push_back({layout.offsets[i], {}});
-  for (const Segment& segment : segments_of(layout, payload)) {
-    check(segment.offset == out.position(), "a layout covers its file without hole or overlap");
-    if (segment.dataset == kMetadata) {
-      out.put(segment.bytes, [&](auto bytes) { metadata.update(bytes); });
-      continue;
-    }
-    const Hdf5Dataset& dataset = plan.datasets[segment.dataset];
-    LeafDigester digester(dataset.dtype, dataset.shape);
-    out.put(segment.bytes, [&](auto bytes) { digester.update(bytes); });
-    datasets[segment.dataset].leaves = digester.finish();
-  }
-  out.flush();
-  // Before the close: a close may not report what a later writeback loses.
-  if (!fault_requested("guard.skip_file_sync")) file->sync();
-  file->close();
-  return {out.position(), metadata.digest(), std::move(datasets)};
+  if (writing.layouts != nullptr)
+    writing.layouts->with_layout(contents.plan, write);
+  else
+    write(lay_out(contents.plan));
+  return written;
 }
 
 }  // namespace lockstep

@@ -5,15 +5,31 @@
 #include <string>
 
 #include "checkpoint/hdf5/layout.h"
+#include "checkpoint/hdf5/layout_cache.h"
 #include "checkpoint/written_file.h"
 #include "lockstep/base/disk.h"
 
 namespace lockstep {
 
-// Local. Lays the plan out and writes metadata and payload to a new file, without a copy of the payload,
-// making the digests on the way; then syncs and closes it. `payload` are the bytes of the plan's datasets, in
-// its order. Throws Fault (74); what was written until then stays, as a file nobody may use.
-WrittenFile write_hdf5_file(Disk& disk, const std::string& path, const Hdf5Plan& plan,
-                            std::span<const std::span<const std::byte>> payload);
+// How files are written.
+struct FileWriting {
+  int writers = 2;                 // threads of one file
+  bool verify = false;             // read everything back from the disk before it counts
+  LayoutCache* layouts = nullptr;  // of the files written before; somebody else's
+};
+
+// What a file is to hold; somebody else's.
+struct FileContents {
+  const Hdf5Plan& plan;
+  std::span<const std::span<const std::byte>> payload;  // the bytes of the plan's datasets, in its order
+};
+
+// Local. Lays the plan out and writes metadata and payload to a new file, then syncs and closes it. Note
+// [write pass]: the file is cut in blocks, which the writers take in turns; each makes the digests of the
+// leaves that start in its block and writes it while another is on its way to the disk. Where the disk allows
+// it (Disk::create_direct) large tensors go out from their own memory; everything else is copied once,
+// through a block. Throws Fault (74); what was written until then stays, as a file nobody may use.
+WrittenFile write_hdf5_file(Disk& disk, const std::string& path, const FileContents& contents,
+                            const FileWriting& writing);
 
 }  // namespace lockstep

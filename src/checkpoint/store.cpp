@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/aligned_block.h"
 #include "checkpoint/catalog.h"
 #include "checkpoint/commit.h"
 #include "checkpoint/damage.h"
@@ -19,6 +20,7 @@
 #include "checkpoint/weights_file.h"
 #include "lockstep/base/clock.h"
 #include "lockstep/base/fault_point.h"
+#include "lockstep/base/log.h"
 
 namespace lockstep {
 
@@ -46,6 +48,7 @@ struct CheckpointStore::Parts {
   // Refused by this store, and still in their place because they could not be moved.
   std::set<Step> refused;
   VerifiedLedger ledger{disk, directory};
+  LayoutCache layouts;
 
   std::string path(const std::string& name) const { return directory + "/" + name; }
 
@@ -202,7 +205,10 @@ struct CheckpointStore::Parts {
     return prune();
   }
 
-  StagedCheckpoint staged(Step step) { return {disk, directory, step}; }
+  StagedCheckpoint staged(Step step) {
+    return {disk, directory, step,
+            FileWriting{static_cast<int>(options.writers), options.verify_after_save, &layouts}};
+  }
 
   std::vector<std::string> prune() {
     fault_point("ckpt.before_prune");
@@ -287,14 +293,27 @@ void make_durable_folder(Disk& disk, const std::string& path) {
 // and what a run leaves at its end.
 constexpr int kInodesOfARun = 4 * 3 + 4;
 
+// Tries what a save will do, and says which way its bytes will go.
+void probe_direct_writing(Disk& disk, const std::string& path) {
+  const auto file = disk.create_direct(path);
+  AlignedBlock block(kDirectAlignment);
+  std::ranges::fill(block.bytes(), std::byte{0});
+  file->write_at(0, block.bytes());
+  file->sync();
+  log_info("checkpoints are written {}", file->alignment() > 1
+                                             ? "around the page cache (O_DIRECT)"
+                                             : "through the page cache: this file system has no O_DIRECT");
+  file->close();
+}
+
 // A read-only mount or a full inode table shows itself in a write, not in permissions.
 void probe_writing(Disk& disk, const std::string& directory) {
   const std::string probe = directory + "/.staging-probe";
   disk.make_directory(probe);
-  for (int number = 1; number < kInodesOfARun; ++number) {
+  probe_direct_writing(disk, probe + "/1");
+  for (int number = 2; number < kInodesOfARun; ++number) {
     const auto file = disk.create(fmt::format("{}/{}", probe, number));
     file->write_at(0, std::as_bytes(std::span("probe", 5)));
-    if (number == 1) file->sync();
     file->close();
   }
   remove_tree(disk, probe);

@@ -22,7 +22,7 @@ void write_weights(Disk& disk, const CheckpointReader& from, const std::string& 
   const std::string part = path + ".part";
   remove_tree(disk, part);
   std::vector<std::span<const std::byte>> payload(memory.begin(), memory.end());
-  write_hdf5_file(disk, part, plan_weights_file(from.manifest(), tensors), payload);
+  write_hdf5_file(disk, part, {plan_weights_file(from.manifest(), tensors), payload}, {});
   disk.rename(part, path);
   const std::size_t slash = path.rfind('/');
   disk.sync_directory(slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash));

@@ -45,6 +45,14 @@ std::vector<Row> run_life_rows() {
           .one_of({"stop", "continue"})
           .may_change()
           .says("A save that fails: stop with code 74, or warn and go on (three in a row stop)."),
+      row("checkpoint.writers", c, &C::writers)
+          .in(between(1, 64), "threads")
+          .may_change()
+          .says("Threads of a rank that write its file. They wait for the disk most of the time."),
+      row("checkpoint.verify_after_save", c, &C::verify_after_save)
+          .may_change()
+          .says("Read a save back from the disk, around the page cache, and compare all digests before it "
+                "counts."),
       // A path like others, but for the three words.
       row("resume.mode", &RunConfig::resume, &ResumeOptions::mode)
           .as(Kind::kPath)

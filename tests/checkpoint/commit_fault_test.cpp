@@ -189,6 +189,56 @@ TEST_F(Commit, FailsAtEachOfItsNamedPointsWithAWholeCheckpointLeft) {
   }
 }
 
+TEST_F(Commit, FindsALyingDiskBeforeItCountsWithVerifyAfterSave) {
+  // F22. The last two writes are those of `latest` and `best`, which are hints.
+  std::int64_t found = 0;
+  std::int64_t missed = 0;
+  const auto careful = [this](Disk& disk) {
+    CheckpointOptions options = this->options();
+    options.verify_after_save = true;
+    return CheckpointStore(dir_, options, disk, log_.sink());
+  };
+  const OwnedState third(3, 1, 4);
+  for (std::int64_t k = 1;; ++k) {
+    SCOPED_TRACE(k);
+    const DiskFaultPlan plan{.fail_at = k, .lies = true, .only = "write"};
+    start_over();
+    FaultyDisk disk(real_disk());
+    disk.arm(plan);
+    std::string message;
+    const ExitCode code = code_of([&] { careful(disk).save(third.state, true); }, &message);
+    if (disk.injections() == 0) {
+      EXPECT_EQ(code, ExitCode::kDone) << message;
+      break;
+    }
+    if (code != ExitCode::kDone) {
+      ++found;
+      EXPECT_EQ(code, ExitCode::kStorage);
+      EXPECT_NE(message.find("reads back other than it was written"), std::string::npos) << message;
+      EXPECT_FALSE(any_staging());
+    }
+    EXPECT_EQ(newest(), Step{code == ExitCode::kDone ? 3 : 2});
+    EXPECT_EQ(log_.count("checkpoint_refused"), 0u);
+    // Without it the next start finds out.
+    start_over();
+    FaultyDisk trusted(real_disk());
+    trusted.arm(plan);
+    EXPECT_EQ(code_of([&] { store(trusted).save(third.state, true); }), ExitCode::kDone);
+    EXPECT_EQ(trusted.injections(), 1);
+    missed += newest() == Step{2} ? 1 : 0;
+  }
+  EXPECT_EQ(found, 2);  // checkpoint.h5 and manifest.json
+  EXPECT_EQ(missed, found);
+}
+
+TEST_F(Commit, SavesWithoutODirect) {
+  start_over();
+  FaultyDisk disk(real_disk());
+  disk.arm({.no_direct = true});
+  store(disk).save(OwnedState(3, 1, 400).state, false);
+  EXPECT_EQ(newest(), Step{3});
+}
+
 TEST_F(Commit, PreparationFailsWithTheRunDirectoryCodeWhicheverOperationFails) {
   std::int64_t injected = 0;
   for (std::int64_t k = 1; k < 100; ++k) {

@@ -159,8 +159,7 @@ TEST(Load, KeepsMetadataAsTypedJson) {
 }
 
 TEST(Load, RefusesKeysWhoseCapabilityIsNotThere) {
-  for (const std::string key :
-       {"checkpoint.async=true", "checkpoint.layout=auto", "checkpoint.verify_after_save=false"})
+  for (const std::string key : {"checkpoint.async=true", "checkpoint.layout=auto"})
     EXPECT_THAT(refusal_of(kSmall, {key}), HasSubstr("unknown key"));
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,13 +30,19 @@ class Hdf5Draft {
 
   // After the last object. Returns the bytes the file has; holes count, and cost no memory.
   std::uint64_t close();
-  // After close(): the bytes [first, last).
-  std::vector<std::byte> read(std::uint64_t first, std::uint64_t last) const;
+  // After close(): the bytes from `first` on.
+  void read(std::uint64_t first, std::span<std::byte> into) const;
+
+  // After close(): opens the file again.
+  void reopen();
+  // After reopen(): new values, of the same types and lengths, for all attributes there are.
+  void rewrite_attributes(const std::vector<Hdf5Group>& groups) const;
 
  private:
   std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor_); }
 
   Hdf5Session hdf5_;
+  std::size_t objects_;
   int descriptor_;
   Hdf5Handle file_;
 };

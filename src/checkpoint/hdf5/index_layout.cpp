@@ -80,8 +80,9 @@ std::vector<std::byte> lay_out_index(const std::vector<Hdf5Group>& groups,
                                             path.c_str(), H5P_DEFAULT, H5P_DEFAULT),
                          "linking " + path);
   }
-  const std::uint64_t bytes = draft.close();
-  return draft.read(0, bytes);
+  std::vector<std::byte> bytes(draft.close());
+  draft.read(0, bytes);
+  return bytes;
 }
 
 }  // namespace lockstep

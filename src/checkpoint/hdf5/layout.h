@@ -29,6 +29,8 @@ struct Hdf5Dataset {
   std::string path;
   DType dtype = DType::kFloat32;
   Shape shape;
+
+  bool operator==(const Hdf5Dataset&) const = default;
 };
 
 // What a file is to hold.
