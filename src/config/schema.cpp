@@ -14,18 +14,22 @@ bool contains(const std::vector<std::string>& list, const std::string& word) {
   return std::find(list.begin(), list.end(), word) != list.end();
 }
 
+// A registered name is a word like the built-in ones, in messages and the JSON Schema too. A registry lists
+// the built-in ones as well; those are no strangers, and keep to their own keys.
+void add_registered(std::vector<std::string>& words, std::vector<std::string>& registered) {
+  std::erase_if(registered, [&](const std::string& name) { return contains(words, name); });
+  words.insert(words.end(), registered.begin(), registered.end());
+}
+
 }  // namespace
 
 Schema::Schema(ExtraTypes extra) : extra_(std::move(extra)) {
   for (auto& section : {run_rows(), model_rows(), data_file_rows(), data_content_rows(), train_rows(),
-                        optim_rows(), schedule_rows(), run_life_rows()})
+                        optim_rows(), schedule_rows(), dist_rows(), checkpoint_rows(), run_life_rows()})
     rows_.insert(rows_.end(), section.begin(), section.end());
-  // A registered name is a word like the built-in ones, in messages and the JSON Schema too.
   for (Row& row : rows_) {
-    if (row.key == "model.type")
-      row.words.insert(row.words.end(), extra_.models.begin(), extra_.models.end());
-    if (row.key == "data.type")
-      row.words.insert(row.words.end(), extra_.datasets.begin(), extra_.datasets.end());
+    if (row.key == "model.type") add_registered(row.words, extra_.models);
+    if (row.key == "data.type") add_registered(row.words, extra_.datasets);
   }
 }
 

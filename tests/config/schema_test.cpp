@@ -177,6 +177,15 @@ TEST(Schema, HasEveryFixedName) {
     EXPECT_NE(schema.find(key), nullptr) << key;
 }
 
+// The registries of a program list the built-in types too.
+TEST(Schema, KnowsATypeOnceAndABuiltInOneIsNoRegisteredOne) {
+  const Schema schema(ExtraTypes{{"mlp", "gpt"}, {"idx", "text"}});
+  EXPECT_EQ(schema_markdown(schema), schema_markdown(Schema()));
+  RunConfig idx;
+  idx.data.type = "idx";
+  EXPECT_FALSE(schema.applies(*schema.find("data.train.path"), idx));
+}
+
 TEST(SchemaPrint, IsWhatDocsConfigMdHolds) {
   std::ifstream stream(LOCKSTEP_SOURCE_DIR "/docs/config.md");
   std::stringstream text;
