@@ -52,6 +52,23 @@ Agreed<std::string> agree_on_root(World& world, const std::string& mine) {
   return AgreedMaker::make(text_of(world.host(), mine, Rank{0}));
 }
 
+std::vector<std::string> gather_on_root(World& world, const std::string& mine) {
+  Communicator& group = world.host();
+  const auto ranks = static_cast<std::size_t>(world.size().value);
+  const auto bytes = static_cast<std::int64_t>(mine.size());
+  std::vector<std::int64_t> lengths(ranks);
+  group.all_gather({&bytes, 1, DType::kInt64}, {lengths.data(), ranks, DType::kInt64});
+  std::vector<std::string> texts(world.is_root() ? ranks : 0);
+  std::vector<Incoming> incoming;
+  for (std::size_t r = 0; r < texts.size(); ++r) {
+    texts[r].resize(static_cast<std::size_t>(lengths[r]));
+    incoming.push_back({{texts[r].data(), texts[r].size(), DType::kUInt8}, Rank(static_cast<int>(r))});
+  }
+  const Outgoing outgoing{{mine.data(), mine.size(), DType::kUInt8}, Rank{0}};
+  group.exchange({&outgoing, 1}, incoming);
+  return texts;
+}
+
 Agreed<std::string> agree_same(World& world, const std::string& what, const std::string& mine,
                                ExitCode code) {
   const std::vector<int> unlike = ranks_unlike_root(world.host(), mine);

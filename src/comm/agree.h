@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lockstep/base/error.h"
 #include "lockstep/base/units.h"
@@ -38,6 +39,10 @@ Agreed<T> agree_min(World& world, T mine);
 
 // Collective. What rank 0 holds; the others' argument is ignored.
 Agreed<std::string> agree_on_root(World& world, const std::string& mine);
+
+// Collective. The texts of all ranks in rank order, on rank 0; empty on the others. They may differ in
+// length.
+std::vector<std::string> gather_on_root(World& world, const std::string& mine);
 
 // Collective. Passes when all ranks hold the same bytes, else throws Fault (`code`) on all of them; the
 // message names `what` and the ranks that differ from rank 0.
