@@ -21,6 +21,7 @@ void arm_fault_points(std::string_view plan, const FaultContext&) {
                 "Unset it, or configure with -DLOCKSTEP_FAULT_POINTS=ON");
 }
 void set_fault_step(std::int64_t) {}
+void set_fault_step_of_thread(std::int64_t) {}
 
 #else
 namespace {
@@ -40,9 +41,16 @@ struct Injector {
   std::atomic<std::int64_t> step{0};
 };
 
+constexpr std::int64_t kNone = -1;
+thread_local std::int64_t step_of_thread = kNone;
+
 Injector& injector() {
   static Injector instance;
   return instance;
+}
+
+std::int64_t current_step() {
+  return step_of_thread == kNone ? injector().step.load() : step_of_thread;
 }
 
 [[noreturn]] void refuse(std::string_view plan, std::string_view part) {
@@ -99,16 +107,15 @@ bool matches(const Injection& injection, std::string_view point) {
   if (!injection.point.empty() ? injection.point != point : point != "step") return false;
   if (injection.rank >= 0 && injection.rank != here.context.rank) return false;
   if (injection.attempt >= 0 && injection.attempt != here.context.attempt) return false;
-  if (injection.step >= 0 && injection.step != here.step.load()) return false;
+  if (injection.step >= 0 && injection.step != current_step()) return false;
   return injection.action == "note" || injection.file.empty() || !real_disk().info(injection.file);
 }
 
 // The injector's own record is synced before the process goes: a test counts it.
 void record_firing(const Injection& injection, std::string_view point, std::int64_t index = -1) {
   if (injection.file.empty()) return;
-  std::string line =
-      fmt::format("{} rank={} step={} attempt={} point={}", injection.action, injector().context.rank,
-                  injector().step.load(), injector().context.attempt, point);
+  std::string line = fmt::format("{} rank={} step={} attempt={} point={}", injection.action,
+                                 injector().context.rank, current_step(), injector().context.attempt, point);
   if (index >= 0) line += fmt::format(" index={}", index);
   real_disk().append(injection.file, line + "\n");
   if (injection.action == "note") return;
@@ -141,6 +148,10 @@ void arm_fault_points(std::string_view plan, const FaultContext& context) {
 
 void set_fault_step(std::int64_t step) {
   injector().step.store(step);
+}
+
+void set_fault_step_of_thread(std::int64_t step) {
+  step_of_thread = step;
 }
 
 void fault_point(std::string_view name, std::int64_t index) {

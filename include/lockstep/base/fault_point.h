@@ -24,8 +24,10 @@ struct FaultContext {
 // compiled out and the plan is not empty.
 void arm_fault_points(std::string_view plan, const FaultContext& context);
 
-// Tells the injector which step is running; points match on it.
+// Tells the injector which step is running; points match on it. A thread that works for another step than the
+// one that is running (a save behind the training) says so for itself.
 void set_fault_step(std::int64_t step);
+void set_fault_step_of_thread(std::int64_t step);
 
 #ifdef LOCKSTEP_FAULT_POINTS
 // `index` tells apart what happens several times a step: it stands in the line of `file`.
