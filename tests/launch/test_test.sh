@@ -27,7 +27,7 @@ equal 0 "$code" "code ($output)"
 contains "$output" 'launch/setup: ready'
 equal "cmake --preset dev -DLOCKSTEP_TORCH=$LOCKSTEP_DEPS/libtorch-2.11.0/torch
 cmake --build $repo/build/dev -j $(nproc)
-ctest --test-dir $repo/build/dev --output-on-failure --timeout 300 -LE ^gpu\$" "$calls" calls
+ctest --test-dir $repo/build/dev --output-on-failure --timeout 300 --parallel $((2 * $(nproc))) -LE ^gpu\$" "$calls" calls
 equal '100% tests passed' "$(tail -1 <<<"$output")" 'last line'
 
 claims 'a label and other arguments go to ctest, and a second run sets nothing up'
