@@ -17,6 +17,9 @@ struct KeepBest {
 // The `checkpoint` section.
 struct CheckpointOptions {
   std::int64_t every_steps = 0;  // 0: only the last step
+  std::string layout = "auto";   // auto|consolidated|sharded
+  bool async = true;             // write while training goes on
+  std::string on_busy = "wait";  // wait|skip: a save that is due while one is still being written
   std::int64_t keep_last = 3;
   std::int64_t keep_every = 0;  // steps divisible by this are kept for ever; 0: none
   KeepBest keep_best;

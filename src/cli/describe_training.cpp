@@ -6,6 +6,8 @@
 #include "comm/agree.h"
 #include "parallel/ownership.h"
 #include "train/plan.h"
+#include "train/save_plan.h"
+#include "train/state_freezer.h"
 #include "train/training_state.h"
 
 namespace lockstep {
@@ -18,6 +20,16 @@ std::string shares(const TrainingPlan& plan, WorldSize world) {
     text += fmt::format("  rank {}: micro-batches {}..{}\n", rank, run.first, run.end() - 1);
   }
   return text;
+}
+
+// Rank 0's share is the largest, or within one digest leaf of it.
+std::string staging(TrainingState& state, const CheckpointOptions& options, const World& world) {
+  if (!options.async) return "";
+  const TrainRecord none;
+  const PlannedState planned = plan_save(state, none, options, world.size());
+  const auto pieces = pieces_of_rank(planned.plan, Rank{0});
+  return fmt::format(" ({}), and saving it beside the training {} bytes of memory on a rank",
+                     planned.plan.layout, StateFreezer::staging_bytes(planned.tensors, pieces));
 }
 
 }  // namespace
@@ -33,10 +45,10 @@ int describe_training(Job& job, const Registries& registries) {
     text = fmt::format(
         "{} samples, {} steps an epoch ({} samples left out), {} steps in all\n"
         "{} samples a step in {} micro-batches of {}\n{}"
-        "{} parameters; a checkpoint takes {} bytes\nrun directory {}\n",
+        "{} parameters; a checkpoint takes {} bytes{}\nrun directory {}\n",
         data->size(), plan.steps_per_epoch, order.left_out(), plan.last_step.value, plan.global_batch,
         plan.micro_batches, plan.micro_batch, shares(plan, job.world.size()), state.arena().parameter_count(),
-        state.bytes(), config.run.dir);
+        state.bytes(), staging(state, config.checkpoint, job.world), config.run.dir);
   });
   if (job.world.is_root()) fmt::print("{}", text);
   return 0;

@@ -15,6 +15,8 @@ std::vector<Row> data_content_rows();
 std::vector<Row> train_rows();
 std::vector<Row> optim_rows();
 std::vector<Row> schedule_rows();
-std::vector<Row> run_life_rows();  // dist, checkpoint, resume, log
+std::vector<Row> dist_rows();
+std::vector<Row> checkpoint_rows();
+std::vector<Row> run_life_rows();  // resume, log
 
 }  // namespace lockstep

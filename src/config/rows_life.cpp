@@ -3,10 +3,7 @@
 
 namespace lockstep {
 
-std::vector<Row> run_life_rows() {
-  const auto c = &RunConfig::checkpoint;
-  using C = CheckpointOptions;
-  const auto best = &CheckpointOptions::keep_best;
+std::vector<Row> dist_rows() {
   return {
       row("dist.backend", &RunConfig::dist, &DistOptions::backend)
           .one_of({"auto", "mpi", "nccl"})
@@ -16,43 +13,11 @@ std::vector<Row> run_life_rows() {
       row("dist.reduce", &RunConfig::dist, &DistOptions::reduce)
           .one_of({"exact", "fast"})
           .says("exact: the same bits on any number of ranks; fast: the backend's own all-reduce."),
-      row("checkpoint.every_steps", c, &C::every_steps)
-          .in(between(0, 1e15), "steps")
-          .may_change()
-          .says("Save every so many steps; 0: only the last, which is always saved."),
-      row("checkpoint.keep_last", c, &C::keep_last)
-          .in(between(1, 1e9), "checkpoints")
-          .may_change()
-          .says("Newest checkpoints that are kept."),
-      row("checkpoint.keep_every", c, &C::keep_every)
-          .in(between(0, 1e15), "steps")
-          .may_change()
-          .says("Checkpoints of steps divisible by this are kept for ever; 0: none."),
-      row("checkpoint.keep_best.metric", c, best, &KeepBest::metric)
-          .may_change()
-          .says(
-              "Metric of an evaluation that decides which checkpoint is best: valid_loss, valid_accuracy, …"),
-      row("checkpoint.keep_best.mode", c, best, &KeepBest::mode)
-          .one_of({"min", "max"})
-          .may_change()
-          .says("Is the smallest or the largest value the best?"),
-      row("checkpoint.keep_best.count", c, best, &KeepBest::count)
-          .in(between(0, 1e6), "checkpoints")
-          .may_change()
-          .says(
-              "Best checkpoints that are kept; 0: off. An evaluation that beats the best so far saves one."),
-      row("checkpoint.on_error", c, &C::on_error)
-          .one_of({"stop", "continue"})
-          .may_change()
-          .says("A save that fails: stop with code 74, or warn and go on (three in a row stop)."),
-      row("checkpoint.writers", c, &C::writers)
-          .in(between(1, 64), "threads")
-          .may_change()
-          .says("Threads of a rank that write its file. They wait for the disk most of the time."),
-      row("checkpoint.verify_after_save", c, &C::verify_after_save)
-          .may_change()
-          .says("Read a save back from the disk, around the page cache, and compare all digests before it "
-                "counts."),
+  };
+}
+
+std::vector<Row> run_life_rows() {
+  return {
       // A path like others, but for the three words.
       row("resume.mode", &RunConfig::resume, &ResumeOptions::mode)
           .as(Kind::kPath)

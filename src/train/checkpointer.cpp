@@ -3,17 +3,76 @@
 
 #include <fmt/format.h>
 
+#include <future>
+#include <optional>
+
 #include "comm/agree.h"
+#include "lockstep/base/clock.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
+#include "train/save_plan.h"
 
 namespace lockstep {
 namespace {
+
 constexpr int kFailuresInARow = 3;
+
+double seconds_since(std::chrono::nanoseconds start) {
+  return std::chrono::duration<double>(real_clock().monotonic() - start).count();
 }
 
+template <class Result>
+bool is_ready(const std::future<Result>& task) {
+  return !task.valid() || task.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+}
+
+}  // namespace
+
+// One save from begin to end.
+struct Checkpointer::Flight {
+  TrainRecord record;
+  bool is_best = false;
+  PlannedState state;
+  std::optional<Digest> there;       // on rank 0: the manifest of this very state, committed before
+  std::future<WrittenShard> shard;   // first
+  std::vector<WrittenShard> shards;  // on rank 0: of all ranks
+  std::optional<std::future<SaveReport>> commit;  // then, on rank 0; on the others without a task
+  std::chrono::nanoseconds start = real_clock().monotonic();
+
+  // A thread for `work`, where fault points see the step of the save. Without checkpoint.async the thread
+  // that asks for the result does it.
+  template <class Work>
+  auto behind(bool async, Work work) const {
+    return std::async(async ? std::launch::async : std::launch::deferred,
+                      [async, step = record.step, work = std::move(work)] {
+                        if (async) set_fault_step_of_thread(step.value);
+                        return work();
+                      });
+  }
+};
+
 Checkpointer::Checkpointer(const Parts& parts, CheckpointOptions options)
-    : parts_(parts), options_(std::move(options)) {}
+    : parts_(parts), options_(std::move(options)), freezer_(parts.state) {}
+
+Checkpointer::~Checkpointer() = default;
+
+void Checkpointer::prepare() {
+  if (!options_.async) return;
+  together(parts_.world, [&] {
+    const TrainRecord none;
+    const PlannedState planned = plan_save(parts_.state, none, options_, parts_.world.size());
+    const auto mine = pieces_of_rank(planned.plan, parts_.world.rank());
+    const std::uint64_t needed = StateFreezer::staging_bytes(planned.tensors, mine);
+    const auto ranks = static_cast<std::uint64_t>(parts_.world.place().local_size);
+    if (const std::uint64_t available = available_memory(); needed > available / ranks)
+      throw Fault(ExitCode::kCannotStart,
+                  fmt::format("saving beside the training takes {} bytes of memory for a copy; {} are "
+                              "available for the {} ranks of this host",
+                              needed, available, ranks),
+                  "Set checkpoint.async=false, or give the job more memory");
+    freezer_.prepare(planned.tensors, mine);
+  });
+}
 
 bool Checkpointer::is_due(Step step, Step last_step) const {
   return step == last_step || (options_.every_steps > 0 && step.value % options_.every_steps == 0);
@@ -24,43 +83,151 @@ void Checkpointer::restored(Step step, const Digest& hash) {
   last_hash_ = hash;
 }
 
-void Checkpointer::save(const TrainRecord& record, bool is_best) {
+void Checkpointer::save(const TrainRecord& record, SaveReason reason) {
+  if (flight_ && reason == SaveReason::kInterval && options_.on_busy == "skip") {
+    parts_.reporter.event(
+        "checkpoint_skipped",
+        {{"step", std::to_string(record.step.value)},
+         {"reason", fmt::format("step {} is still being written", flight_->record.step.value)}});
+    return;
+  }
+  if (flight_) wait_for_the_one_before(record.step);
   agree_same(parts_.world, "the integer buffers of the model",
              fmt::format("{:016x}", parts_.state.integer_digest()), ExitCode::kBug);
-  on_root(parts_.world, [&] { save_on_root(record, is_best); });
-  // With on_error: continue only rank 0 knows that nothing was saved.
-  if (agree_max(parts_.world, failures_).value > 0) return;
-  last_step_ = record.step;
-  parts_.reporter.saved(record.step);
+  begin(record, reason == SaveReason::kBest);
+  if (!options_.async) drain();
+}
+
+void Checkpointer::wait_for_the_one_before(Step step) {
+  const Step before = flight_->record.step;
+  const auto start = real_clock().monotonic();
+  drain();
+  parts_.reporter.event("checkpoint_waited", {{"step", std::to_string(step.value)},
+                                              {"for_step", std::to_string(before.value)},
+                                              {"seconds", fmt::format("{:.3f}", seconds_since(start))}});
+}
+
+// Runs one part of the save on all ranks. False when it failed, the save is given up, and the run goes on.
+template <class Work>
+bool Checkpointer::survived(Work&& work) {
+  try {
+    together(parts_.world, work);
+    return true;
+  } catch (const AgreedFault& fault) {
+    const Step step = flight_->record.step;
+    // No thread may still read the state, or write into what is removed now.
+    if (options_.async && flight_->shard.valid()) flight_->shard.wait();
+    flight_.reset();
+    if (parts_.world.is_root()) parts_.store.abandon_save(step);
+    if (fault.code() != ExitCode::kStorage || options_.on_error != "continue" ||
+        ++failures_ >= kFailuresInARow)
+      throw;
+    if (parts_.world.is_root()) log_warning("checkpoint of step {} failed: {}", step.value, fault.what());
+    parts_.reporter.event("checkpoint_failed",
+                          {{"step", std::to_string(step.value)}, {"reason", fault.what()}});
+    return false;
+  }
+}
+
+void Checkpointer::begin(const TrainRecord& record, bool is_best) {
+  flight_ = std::make_unique<Flight>();
+  Flight& flight = *flight_;
+  flight.record = record;
+  flight.is_best = is_best;
+  const bool ready = survived([&] {
+    flight.state = plan_save(parts_.state, flight.record, options_, parts_.world.size());
+    if (parts_.world.is_root()) flight.there = parts_.store.begin_save(flight.state);
+  });
+  if (!ready) return;
+  if (agree_max(parts_.world, flight.there.has_value()).value)
+    start_commit();
+  else
+    start_writing();
+}
+
+void Checkpointer::start_writing() {
+  survived([&] {
+    Flight& flight = *flight_;
+    const auto rank = static_cast<std::size_t>(parts_.world.rank().value);
+    if (rank >= flight.state.plan.shards.size()) return;
+    if (options_.async) freezer_.begin(flight.state.tensors, flight.state.plan.shards[rank].pieces);
+    flight.shard = flight.behind(options_.async, [this, &flight, rank] {
+      if (options_.async) freezer_.copy();
+      return parts_.store.write_shard(flight.state, rank);
+    });
+  });
+}
+
+void Checkpointer::start_commit() {
+  Flight& flight = *flight_;
+  std::string mine;
+  const bool written = survived([&] {
+    if (flight.shard.valid()) mine = encode_shard(flight.shard.get());
+  });
+  if (!written) return;
+  for (const std::string& text : gather_on_root(parts_.world, mine))
+    if (!text.empty()) flight.shards.push_back(decode_shard(text));
+  flight.commit.emplace();
+  if (!parts_.world.is_root()) return;
+  flight.commit = flight.behind(options_.async, [this, &flight] {
+    return flight.there ? parts_.store.repeat_save(flight.state, *flight.there, flight.is_best)
+                        : parts_.store.commit_save(flight.state, flight.shards, flight.is_best);
+  });
+}
+
+void Checkpointer::finish() {
+  SaveReport report;
+  const bool committed = survived([&] {
+    if (flight_->commit->valid()) report = flight_->commit->get();
+  });
+  if (!committed) return;
+  const Flight flight = std::move(*flight_);
+  flight_.reset();
+  failures_ = 0;
+  last_step_ = flight.record.step;
+  last_hash_ = report.state_hash;
+  for (const std::string& name : report.pruned)
+    parts_.reporter.event("checkpoint_pruned", {{"directory", name}});
+  parts_.reporter.event("checkpoint_saved", {{"step", std::to_string(last_step_.value)},
+                                             {"directory", report.directory},
+                                             {"layout", flight.state.plan.layout},
+                                             {"bytes", std::to_string(report.bytes)},
+                                             {"seconds", fmt::format("{:.3f}", seconds_since(flight.start))},
+                                             {"state_hash", report.state_hash.hex()}});
+  parts_.reporter.saved(last_step_);
+}
+
+bool Checkpointer::reached(bool mine) {
+  return agree_min(parts_.world, mine).value;
+}
+
+void Checkpointer::poll() {
+  if (!flight_) return;
+  if (!flight_->commit) {
+    if (reached(is_ready(flight_->shard))) start_commit();
+  } else if (reached(is_ready(*flight_->commit))) {
+    finish();
+  }
+}
+
+void Checkpointer::drain() {
+  // get() of a task that is not ready waits for it.
+  if (flight_ && !flight_->commit) start_commit();
+  if (flight_) finish();
+}
+
+void Checkpointer::release_state() {
+  if (flight_) freezer_.release();
 }
 
 void Checkpointer::require(Step step) {
+  drain();
   const Agreed<Step> newest = agree_min(parts_.world, last_step_);
   if (newest.value < step)
     throw AgreedFault(ExitCode::kStorage,
                       fmt::format("step {} could not be saved; the newest checkpoint is that of step {}",
                                   step.value, newest.value.value),
                       "Make room or repair the disk, then start again: it goes on from there");
-}
-
-void Checkpointer::save_on_root(const TrainRecord& record, bool is_best) {
-  try {
-    const SaveReport report = parts_.store.save({record, parts_.state.tensors()}, is_best);
-    last_hash_ = report.state_hash;
-    failures_ = 0;
-    parts_.reporter.event("checkpoint_saved", {{"step", std::to_string(record.step.value)},
-                                               {"directory", report.directory},
-                                               {"bytes", std::to_string(report.bytes)},
-                                               {"seconds", fmt::format("{:.3f}", report.seconds)},
-                                               {"state_hash", report.state_hash.hex()}});
-  } catch (const Fault& fault) {
-    if (fault.code() != ExitCode::kStorage || options_.on_error != "continue" ||
-        ++failures_ >= kFailuresInARow)
-      throw;
-    log_warning("checkpoint of step {} failed: {}", record.step.value, fault.what());
-    parts_.reporter.event("checkpoint_failed",
-                          {{"step", std::to_string(record.step.value)}, {"reason", fault.what()}});
-  }
 }
 
 }  // namespace lockstep

@@ -7,15 +7,22 @@
 #include "checkpoint/store.h"
 #include "lockstep/comm/world.h"
 #include "train/reporter.h"
-#include "train/run_directory.h"
+#include "train/state_freezer.h"
 #include "train/training_state.h"
 
 namespace lockstep {
 
-// Saves the training state of all ranks: rank 0 writes and commits, the others wait for its word.
+// Why a save is wanted: what is due by its number alone may be skipped while another is being written.
+enum class SaveReason { kInterval, kBest, kAsked };
+
+// Saves the training state of all ranks, beside the training unless checkpoint.async is off. Note [save in
+// flight]: each rank's thread writes its shard and never communicates. At the end of every step the training
+// threads agree how far all of them are: when every shard is written, rank 0's thread commits; when it has
+// committed, the save is over. Faults of a thread come back at such a meeting. One save is in flight at a
+// time.
 class Checkpointer {
  public:
-  // The referenced parts outlive it. `store` is used on rank 0 only.
+  // The referenced parts outlive it. `store` commits on rank 0; the others write shards with theirs.
   struct Parts {
     World& world;
     TrainingState& state;
@@ -23,16 +30,28 @@ class Checkpointer {
     Reporter& reporter;
   };
   Checkpointer(const Parts& parts, CheckpointOptions options);
+  // Collective, before the first save: makes the memory real that saving beside the training takes. Throws
+  // AgreedFault (69) when this machine has not enough for its ranks.
+  void prepare();
+  // Waits for this rank's thread.
+  ~Checkpointer();
 
   // Local. Is a save due at this step for its number alone?
   bool is_due(Step step, Step last_step) const;
 
-  // Collective. Commits the state as `record` describes it, once a step. Throws AgreedFault: 74 when storage
-  // failed (with on_error: continue only at the third failure in a row), 70 when the replicas' integer
-  // buffers differ.
-  void save(const TrainRecord& record, bool is_best);
-  // Collective. Throws AgreedFault (74) when the newest commit is older than `step`: a run that ends there
-  // has nothing to go on from, whatever on_error says.
+  // Collective. Begins to save the state as `record` describes it; without checkpoint.async it is committed
+  // on return. A save that is still in flight is waited for first, or (checkpoint.on_busy: skip) this one is
+  // left out. Throws AgreedFault: 74 when storage failed (with on_error: continue only at the third failure
+  // in a row), 70 when the replicas' integer buffers differ.
+  void save(const TrainRecord& record, SaveReason reason);
+  // Collective, once a step: takes the save in flight as far as it is. Throws as save().
+  void poll();
+  // Collective. Returns when no save is in flight. Throws as save().
+  void drain();
+  // Local, before the state is changed: returns when the save in flight no longer reads it.
+  void release_state();
+  // Collective. drain(), then throws AgreedFault (74) when the newest commit is older than `step`: a run that
+  // ends there has nothing to go on from, whatever on_error says.
   void require(Step step);
 
   // Local. The step of the newest committed checkpoint, and on rank 0 its state hash.
@@ -42,10 +61,21 @@ class Checkpointer {
   void restored(Step step, const Digest& hash);
 
  private:
-  void save_on_root(const TrainRecord& record, bool is_best);
+  struct Flight;
+
+  void wait_for_the_one_before(Step step);
+  void begin(const TrainRecord& record, bool is_best);
+  void start_writing();
+  void start_commit();
+  void finish();
+  bool reached(bool mine);
+  template <class Work>
+  bool survived(Work&& work);
 
   Parts parts_;
   CheckpointOptions options_;
+  StateFreezer freezer_;
+  std::unique_ptr<Flight> flight_;
   Step last_step_{0};
   Digest last_hash_;
   int failures_ = 0;

@@ -26,13 +26,6 @@ std::uint64_t room_for_one_checkpoint(std::uint64_t tensor_bytes) {
   return tensor_bytes + tensor_bytes / 8 + (1u << 20);
 }
 
-AgreedFault diverged(const StepRecord& record) {
-  return AgreedFault(ExitCode::kNeverRestart,
-                     fmt::format("step {}: the run has diverged (loss {}, gradient norm {})",
-                                 record.step.value, record.loss, record.grad_norm),
-                     "The last checkpoint is from before. Lower optim.lr, or set train.grad_clip");
-}
-
 }  // namespace
 
 Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
@@ -48,6 +41,7 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
       checkpointer_({parts_.world, state_, store_, parts_.reporter}, options.checkpoint),
       best_(options.checkpoint.keep_best) {
   on_root(parts_.world, [&] { store_.prepare(room_for_one_checkpoint(state_.bytes())); });
+  checkpointer_.prepare();
 }
 
 Ending Trainer::run() {
@@ -79,7 +73,8 @@ Step Trainer::resume_from_newest_verified() {
       TrainRecord own = from->record;
       own.run_id = parts_.run_id;
       own.config = options_.config;
-      checkpointer_.save(own, /*is_best=*/false);
+      checkpointer_.save(own, SaveReason::kAsked);
+      checkpointer_.require(own.step);
     }
     checkpointer_.restored(from->record.step, from->state_hash);
   } else {
@@ -120,10 +115,20 @@ StepRecord Trainer::advance(Step step) {
   if (norm_is_needed(step)) record.grad_norm = global_norm(gradients);
 
   const Agreed<Verdict> verdict = judge(record);
-  if (verdict.value == Verdict::kDiverged) throw diverged(record);
+  if (verdict.value == Verdict::kDiverged) end_diverged(record);
   if (options_.train.grad_clip > 0) clip_to_norm(gradients, record.grad_norm, options_.train.grad_clip);
+  checkpointer_.release_state();
   state_.apply(mean, record.lr);
   return record;
+}
+
+void Trainer::end_diverged(const StepRecord& record) {
+  // A save in flight is of a state from before: what there is to go back to.
+  checkpointer_.drain();
+  throw AgreedFault(ExitCode::kNeverRestart,
+                    fmt::format("step {}: the run has diverged (loss {}, gradient norm {})",
+                                record.step.value, record.loss, record.grad_norm),
+                    "The last checkpoint is from before. Lower optim.lr, or set train.grad_clip");
 }
 
 Agreed<Verdict> Trainer::judge(const StepRecord& record) {
@@ -154,15 +159,19 @@ void Trainer::evaluate_if_due(StepRecord& record) {
 }
 
 void Trainer::save(const StepRecord& record) {
+  checkpointer_.poll();
   const bool is_best = !record.metrics.empty() && best_.beaten_by(record.metrics, record.step);
-  if (is_best || checkpointer_.is_due(record.step, plan_.last_step))
-    checkpointer_.save(train_record(record), is_best);
+  if (is_best || record.step == plan_.last_step)
+    checkpointer_.save(train_record(record), is_best ? SaveReason::kBest : SaveReason::kAsked);
+  else if (checkpointer_.is_due(record.step, plan_.last_step))
+    checkpointer_.save(train_record(record), SaveReason::kInterval);
 }
 
 Ending Trainer::save_and_yield(const StepRecord& record) {
   // A step that nobody reads does not look at its gradients (norm_is_needed); what is kept is looked at here.
-  if (!std::isfinite(global_norm(state_.arena().parameter_values()))) throw diverged(record);
-  if (checkpointer_.last_step() != record.step) checkpointer_.save(train_record(record), /*is_best=*/false);
+  if (!std::isfinite(global_norm(state_.arena().parameter_values()))) end_diverged(record);
+  checkpointer_.drain();
+  if (checkpointer_.last_step() != record.step) checkpointer_.save(train_record(record), SaveReason::kAsked);
   checkpointer_.require(record.step);
   parts_.reporter.event("stopped", {{"step", std::to_string(record.step.value)},
                                     {"signal", std::to_string(stop_signal_received())}});

@@ -81,6 +81,7 @@ class Trainer {
   Step resume_from_newest_verified();
   StepRecord advance(Step step);
   Agreed<Verdict> judge(const StepRecord& record);
+  [[noreturn]] void end_diverged(const StepRecord& record);
   void start_from_weights();
   void evaluate_if_due(StepRecord& record);
   void save(const StepRecord& record);

@@ -27,20 +27,25 @@ TrainingState::TrainingState(std::shared_ptr<Model> model, const OptimOptions& o
 }
 
 void TrainingState::list_persisted() {
-  const auto add_views = [&](const std::string& slot, const torch::Tensor& flat, const auto& entries) {
-    for (const ArenaEntry& entry : entries) add({slot, entry.name}, ModelArena::view(flat, entry));
+  const auto add_steady = [&](const std::string& slot, const torch::Tensor& flat) {
+    for (const ArenaEntry& entry : arena_.parameters())
+      add({slot, entry.name}, ModelArena::view(flat, entry), /*steady=*/true);
   };
-  add_views("", arena_.values(), arena_.parameters());
-  add_views("", arena_.values(), arena_.buffers());
-  for (const auto& [name, tensor] : arena_.integer_buffers()) add({"", name}, tensor);
-  for (const Slot& slot : optimizer_->slots()) add_views(slot.name, slot.flat, arena_.parameters());
-  add({"step", kStepsDone}, steps_done_);
+  add_steady("", arena_.values());
+  for (const ArenaEntry& entry : arena_.buffers())
+    add({"", entry.name}, ModelArena::view(arena_.values(), entry), /*steady=*/false);
+  for (const auto& [name, tensor] : arena_.integer_buffers()) add({"", name}, tensor, /*steady=*/false);
+  for (const Slot& slot : optimizer_->slots()) add_steady(slot.name, slot.flat);
+  add({"step", kStepsDone}, steps_done_, /*steady=*/false);
 }
 
-void TrainingState::add(TensorKey key, const torch::Tensor& live) {
+void TrainingState::add(TensorKey key, const torch::Tensor& live, bool steady) {
+  // Pinned, so that a copy from the device runs beside the training.
   const torch::Tensor host =
-      live.device().is_cpu() ? live : torch::empty(live.sizes(), live.options().device(torch::kCPU));
-  persisted_.push_back({std::move(key), live.sizes().vec(), live, host});
+      live.device().is_cpu()
+          ? live
+          : torch::empty(live.sizes(), live.options().device(torch::kCPU).pinned_memory(true));
+  persisted_.push_back({std::move(key), live.sizes().vec(), live, host, steady});
 }
 
 void TrainingState::apply(const torch::Tensor& mean, double lr) {
@@ -52,10 +57,16 @@ void TrainingState::apply(const torch::Tensor& mean, double lr) {
 
 std::vector<StateTensor> TrainingState::tensors() {
   torch::NoGradGuard no_grad;
+  for (Persisted& item : persisted_)
+    if (!item.live.device().is_cpu()) item.host.copy_(item.live);
+  return host_tensors();
+}
+
+std::vector<StateTensor> TrainingState::host_tensors() {
+  torch::NoGradGuard no_grad;
   steps_done_.fill_(optimizer_->steps_done());
   std::vector<StateTensor> list;
   for (Persisted& item : persisted_) {
-    if (!item.live.device().is_cpu()) item.host.copy_(item.live);
     const MutableSpan span = span_of(item.host);
     list.push_back(
         {item.key, span.dtype, item.shape, {static_cast<const std::byte*>(span.data), span.bytes()}});
@@ -69,12 +80,6 @@ std::vector<MutableStateTensor> TrainingState::places() {
     const MutableSpan span = span_of(item.host);
     list.push_back({item.key, span.dtype, item.shape, {static_cast<std::byte*>(span.data), span.bytes()}});
   }
-  return list;
-}
-
-std::vector<MutableStateTensor> TrainingState::model_places() {
-  std::vector<MutableStateTensor> list = places();
-  std::erase_if(list, [](const MutableStateTensor& tensor) { return !tensor.key.in_model(); });
   return list;
 }
 

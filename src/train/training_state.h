@@ -29,14 +29,24 @@ class TrainingState {
   // Local. One update: `mean` is what the reducer returned (gradients, then the buffers' new values).
   void apply(const torch::Tensor& mean, double lr);
 
+  // A tensor that checkpoints keep.
+  struct Persisted {
+    TensorKey key;
+    std::vector<std::int64_t> shape;
+    torch::Tensor live;
+    torch::Tensor host;   // live itself, where that is in host memory; else pinned memory
+    bool steady = false;  // changed by apply() alone; the others also while a step is computed
+  };
+  const std::vector<Persisted>& persisted() const { return persisted_; }
+
   // Local. All persisted tensors, in host memory that stays valid until the next call of either function. On
   // the CPU no byte is copied.
   std::vector<StateTensor> tensors();
+  // Local. The same without the copy from the device: what is there are the bytes of an earlier copy.
+  std::vector<StateTensor> host_tensors();
 
   // Local. The same as places to read a checkpoint into; commit_restore() then takes them over.
   std::vector<MutableStateTensor> places();
-  // The model part of places() only.
-  std::vector<MutableStateTensor> model_places();
   void commit_restore();
 
   // Local. Bytes of all persisted tensors.
@@ -45,14 +55,8 @@ class TrainingState {
   std::uint64_t integer_digest() const;
 
  private:
-  struct Persisted {
-    TensorKey key;
-    std::vector<std::int64_t> shape;
-    torch::Tensor live;
-    torch::Tensor host;  // live itself, where that is in host memory
-  };
   void list_persisted();
-  void add(TensorKey key, const torch::Tensor& live);
+  void add(TensorKey key, const torch::Tensor& live, bool steady);
 
   std::shared_ptr<Model> model_;
   ComputeDevice compute_;

@@ -22,7 +22,7 @@ model: {type: mlp, inputs: 16, hidden: [8], outputs: 4, dropout: 0.1}
 data: {type: synthetic, samples: 160, holdout_every: 5, input_shape: [16], classes: 4}
 train: {steps: 12, global_batch: 16, micro_batch: 8, eval_every: 6}
 optim: {type: adamw, lr: 1e-2}
-checkpoint: {every_steps: 4}
+checkpoint: {async: false, every_steps: 4}
 log: {every_steps: 3}
 )";
 

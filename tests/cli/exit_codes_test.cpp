@@ -158,8 +158,8 @@ TEST_F(ExitCodes, AreSeventySevenWhileAnotherJobHasTheRun) {
 
 TEST_F(ExitCodes, AreNinetyThreeForALossThatIsNotANumber) {
   const std::string fired = dir_ / "fired";
-  const ProcessResult result =
-      lockstep({"train", "-c", "run.yaml"}, {{"LOCKSTEP_FAULT", "nan@point=loss,step=6,file=" + fired}});
+  const ProcessResult result = lockstep({"train", "-c", "run.yaml", "checkpoint.async=true"},
+                                        {{"LOCKSTEP_FAULT", "nan@point=loss,step=6,file=" + fired}});
   expect_refused(result, 93, {"step 6", "nan", "optim.lr"});
   EXPECT_EQ(lines_of(read_file(fired)).size(), 1u);
   EXPECT_EQ(lockstep({"ckpt", "verify", "runs/small/ckpt/step-00000004"}).code, 0);

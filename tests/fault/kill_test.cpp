@@ -63,6 +63,55 @@ INSTANTIATE_TEST_SUITE_P(
                       Kill{"SaveBeforePrune", "ckpt.before_prune", 0, 6, 6}),
     [](const auto& info) { return info.param.name; });
 
+// A save beside the training, one file or a shard a rank: what had been committed when the rank died decides.
+struct KillBeside {
+  const char* name;
+  const char* layout;
+  const char* point;
+  int rank;
+};
+
+class KilledBesideTraining : public ::testing::TestWithParam<KillBeside> {};
+
+TEST_P(KilledBesideTraining, ResumesFromTheNewestCommitToTheSameEnd) {
+  const KillBeside& kill = GetParam();
+  const Job job(mlp_config());
+  const std::string fired = job.path("fired");
+  const std::vector<std::string> beside = {"checkpoint.async=true",
+                                           std::string("checkpoint.layout=") + kill.layout};
+  const Kill at{kill.name, kill.point, kill.rank, 6, 0};
+  const ProcessResult result = job.train({.ranks = 2, .fault = plan(at, fired), .overrides = beside});
+  EXPECT_EQ(result.code, 137) << result.err;
+  EXPECT_EQ(injections(fired), 1);
+  const std::vector<std::string> left = job.checkpoint_names();
+  ASSERT_FALSE(left.empty());
+  EXPECT_TRUE(job.verifies(job.checkpoints() + "/" + left.back()));
+
+  const ProcessResult again = job.train({.ranks = 2, .overrides = beside});
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(job.state_hash(), reference_hash(mlp_config()));
+  EXPECT_EQ(job.events("checkpoint_refused").size(), 0u);
+  const std::vector<Json> resumed = job.events("resumed");
+  ASSERT_EQ(resumed.size(), 1u);
+  EXPECT_EQ(resumed[0].at("directory").get<std::string>(), "run/ckpt/" + left.back());
+  EXPECT_EQ(job.leftovers(), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    F1, KilledBesideTraining,
+    ::testing::Values(KillBeside{"WholeStep", "consolidated", "step", 1},
+                      KillBeside{"WholeBegin", "consolidated", "ckpt.begin", 0},
+                      KillBeside{"WholeAfterShard", "consolidated", "ckpt.after_shard", 0},
+                      KillBeside{"WholeBeforeRename", "consolidated", "ckpt.before_rename", 0},
+                      KillBeside{"WholeAfterRename", "consolidated", "ckpt.after_rename", 0},
+                      KillBeside{"ShardsStep", "sharded", "step", 0},
+                      KillBeside{"ShardsAfterShardRank0", "sharded", "ckpt.after_shard", 0},
+                      KillBeside{"ShardsAfterShardRank1", "sharded", "ckpt.after_shard", 1},
+                      KillBeside{"ShardsAfterManifest", "sharded", "ckpt.after_manifest", 0},
+                      KillBeside{"ShardsBeforeRename", "sharded", "ckpt.before_rename", 0},
+                      KillBeside{"ShardsAfterRename", "sharded", "ckpt.after_rename", 0}),
+    [](const auto& info) { return info.param.name; });
+
 // The guard: a save is built beside the checkpoints and renamed when it is whole. Without that, a killed save
 // leaves half a checkpoint under the name of a whole one.
 TEST(WithoutStaging, AKilledSaveLeavesADamagedCheckpoint) {

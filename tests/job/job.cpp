@@ -185,7 +185,7 @@ data: {type: synthetic, samples: 300, holdout_every: 5, input_shape: [16], class
 train: {steps: 12, global_batch: 24, micro_batch: 2, grad_clip: 1.0, eval_every: 4}
 optim: {type: adamw, lr: 1e-2}
 schedule: {type: cosine, warmup_steps: 3}
-checkpoint: {every_steps: 3, keep_last: 3, keep_best: {metric: valid_loss, mode: min, count: 1}}
+checkpoint: {async: false, every_steps: 3, keep_last: 3, keep_best: {metric: valid_loss, mode: min, count: 1}}
 log: {every_steps: 1}
 )";
 }
@@ -197,7 +197,7 @@ model: {type: resnet18, classes: 4, stem: cifar}
 data: {type: synthetic, samples: 90, holdout_every: 5, input_shape: [3, 8, 8], classes: 4}
 train: {steps: 3, global_batch: 24, micro_batch: 2}
 optim: {type: sgd, lr: 1e-2, momentum: 0.9}
-checkpoint: {every_steps: 1, keep_last: 2}
+checkpoint: {async: false, every_steps: 1, keep_last: 2}
 log: {every_steps: 1}
 )";
 }
@@ -209,7 +209,7 @@ model: {type: gpt, layers: 2, heads: 2, width: 32, context: 16, vocab: 256, drop
 data: {type: text, train: {path: train.txt}, valid: {path: valid.txt}}
 train: {steps: 4, global_batch: 24, micro_batch: 2, grad_clip: 1.0}
 optim: {type: adamw, lr: 1e-2}
-checkpoint: {every_steps: 1, keep_last: 2}
+checkpoint: {async: false, every_steps: 1, keep_last: 2}
 log: {every_steps: 1}
 )";
 }

@@ -86,6 +86,7 @@ bool is_stopped(pid_t process);
 int injections(const std::string& file);
 std::vector<std::string> lines_of(const std::string& file);
 
+// Saves are not asynchronous in these, so that a test knows what is committed when a step begins.
 // 12 steps of 12 micro-batches, three steps a checkpoint, evaluated every 4; 10 steps an epoch.
 std::string mlp_config();
 // 3 steps of 12 micro-batches with BatchNorm, a checkpoint each.

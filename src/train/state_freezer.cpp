@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/state_freezer.h"
+
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "lockstep/base/error.h"
+
+namespace lockstep {
+namespace {
+
+// Small enough to stay in a core's cache between the reading and the writing side.
+constexpr std::size_t kCopyPiece = 1u << 20;
+
+// Places in staging memory are as those in the arena: large ones on a page, so that they can be written
+// around the page cache.
+constexpr std::size_t kPage = 4096;
+
+std::size_t room_of(std::size_t bytes) {
+  return (bytes + kPage - 1) / kPage * kPage;
+}
+
+}  // namespace
+
+StateFreezer::StateFreezer(TrainingState& state) : state_(state) {}
+
+std::uint64_t StateFreezer::staging_bytes(std::span<const StateTensor> tensors,
+                                          std::span<const ShardPiece> pieces) {
+  std::uint64_t bytes = 0;
+  for (const ShardPiece& piece : pieces) bytes += room_of(piece_of(tensors, piece).bytes.size());
+  return bytes;
+}
+
+void StateFreezer::begin(std::span<StateTensor> tensors, std::span<const ShardPiece> mine) {
+  check(copied_.load(), "one freeze at a time");
+  copied_.store(false);
+  copies_.clear();
+  if (state_.compute().device.is_cpu())
+    stage_on_cpu(tensors, mine);
+  else
+    stage_on_device(tensors, mine);
+}
+
+void StateFreezer::prepare(std::span<const StateTensor> tensors, std::span<const ShardPiece> mine) {
+  if (!state_.compute().device.is_cpu() || mine.empty()) return;
+  std::size_t end = 0;
+  for (const StateTensor& tensor : tensors) {
+    places_.push_back(end);
+    end += room_of(tensor.bytes.size());
+  }
+  memory_ = std::make_unique<StagingMemory>(end);
+  for (const ShardPiece& piece : mine) {
+    const auto from = piece_of(tensors, piece).bytes;
+    const auto before = static_cast<std::size_t>(from.data() - tensors[piece.tensor].bytes.data());
+    memory_->touch(staged(piece.tensor).subspan(before, from.size()));
+  }
+}
+
+std::span<std::byte> StateFreezer::staged(std::size_t tensor) const {
+  return memory_->bytes().subspan(places_[tensor]);
+}
+
+void StateFreezer::stage_on_cpu(std::span<StateTensor> tensors, std::span<const ShardPiece> mine) {
+  check(memory_ != nullptr && places_.size() == tensors.size(), "memory was prepared for these tensors");
+  std::set<std::string> passing;
+  for (const auto& item : state_.persisted())
+    if (!item.steady) passing.insert(item.key.path());
+  for (const ShardPiece& piece : mine) {
+    StateTensor& tensor = tensors[piece.tensor];
+    const auto from = piece_of(tensors, piece).bytes;
+    std::byte* const to = staged(piece.tensor).data() + (from.data() - tensor.bytes.data());
+    if (passing.contains(tensor.key.path()))
+      std::memcpy(to, from.data(), from.size());
+    else
+      copies_.push_back({from, to});
+    tensor.bytes = staged(piece.tensor).first(tensor.bytes.size());
+  }
+}
+
+// The training stream orders what a forward will change; the rest goes beside it.
+void StateFreezer::stage_on_device(std::span<const StateTensor> tensors, std::span<const ShardPiece> mine) {
+  std::set<std::string> wanted;
+  for (const ShardPiece& piece : mine) wanted.insert(tensors[piece.tensor].key.path());
+  const auto copy_where = [&](bool steady) {
+    for (const auto& item : state_.persisted())
+      if (item.steady == steady && !item.live.device().is_cpu() && wanted.contains(item.key.path()))
+        item.host.copy_(item.live, /*non_blocking=*/true);
+  };
+  const torch::NoGradGuard no_grad;
+  const c10::Device device = state_.compute().device;
+  const c10::impl::VirtualGuardImpl backend(device.type());
+  const c10::Stream training = backend.getStream(device);
+  const c10::Stream beside = backend.getStreamFromGlobalPool(device, /*isHighPriority=*/false);
+  copy_where(/*steady=*/false);
+  c10::Event computed(device.type());
+  computed.record(training);
+  computed.block(beside);
+  const c10::StreamGuard guard(beside);
+  copy_where(/*steady=*/true);
+  arrived_ = std::make_unique<c10::Event>(device.type());
+  arrived_->record(beside);
+}
+
+void StateFreezer::copy() {
+  if (arrived_) arrived_->synchronize();
+  for (const Copy& copy : copies_)
+    for (std::size_t at = 0; at < copy.from.size(); at += kCopyPiece) {
+      const auto part = copy.from.subspan(at, std::min(kCopyPiece, copy.from.size() - at));
+      std::memcpy(copy.to + at, part.data(), part.size());
+    }
+  copied_.store(true);
+  copied_.notify_all();
+}
+
+void StateFreezer::release() {
+  if (arrived_) {
+    const c10::impl::VirtualGuardImpl backend(state_.compute().device.type());
+    arrived_->block(backend.getStream(state_.compute().device));
+    return;
+  }
+  copied_.wait(false);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <torch/torch.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "checkpoint/shard.h"
+#include "train/staging_memory.h"
+#include "train/training_state.h"
+
+namespace lockstep {
+
+// Note [freeze]: parameters and optimizer slots change in TrainingState::apply() alone. So a save needs no
+// pause: they are copied while the next forward and backward run, and only the next apply() waits, if the
+// copy has not ended by then. What a forward changes (buffers) is small and is copied at once. On the CPU the
+// thread that writes copies, into memory that stays for the whole run; on a device the copy engine does, into
+// pinned memory. One freeze at a time.
+class StateFreezer {
+ public:
+  // `state` outlives it.
+  explicit StateFreezer(TrainingState& state);
+
+  // Local. Bytes of host memory that freezing these pieces takes.
+  static std::uint64_t staging_bytes(std::span<const StateTensor> tensors,
+                                     std::span<const ShardPiece> pieces);
+
+  // Local, once before all: makes the memory for freezing these pieces real. Nothing to do on a device, whose
+  // pinned memory is there already. Throws Fault (69) when there is none.
+  void prepare(std::span<const StateTensor> tensors, std::span<const ShardPiece> mine);
+
+  // Local, on the training thread. `tensors` are host_tensors() of the state, in the order prepare() had them
+  // in; those of `mine` then point to where their frozen bytes will be once copy() has returned.
+  void begin(std::span<StateTensor> tensors, std::span<const ShardPiece> mine);
+  // On the thread that writes, once after begin().
+  void copy();
+  // Local, on the training thread, before apply(): until the copy no longer needs the live state. A device
+  // waits, the host does not.
+  void release();
+
+ private:
+  struct Copy {
+    std::span<const std::byte> from;
+    std::byte* to = nullptr;
+  };
+  void stage_on_cpu(std::span<StateTensor> tensors, std::span<const ShardPiece> mine);
+  void stage_on_device(std::span<const StateTensor> tensors, std::span<const ShardPiece> mine);
+  // The staged bytes of a tensor, laid out like the whole state so that a piece lies where its tensor would;
+  // only the pages of our own pieces are ever real.
+  std::span<std::byte> staged(std::size_t tensor) const;
+
+  TrainingState& state_;
+  std::unique_ptr<StagingMemory> memory_;
+  std::vector<std::size_t> places_;  // in it, of each tensor
+  std::vector<Copy> copies_;
+  std::unique_ptr<c10::Event> arrived_;  // on a device: all is in pinned memory
+  std::atomic<bool> copied_ = true;
+};
+
+}  // namespace lockstep
