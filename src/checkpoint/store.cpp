@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "base/aligned_block.h"
@@ -170,6 +171,14 @@ struct CheckpointStore::Parts {
     if (!reason.empty()) event("pointer_ignored", {{"pointer", "latest"}, {"reason", reason}});
   }
 
+  void know(const TrainRecord& record) {
+    const auto metric = record.metrics.find(options.keep_best.metric);
+    known[record.step] = {record.step, std::nullopt};
+    // As a manifest gives it back: JSON has no infinity.
+    if (metric != record.metrics.end())
+      known[record.step].metric = std::isfinite(metric->second) ? metric->second : std::nan("");
+  }
+
   // Checkpoints with a good manifest, by step. One without is left alone: it is for open_newest_verified() to
   // refuse. One that was refused already is not counted.
   std::vector<RetentionEntry> retention_entries() {
@@ -178,11 +187,7 @@ struct CheckpointStore::Parts {
       if (refused.contains(entry.step)) continue;
       if (!known.contains(entry.step)) {
         try {
-          const auto reader = CheckpointReader::open(disk, path(entry.name));
-          const auto metric = reader->record().metrics.find(options.keep_best.metric);
-          known[entry.step] = {entry.step, metric == reader->record().metrics.end()
-                                               ? std::nullopt
-                                               : std::optional(metric->second)};
+          know(CheckpointReader::open(disk, path(entry.name))->record());
         } catch (const Fault&) {
           continue;
         }
@@ -398,7 +403,7 @@ SaveReport CheckpointStore::commit_save(const PlannedState& state, std::span<con
                                         bool is_best) {
   const Step step = state.record->step;
   const Committed committed = parts_->staged(step).commit(state, shards);
-  parts_->known.erase(step);
+  parts_->know(*state.record);
   parts_->trusted[step] = committed.state_hash;
   SaveReport report{committed.directory, committed.state_hash, committed.bytes, 0, true, {}};
   report.pruned = parts_->point_and_prune({committed.directory, committed.manifest}, is_best);
