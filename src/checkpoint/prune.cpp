@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "checkpoint/catalog.h"
 #include "checkpoint/damage.h"
@@ -32,7 +33,30 @@ std::optional<double> metric_of(const TrainRecord& record, const std::string& na
   return found == record.metrics.end() ? std::nullopt : std::optional(found->second);
 }
 
+void read_number(const TrainRecord& record, const std::string& key, std::int64_t& into) {
+  const auto found = record.config.find(key);
+  if (found == record.config.end()) return;
+  const char* end = found->second.data() + found->second.size();
+  std::int64_t number = 0;
+  if (std::from_chars(found->second.data(), end, number).ptr == end) into = number;
+}
+
+void read_word(const TrainRecord& record, const std::string& key, std::string& into) {
+  const auto found = record.config.find(key);
+  if (found != record.config.end()) into = found->second;
+}
+
 }  // namespace
+
+CheckpointOptions rules_in(const TrainRecord& record) {
+  CheckpointOptions rules;
+  read_number(record, "checkpoint.keep_last", rules.keep_last);
+  read_number(record, "checkpoint.keep_every", rules.keep_every);
+  read_number(record, "checkpoint.keep_best.count", rules.keep_best.count);
+  read_word(record, "checkpoint.keep_best.metric", rules.keep_best.metric);
+  read_word(record, "checkpoint.keep_best.mode", rules.keep_best.mode);
+  return rules;
+}
 
 PrunePlan plan_prune(Disk& disk, const std::string& folder, const CheckpointOptions& options) {
   const TaggedSteps tagged = tagged_steps(disk, folder);

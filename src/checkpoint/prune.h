@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "checkpoint/options.h"
+#include "checkpoint/state.h"
 #include "lockstep/base/disk.h"
 
 namespace lockstep {
@@ -21,6 +22,9 @@ struct PrunePlan {
   std::vector<Item> kept;     // oldest first
   std::vector<Item> removed;  // oldest first
 };
+
+// Local. The rules of retention that a checkpoint's config holds; defaults for those it lacks.
+CheckpointOptions rules_in(const TrainRecord& record);
 
 // Local. Changes nothing. Tagged checkpoints, those that `best` names (with keep_best), and the newest are
 // kept whatever the rules say. Throws Fault (65) when a tag is damaged, so that nobody can say what it keeps;

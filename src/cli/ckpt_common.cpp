@@ -52,6 +52,25 @@ std::uint64_t total_bytes(const Manifest& manifest) {
   return bytes;
 }
 
+std::string human_bytes(std::uint64_t bytes) {
+  if (bytes < 1024) return fmt::format("{} B", bytes);
+  double value = static_cast<double>(bytes);
+  const char* unit = "";
+  for (const char* next : {"KiB", "MiB", "GiB", "TiB"}) {
+    if (value < 1024) break;
+    value /= 1024;
+    unit = next;
+  }
+  return fmt::format("{:.1f} {}", value, unit);
+}
+
+std::unique_ptr<RunLock> lock_run_of(const std::string& folder) {
+  const fs::path path(folder);
+  std::error_code error;
+  if (path.filename() != "ckpt" || !fs::exists(path.parent_path() / "run.json", error)) return nullptr;
+  return std::make_unique<RunLock>(path.parent_path().string(), "");
+}
+
 std::string shape_text(const Shape& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "checkpoint/catalog.h"
 #include "checkpoint/manifest.h"
 #include "lockstep/base/span.h"
+#include "train/run_lock.h"
 
 namespace lockstep {
 
@@ -35,6 +37,13 @@ std::string one_checkpoint(const CkptTarget& target);
 
 // Of all files that the manifest lists.
 std::uint64_t total_bytes(const Manifest& manifest);
+
+// "512 B", "1.5 MiB".
+std::string human_bytes(std::uint64_t bytes);
+
+// The lock of the run whose ckpt folder this is, so that no run starts meanwhile; none for a folder that is
+// no run's. Throws Fault (77) that names the owner.
+std::unique_ptr<RunLock> lock_run_of(const std::string& folder);
 
 // "[64, 3, 7, 7]".
 std::string shape_text(const Shape& shape);

@@ -1,15 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 
 #include "checkpoint/reader.h"
+#include "checkpoint/tags.h"
+#include "checkpoint/verified_ledger.h"
 #include "cli/ckpt_common.h"
 #include "cli/ckpt_verbs.h"
+#include "cli/tensor_tree.h"
 #include "lockstep/base/log.h"
 
 namespace lockstep {
 namespace {
+
+// What is known of it beside its own manifest: tags, and the last full look.
+std::string standing(const CheckpointReader& reader) {
+  const std::filesystem::path path(reader.directory());
+  const std::string folder = path.parent_path().string();
+  std::string tags;
+  if (step_of_directory(reader.directory()))
+    for (const CheckpointTag& tag : list_tags(real_disk(), folder))
+      if (directory_of(real_disk(), folder, tag) == path.filename().string())
+        tags += (tags.empty() ? "" : ", ") + tag.name;
+  const auto verdict = VerifiedLedger(real_disk(), folder).of(reader);
+  return fmt::format("verified    {}\n{}",
+                     !verdict                     ? "not since it was written, as far as is noted"
+                     : *verdict == Verdict::kGood ? "yes"
+                                                  : "no: it is damaged",
+                     tags.empty() ? "" : "tags        " + tags + "\n");
+}
 
 void show(const std::string& directory, bool json) {
   const auto reader = CheckpointReader::open(real_disk(), one_checkpoint(resolve_ckpt(directory)));
@@ -27,11 +48,12 @@ void show(const std::string& directory, bool json) {
                   "{}\nstate hash  {}\n",
                   record.seed, record.world.value, record.micro_batches, record.attempt.value,
                   printable(record.metadata), reader->state_hash().hex()));
-  print(fmt::format("\n{} tensors, {} bytes\n", reader->manifest().tensors.size(),
-                    total_bytes(reader->manifest())));
+  print(standing(*reader));
+  std::vector<WeightsTensor> tensors;
   for (const ManifestTensor& tensor : reader->manifest().tensors)
-    print(fmt::format("  {:<52} {:<10} {}\n", printable(tensor.key.path()), name_of(tensor.dtype),
-                      shape_text(tensor.shape)));
+    tensors.push_back({tensor.key, tensor.dtype, tensor.shape});
+  print(fmt::format("\n{} tensors, {}\n", tensors.size(), human_bytes(total_bytes(reader->manifest()))));
+  print(tensor_tree(tensors));
 }
 
 }  // namespace

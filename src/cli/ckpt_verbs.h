@@ -10,5 +10,9 @@ namespace lockstep {
 void add_ckpt_ls(CLI::App& ckpt);
 void add_ckpt_show(CLI::App& ckpt);
 void add_ckpt_verify(CLI::App& ckpt, int& exit_code);
+void add_ckpt_diff(CLI::App& ckpt, int& exit_code);
+void add_ckpt_tag(CLI::App& ckpt);
+void add_ckpt_prune(CLI::App& ckpt);
+void add_ckpt_repair(CLI::App& ckpt, int& exit_code);
 
 }  // namespace lockstep

@@ -1,21 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 
 #include "checkpoint/damage.h"
 #include "checkpoint/reader.h"
+#include "checkpoint/verified_ledger.h"
 #include "cli/ckpt_common.h"
 #include "cli/ckpt_verbs.h"
 
 namespace lockstep {
 namespace {
 
+// In a folder that a store keeps, `ls` shows the result from now on. Says false when it could not be kept.
+bool note(const CheckpointReader& reader, Verdict verdict) {
+  const std::string folder = std::filesystem::path(reader.directory()).parent_path().string();
+  if (!real_disk().info(folder + "/latest")) return false;
+  return VerifiedLedger(real_disk(), folder).note(reader, verdict);
+}
+
 Json verify_one(const std::string& directory) {
-  Json row{{"directory", directory}, {"valid", true}};
+  Json row{{"directory", directory}, {"valid", true}, {"noted", false}};
+  std::unique_ptr<CheckpointReader> reader;
   try {
-    const auto reader = CheckpointReader::open(real_disk(), directory);
+    reader = CheckpointReader::open(real_disk(), directory);
     reader->verify();
+    row["noted"] = note(*reader, Verdict::kGood);
     row["step"] = reader->record().step.value;
     row["state_hash"] = reader->state_hash().hex();
   } catch (const CheckpointDamage& damage) {
@@ -24,6 +35,8 @@ Json verify_one(const std::string& directory) {
     if (!damage.place().file.empty()) row["file"] = damage.place().file;
     if (!damage.place().tensor.empty()) row["tensor"] = damage.place().tensor;
     row["message"] = damage.what();
+    // Without a manifest there is nothing to tell this checkpoint by.
+    if (reader) row["noted"] = note(*reader, Verdict::kBad);
   }
   return row;
 }
@@ -41,9 +54,11 @@ int verify(const std::string& directory, bool json) {
   for (const Json& row : rows) {
     valid = valid && row["valid"];
     if (json) continue;
-    print(row["valid"] ? fmt::format("{}: valid, state hash {}\n", std::string(row["directory"]),
-                                     std::string(row["state_hash"]))
-                       : fmt::format("{}\n", std::string(row["message"])));
+    print(row["valid"]
+              ? fmt::format("{}: valid, state hash {}{}\n", std::string(row["directory"]),
+                            std::string(row["state_hash"]),
+                            row["noted"] ? "" : " (not noted: its folder is no run's, or cannot be written)")
+              : fmt::format("{}\n", std::string(row["message"])));
   }
   if (json) print(pretty(Json{{"valid", valid}, {"checkpoints", rows}}));
   return static_cast<int>(valid ? ExitCode::kDone : ExitCode::kNoValidCheckpoint);

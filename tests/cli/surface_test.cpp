@@ -29,7 +29,8 @@ TEST_F(Surface, EveryCommittedConfigIsValid) {
 TEST_F(Surface, HelpOfEveryCommandOpensWithTwoExamplesOfIt) {
   for (const std::string command :
        {"", "train", "eval", "predict", "status", "config", "config check", "config show", "config diff",
-        "config schema", "config init", "ckpt", "ckpt ls", "ckpt show", "ckpt verify"}) {
+        "config schema", "config init", "ckpt", "ckpt ls", "ckpt show", "ckpt verify", "ckpt diff",
+        "ckpt tag", "ckpt prune", "ckpt repair"}) {
     std::vector<std::string> words;
     std::istringstream stream(command);
     for (std::string word; stream >> word;) words.push_back(word);

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+#include <memory>
+
+#include "checkpoint/compare.h"
+#include "cli/ckpt_common.h"
+#include "cli/ckpt_verbs.h"
+#include "lockstep/base/error.h"
+#include "lockstep/base/log.h"
+
+namespace lockstep {
+namespace {
+
+using Outcome = TensorComparison::Outcome;
+
+struct DiffArguments {
+  std::string first;
+  std::string second;
+  bool json = false;
+};
+
+// As diff and cmp have it; the other codes mean what they mean everywhere.
+constexpr int kDifferent = 1;
+
+std::unique_ptr<TensorSource> open_side(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error))
+    throw Fault(ExitCode::kInputMissing, path + ": no such file or directory",
+                "Give a checkpoint, a run directory or a weights file");
+  const bool directory = std::filesystem::is_directory(path, error);
+  return open_tensor_source(real_disk(), directory ? one_checkpoint(resolve_ckpt(path)) : path);
+}
+
+const char* word_for(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kEqual:
+      return "equal";
+    case Outcome::kDifferent:
+      return "different";
+    case Outcome::kOtherDType:
+      return "other dtype";
+    case Outcome::kOtherShape:
+      return "other shape";
+    case Outcome::kOnlyInFirst:
+      return "only in the first";
+    case Outcome::kOnlyInSecond:
+      return "only in the second";
+  }
+  return "";
+}
+
+// JSON has no NaN and no infinity: null, as in the manifest.
+Json as_json(const TensorComparison& row) {
+  const bool compared = row.outcome == Outcome::kEqual || row.outcome == Outcome::kDifferent;
+  const auto number = [&](double value) { return compared && std::isfinite(value) ? Json(value) : Json(); };
+  Json json{{"name", row.path},
+            {"equal", row.outcome == Outcome::kEqual},
+            {"max_abs", number(row.max_abs)},
+            {"max_rel", number(row.max_rel)},
+            {"index", row.outcome == Outcome::kDifferent ? Json(row.index) : Json()}};
+  if (!compared) json["reason"] = word_for(row.outcome) + (row.note.empty() ? "" : ": " + row.note);
+  return json;
+}
+
+std::string as_line(const TensorComparison& row) {
+  if (row.outcome != Outcome::kDifferent)
+    return fmt::format("{:<52} {}{}\n", printable(row.path), word_for(row.outcome),
+                       row.note.empty() ? "" : ": " + row.note);
+  return fmt::format("{:<52} different: max abs {:.6g}, max rel {:.6g}, worst at {}\n", printable(row.path),
+                     row.max_abs, row.max_rel, shape_text(row.index));
+}
+
+int diff(const DiffArguments& arguments) {
+  const auto first = open_side(arguments.first);
+  const auto second = open_side(arguments.second);
+  const Comparison comparison = compare_tensors(*first, *second);
+  Json rows = Json::array();
+  std::size_t different = 0;
+  for (const TensorComparison& row : comparison.rows) {
+    different += row.outcome == Outcome::kEqual ? 0 : 1;
+    if (arguments.json)
+      rows.push_back(as_json(row));
+    else if (row.outcome != Outcome::kEqual)
+      print(as_line(row));
+  }
+  if (arguments.json) {
+    print(pretty(rows));
+  } else {
+    if (comparison.model_only) print("only the model parts are compared: one side has no optimizer state\n");
+    print(different == 0 ? fmt::format("equal: {} tensors\n", comparison.rows.size())
+                         : fmt::format("{} of {} tensors differ\n", different, comparison.rows.size()));
+  }
+  return comparison.equal() ? static_cast<int>(ExitCode::kDone) : kDifferent;
+}
+
+}  // namespace
+
+void add_ckpt_diff(CLI::App& ckpt, int& exit_code) {
+  CLI::App* verb = ckpt.add_subcommand(
+      "diff",
+      "Examples:\n"
+      "  lockstep ckpt diff runs/a/ckpt/step-00000400 runs/b/ckpt/step-00000400\n"
+      "  lockstep ckpt diff runs/digits runs/digits/weights.h5 --json\n\n"
+      "Compares two checkpoints or weights files tensor by tensor, bit for bit: 0 equal, 1 different, 65 "
+      "unreadable. The relative difference is |a - b| / max(|a|, |b|); beside NaN both are null.");
+  const auto arguments = std::make_shared<DiffArguments>();
+  verb->add_option("A", arguments->first, "A checkpoint, a run directory (its newest) or a weights file")
+      ->required();
+  verb->add_option("B", arguments->second, "What to compare it with")->required();
+  verb->add_flag("--json", arguments->json, "One row a tensor: name, equal, max_abs, max_rel, index");
+  verb->callback([arguments, &exit_code] { exit_code = diff(*arguments); });
+}
+
+}  // namespace lockstep
