@@ -55,6 +55,28 @@ TEST_P(WorldSize, MayChangeFromOneLifeToTheNext) {
   EXPECT_EQ(resumed[1].at("world"), 3);
 }
 
+// The same with the layout: four ranks write shards, two one file, three shards again.
+TEST_P(WorldSize, MayChangeTogetherWithTheLayout) {
+  const std::string config = GetParam().config();
+  const Job job(config);
+  const int last = GetParam().steps;
+  const auto life = [&](int ranks, const std::string& layout, int killed_in) {
+    Start start{.ranks = ranks, .overrides = {"checkpoint.layout=" + layout}};
+    if (killed_in > 0)
+      start.fault = "kill@rank=0,point=reduce,step=" + std::to_string(killed_in) +
+                    ",file=" + job.path("fired." + layout);
+    return job.train(start);
+  };
+  EXPECT_EQ(life(4, "sharded", last - 1).code, 137);
+  EXPECT_EQ(life(2, "consolidated", last).code, 137);
+  const ProcessResult result = life(3, "sharded", 0);
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(job.state_hash(), reference_hash(config));
+  EXPECT_EQ(job.events("resumed").size(), 2u);
+  EXPECT_EQ(job.events("checkpoint_refused").size(), 0u);
+  EXPECT_EQ(job.show(job.checkpoint(last)).at("layout"), "sharded");
+}
+
 INSTANTIATE_TEST_SUITE_P(Model, WorldSize,
                          ::testing::Values(Recipe{"MlpWithDropout", mlp_config, 12},
                                            Recipe{"Resnet18", resnet_config, 3},
