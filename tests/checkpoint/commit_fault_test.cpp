@@ -2,6 +2,7 @@
 #include <functional>
 
 #include "checkpoint/fixture.h"
+#include "checkpoint/shard_plan.h"
 #include "support/faulty_disk.h"
 
 namespace lockstep {
@@ -18,6 +19,8 @@ class Commit : public ::testing::Test {
     return options;
   }
   CheckpointStore store(Disk& disk) { return {dir_, options(), disk, log_.sink()}; }
+  // The save that is broken.
+  virtual void save(CheckpointStore& store, const CheckpointState& state) { store.save(state, true); }
   // Two checkpoints, so that the third save prunes.
   void start_over() {
     fs::remove_all(dir_);
@@ -43,7 +46,7 @@ class Commit : public ::testing::Test {
       auto broken = store(disk);
       disk.arm(plan(k));
       std::string message;
-      const ExitCode code = code_of([&] { broken.save(third.state, true); }, &message);
+      const ExitCode code = code_of([&] { save(broken, third.state); }, &message);
       const std::int64_t now = disk.injections();
       injected += now;
       disk.arm({});
@@ -62,7 +65,7 @@ class Commit : public ::testing::Test {
       store(real_disk()).prepare(0);
       EXPECT_FALSE(any_staging());
       // The same save goes through once the disk is well.
-      EXPECT_EQ(code_of([&] { broken.save(third.state, true); }, &message), ExitCode::kDone) << message;
+      EXPECT_EQ(code_of([&] { save(broken, third.state); }, &message), ExitCode::kDone) << message;
       EXPECT_EQ(newest(), Step{3});
       if (k > 500 || HasFailure()) {
         ADD_FAILURE() << "a save of " << k << " operations";
@@ -81,7 +84,8 @@ class Commit : public ::testing::Test {
       disk.arm({.fail_at = k, .for_ever = true});
       bool done = false;
       try {
-        store(disk).save(OwnedState(3, 1, 4).state, true);
+        auto cut_off = store(disk);
+        save(cut_off, OwnedState(3, 1, 4).state);
         done = true;
       } catch (const Fault&) {
       }
@@ -187,6 +191,58 @@ TEST_F(Commit, FailsAtEachOfItsNamedPointsWithAWholeCheckpointLeft) {
     EXPECT_TRUE(fs::exists(fired));
     EXPECT_EQ(newest(), Step{step});
   }
+}
+
+// Three shards, the index over them and the manifest; one rank after the other, so that the k-th operation is
+// the same one each time.
+class ShardedCommit : public Commit {
+ protected:
+  void save(CheckpointStore& store, const CheckpointState& state) override {
+    PlannedState planned = plan_state(state);
+    planned.plan = plan_sharded(planned.tensors, 3);
+    if (const auto there = store.begin_save(planned)) {
+      store.repeat_save(planned, *there, true);
+      return;
+    }
+    try {
+      std::vector<WrittenShard> written;
+      for (std::size_t s = 0; s < planned.plan.shards.size(); ++s)
+        written.push_back(store.write_shard(planned, s));
+      store.commit_save(planned, written, true);
+    } catch (...) {
+      store.abandon_save(state.record.step);
+      throw;
+    }
+  }
+};
+
+TEST_F(ShardedCommit, LeavesThePreviousCheckpointWhicheverOperationFailsOnce) {
+  EXPECT_GT(fail_each([](std::int64_t k) { return DiskFaultPlan{.fail_at = k}; }), 40);
+}
+
+TEST_F(ShardedCommit, LeavesThePreviousCheckpointWhicheverErrorTheDiskDiesWith) {
+  for (const int error : {EIO, ENOSPC, EDQUOT, EROFS, EFBIG, EMFILE}) {
+    SCOPED_TRACE(error);
+    EXPECT_GT(fail_each([&](std::int64_t k) {
+                return DiskFaultPlan{.fail_at = k, .for_ever = true, .error = error};
+              }),
+              40);
+  }
+}
+
+// Of the shards, the last one included, the index and the manifest.
+TEST_F(ShardedCommit, LeavesThePreviousCheckpointWhenTheDiskIsFullAtAnyWrite) {
+  const auto plan = [](std::int64_t k) {
+    return DiskFaultPlan{
+        .fail_at = k, .for_ever = true, .error = ENOSPC, .short_write = true, .only = "write"};
+  };
+  EXPECT_GT(fail_each(plan), 4);
+}
+
+TEST_F(ShardedCommit, SurvivesAPowerCutAfterAnyOperation) {
+  EXPECT_TRUE(survives_power_cuts(PowerCut::kLoseDirectoryChanges));
+  EXPECT_TRUE(survives_power_cuts(PowerCut::kKeepDirectoryChanges));
+  EXPECT_GT(cuts_, 80);
 }
 
 TEST_F(Commit, FindsALyingDiskBeforeItCountsWithVerifyAfterSave) {

@@ -16,8 +16,15 @@ const std::vector<std::string> kShort = {"train.steps=4", "train.eval_every=0", 
                                          "checkpoint.keep_last=1", "checkpoint.keep_best.count=0"};
 const char* const kCalls = "rename,renameat,renameat2,fsync,fdatasync,unlink,unlinkat,rmdir";
 
-Start traced(const Job& job, const std::vector<std::string>& more = {}) {
-  Start start{.launcher = Launcher::kNone, .overrides = kShort};
+std::vector<std::string> short_run(const std::string& layout) {
+  std::vector<std::string> overrides = kShort;
+  overrides.push_back("checkpoint.layout=" + layout);
+  return overrides;
+}
+
+Start traced(const Job& job, const std::vector<std::string>& more = {},
+             const std::string& layout = "consolidated") {
+  Start start{.launcher = Launcher::kNone, .overrides = short_run(layout)};
   start.before = {"strace", "-f", "-y", "-qq", "-o", job.path("trace"), "-e", std::string("trace=") + kCalls};
   start.before.insert(start.before.end(), more.begin(), more.end());
   return start;
@@ -79,12 +86,14 @@ TEST(Save, IsSeenWithoutItsSyncsWhenTheyAreTakenOut) {
   }
 }
 
-class KilledAtEvery : public ::testing::TestWithParam<const char*> {};
+// A call and the layout of the checkpoints: a shard and its index are two files more than one file.
+class KilledAtEvery : public ::testing::TestWithParam<std::pair<const char*, const char*>> {};
 
 TEST_P(KilledAtEvery, CallLeavesACheckpointThatLoadsAndLeadsToTheSameEnd) {
-  const std::string call = GetParam();
+  const std::string call = GetParam().first;
+  const std::string layout = GetParam().second;
   const Job whole(mlp_config());
-  ASSERT_EQ(whole.train(traced(whole)).code, 0);
+  ASSERT_EQ(whole.train(traced(whole, {}, layout)).code, 0);
   const std::vector<std::string> seen = calls(whole);
   const auto count = std::count_if(seen.begin(), seen.end(),
                                    [&](const std::string& line) { return line.starts_with(call + " "); });
@@ -93,7 +102,7 @@ TEST_P(KilledAtEvery, CallLeavesACheckpointThatLoadsAndLeadsToTheSameEnd) {
     SCOPED_TRACE(call + " " + std::to_string(k) + " of " + std::to_string(count));
     const Job job(mlp_config());
     const std::string inject = "inject=" + call + ":signal=KILL:when=" + std::to_string(k);
-    ASSERT_EQ(job.train(traced(job, {"-e", inject})).code, 137);
+    ASSERT_EQ(job.train(traced(job, {"-e", inject}, layout)).code, 137);
     const std::string trace = read_file(job.path("trace"));
     EXPECT_NE(trace.find("killed by SIGKILL"), std::string::npos);
 
@@ -104,7 +113,7 @@ TEST_P(KilledAtEvery, CallLeavesACheckpointThatLoadsAndLeadsToTheSameEnd) {
     std::vector<std::string> left;
     if (fs::exists(job.checkpoints())) left = job.checkpoint_names();
     EXPECT_TRUE(left.empty() || job.verifies(job.checkpoints() + "/" + left.back()));
-    const ProcessResult again = job.train({.launcher = Launcher::kNone, .overrides = kShort});
+    const ProcessResult again = job.train({.launcher = Launcher::kNone, .overrides = short_run(layout)});
     ASSERT_EQ(again.code, 0) << again.err;
     EXPECT_EQ(job.state_hash(), whole.state_hash());
     EXPECT_EQ(job.events("checkpoint_refused").size(), 0u);
@@ -115,8 +124,12 @@ TEST_P(KilledAtEvery, CallLeavesACheckpointThatLoadsAndLeadsToTheSameEnd) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(F2, KilledAtEvery, ::testing::Values("rename", "fsync", "unlink", "rmdir"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(
+    F2, KilledAtEvery,
+    ::testing::Values(std::pair("rename", "consolidated"), std::pair("fsync", "consolidated"),
+                      std::pair("unlink", "consolidated"), std::pair("rmdir", "consolidated"),
+                      std::pair("rename", "sharded"), std::pair("fsync", "sharded")),
+    [](const auto& info) { return std::string(info.param.first) + "_" + info.param.second; });
 
 }  // namespace
 }  // namespace lockstep::testing
