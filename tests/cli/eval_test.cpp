@@ -70,10 +70,10 @@ TEST_F(Eval, OfTheTrainingPartIsAskedForByName) {
 }
 
 TEST_F(Eval, WithoutValidationDataSaysWhatToDo) {
-  train({"data.holdout_every=0"});
-  expect_refused(
-      lockstep({"eval", "-c", "run.yaml", "--weights", "runs/small/weights.h5", "data.holdout_every=0"}), 78,
-      {"no validation data", "data.valid", "--part train"});
+  train({"data.holdout_every=0", "train.eval_every=0"});
+  expect_refused(lockstep({"eval", "-c", "run.yaml", "--weights", "runs/small/weights.h5",
+                           "data.holdout_every=0", "train.eval_every=0"}),
+                 78, {"no validation data", "data.valid", "--part train"});
 }
 
 TEST_F(Eval, OfAnotherModelNamesTheTensor) {
