@@ -74,8 +74,14 @@ TEST_F(CkptVerbs, DiffComparesACheckpointWithTheWeightsMadeOfIt) {
 
 TEST_F(CkptVerbs, DiffRefusesWhatItCannotRead) {
   expect_refused(ckpt({"diff", "runs/small", "nothing"}), 66, {"nothing"});
-  spoil("step-00000012/checkpoint.h5");
-  expect_refused(ckpt({"diff", "runs/small", "runs/small"}), 65, {"step-00000012", "digest"});
+  // Inside a tensor: what lies between tensors is for `verify`.
+  const json tensor = ckpt_json({"show", "runs/small"})["tensors"][0];
+  std::fstream out(file("step-00000012/checkpoint.h5"), std::ios::in | std::ios::out | std::ios::binary);
+  out.seekp(tensor["offset"].get<std::int64_t>());
+  out.write("\x7f\x7f\x7f", 3);
+  out.close();
+  expect_refused(ckpt({"diff", "runs/small", "runs/small"}), 65,
+                 {"step-00000012", "digest", tensor["name"].get<std::string>()});
 }
 
 TEST_F(CkptVerbs, TagsAreListedAndKeptByPrune) {
@@ -117,10 +123,12 @@ TEST_F(CkptVerbs, PruneKeepsTheOthersWhenTheNewestIsBad) {
 }
 
 TEST_F(CkptVerbs, LsSaysWhatWasVerifiedWhileItIsTheSame) {
-  EXPECT_TRUE(ckpt_json({"ls", "runs/small"})[2]["verified"].is_null());
+  const json before = ckpt_json({"ls", "runs/small"});
+  EXPECT_TRUE(before[0]["verified"].is_null());
+  EXPECT_EQ(before[2]["verified"], true) << "the weights file was made of it";
   EXPECT_EQ(ckpt({"verify", "runs/small"}).code, 0);
   const json row = ckpt_json({"ls", "runs/small"})[2];
-  EXPECT_EQ(row["verified"], true);
+  EXPECT_EQ(ckpt_json({"ls", "runs/small"})[0]["verified"], true);
   EXPECT_EQ(row["layout"], "consolidated");
   EXPECT_EQ(row["world"], 1);
   EXPECT_EQ(row["metric"]["name"], "valid_loss");
