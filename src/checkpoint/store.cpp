@@ -69,6 +69,13 @@ struct CheckpointStore::Parts {
     trusted[reader.record().step] = reader.state_hash();
   }
 
+  // What each writer has read back already is noted for people; the commit stands whether or not it can be.
+  void note_read_back(const std::string& name) try {
+    if (options.verify_after_save) ledger.note(*CheckpointReader::open(disk, path(name)), Verdict::kGood);
+  } catch (const Fault&) {
+    // The next full look will say what has become of it.
+  }
+
   // The reader, or empty once a bad checkpoint has been moved aside and reported. `reason` says why.
   std::unique_ptr<CheckpointReader> open_or_set_aside(const std::string& name, std::string& reason) {
     std::map<std::string, std::string> fields{{"directory", name}};
@@ -405,6 +412,7 @@ SaveReport CheckpointStore::commit_save(const PlannedState& state, std::span<con
   const Committed committed = parts_->staged(step).commit(state, shards);
   parts_->know(*state.record);
   parts_->trusted[step] = committed.state_hash;
+  parts_->note_read_back(committed.directory);
   SaveReport report{committed.directory, committed.state_hash, committed.bytes, 0, true, {}};
   report.pruned = parts_->point_and_prune({committed.directory, committed.manifest}, is_best);
   return report;

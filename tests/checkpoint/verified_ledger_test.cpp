@@ -54,6 +54,13 @@ TEST_F(VerifiedLedgerTest, RemembersWhatARestoreVerified) {
   EXPECT_EQ(verdict("step-00000001"), std::nullopt);
 }
 
+TEST_F(VerifiedLedgerTest, RemembersWhatASaveReadBack) {
+  CheckpointOptions options;
+  options.verify_after_save = true;
+  CheckpointStore(dir_, options, real_disk(), log_.sink()).save(OwnedState(1).state, false);
+  EXPECT_EQ(verdict("step-00000001"), Verdict::kGood);
+}
+
 TEST_F(VerifiedLedgerTest, ForgetsACheckpointThatChangedSince) {
   save(1);
   store(real_disk()).open_newest_verified();
