@@ -114,4 +114,13 @@ Hdf5Plan plan_weights_file(const Manifest& from, std::span<const StateTensor> te
   return plan;
 }
 
+std::vector<Hdf5Group> imported_groups(std::optional<std::int64_t> step, const std::string& digests,
+                                       const std::vector<std::string>& slots) {
+  std::vector<Hdf5Group> groups{root("lockstep-weights"), {"/model", {{"digests", digests}}}};
+  if (step) groups.back().attributes.push_back({"step", *step});
+  if (!slots.empty()) groups.push_back({"/optimizer", {}});
+  for (const std::string& slot : slots) groups.push_back({"/optimizer/" + slot, {}});
+  return groups;
+}
+
 }  // namespace lockstep

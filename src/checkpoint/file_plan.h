@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,5 +26,10 @@ std::vector<Hdf5Group> index_groups(const Manifest& manifest);
 // Local. What a weights-only file holds: /model alone, whose attributes say which checkpoint it was made from
 // and carry the digest of each tensor. `tensors` are the model's, in the order of the manifest's model part.
 Hdf5Plan plan_weights_file(const Manifest& from, std::span<const StateTensor> tensors);
+
+// Local. The groups of a weights file that was not made from a checkpoint of ours: `digests` is the JSON text
+// of its tensors' digests, `slots` those of an optimizer whose model is not known.
+std::vector<Hdf5Group> imported_groups(std::optional<std::int64_t> step, const std::string& digests,
+                                       const std::vector<std::string>& slots);
 
 }  // namespace lockstep

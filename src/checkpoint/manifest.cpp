@@ -55,6 +55,7 @@ void put_record(Json& out, const TrainRecord& record) {
   out["config"] = record.config;
   out["environment"] = record.environment;
   out["metadata"] = Json::parse(record.metadata);
+  if (!record.parameter_order.empty()) out["parameter_order"] = record.parameter_order;
 }
 
 // One line a tensor: a manifest is read by people and compared by diff. Written by hand, because thousands of

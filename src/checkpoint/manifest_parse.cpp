@@ -96,6 +96,16 @@ class Members {
       out[key] = number_in(value, name);
     return out;
   }
+  // A list of texts; empty where there is none.
+  std::vector<std::string> names(const char* name) const {
+    std::vector<std::string> out;
+    if (!object_.contains(name)) return out;
+    for (const Json& value : list(name, kMaxTensors)) {
+      if (!value.is_string()) refuse(std::string("\"") + name + "\" holds something that is not a text");
+      out.push_back(value.get<std::string>());
+    }
+    return out;
+  }
   std::map<std::string, std::string> texts(const char* name) const {
     std::map<std::string, std::string> out;
     for (const auto& [key, value] : Members(at(name), origin_).object_.items()) {
@@ -128,6 +138,7 @@ TrainRecord parse_record(const Members& in) {
   record.config = in.texts("config");
   record.environment = in.texts("environment");
   record.metadata = in.at("metadata").dump();
+  record.parameter_order = in.names("parameter_order");
   return record;
 }
 

@@ -57,6 +57,8 @@ struct TrainRecord {
   std::map<std::string, std::string>
       environment;              // versions, device, threads: recorded, compared, never refused
   std::string metadata = "{}";  // run.metadata, JSON text
+  // Names in the order of named_parameters(), by which torch.optim numbers them; empty in old checkpoints.
+  std::vector<std::string> parameter_order = {};
 };
 
 struct CheckpointState {

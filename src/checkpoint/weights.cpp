@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/foreign_weights.h"
 #include "checkpoint/hdf5/model_group.h"
 #include "checkpoint/reader.h"
 #include "lockstep/base/error.h"
@@ -72,7 +73,7 @@ class FileWeights : public WeightsSource {
   explicit FileWeights(const std::string& path)
       : path_(path), file_(path), model_(list_model_group(file_.source())) {
     for (const Hdf5Placement& tensor : model_.tensors)
-      tensors_.push_back({{"", tensor.name}, tensor.dtype, tensor.shape});
+      tensors_.push_back({{"", tensor.name}, tensor.dtype, tensor.shape, first_name_of(tensor)});
     parse_digests();
   }
 
@@ -96,6 +97,13 @@ class FileWeights : public WeightsSource {
   }
 
  private:
+  // Two links to one dataset are one tensor.
+  std::string first_name_of(const Hdf5Placement& tensor) {
+    if (tensor.bytes == 0) return "";
+    const auto [first, fresh] = first_names_.try_emplace(tensor.offset, tensor.name);
+    return fresh ? "" : first->second;
+  }
+
   // Files of others have none. One of ours has one for each tensor, so a missing one is damage.
   void parse_digests() {
     if (model_.digests.empty()) return;
@@ -115,6 +123,7 @@ class FileWeights : public WeightsSource {
   std::string path_;
   PinnedFile file_;
   Hdf5ModelGroup model_;
+  std::map<std::uint64_t, std::string> first_names_;
   std::vector<WeightsTensor> tensors_;
   std::map<std::string, Digest> digests_;
 };
@@ -125,7 +134,7 @@ class CheckpointWeights : public WeightsSource {
   explicit CheckpointWeights(const std::string& directory)
       : reader_(CheckpointReader::open(real_disk(), directory)) {
     for (const ManifestTensor& tensor : reader_->manifest().tensors)
-      if (tensor.key.in_model()) tensors_.push_back({tensor.key, tensor.dtype, tensor.shape});
+      if (tensor.key.in_model()) tensors_.push_back({tensor.key, tensor.dtype, tensor.shape, ""});
   }
 
   const std::vector<WeightsTensor>& tensors() const override { return tensors_; }
@@ -158,6 +167,7 @@ std::unique_ptr<WeightsSource> open_weights(const std::string& path) {
   if (fs::is_directory(resolved, ignored)) return std::make_unique<CheckpointWeights>(resolved.string());
   if (resolved.filename() == kManifestFile)
     return std::make_unique<CheckpointWeights>(resolved.parent_path().string());
+  if (is_foreign_file(path)) return open_foreign_weights(path);
   return read_weights_file(path);
 }
 

@@ -15,6 +15,7 @@ struct WeightsTensor {
   TensorKey key;  // in the model
   DType dtype = DType::kFloat32;
   Shape shape;
+  std::string alias_of;  // another name of the same bytes (tied weights); empty where this is the first
 };
 
 // The model part of a weights file or of a checkpoint: for evaluation, prediction and model.weights. Local;
@@ -37,8 +38,9 @@ class WeightsSource {
 // allocated, and nothing outside it is opened. Throws Fault (65), (66) when it is not there.
 std::unique_ptr<WeightsSource> read_weights_file(const std::string& path);
 
-// `path` is a weights file, a checkpoint directory, or the manifest.json in one. Throws as
-// read_weights_file() and CheckpointReader::open().
+// `path` is a weights file, a checkpoint directory, the manifest.json in one, or a file of PyTorch's world:
+// .pth of either layout, .safetensors, the index JSON of a sharded one. Throws as read_weights_file(),
+// CheckpointReader::open() and open_foreign_weights().
 std::unique_ptr<WeightsSource> open_weights(const std::string& path);
 
 }  // namespace lockstep

@@ -62,7 +62,7 @@ int run_application(int argc, char** argv, const Registries& registries) {
   add_predict_command(app, registries);
   add_status_command(app, types);
   add_config_command(app, types, exit_code);
-  add_ckpt_command(app, exit_code);
+  add_ckpt_command(app, registries, exit_code);
   try {
     return run_command(app, argc, argv, exit_code);
   } catch (const AgreedFault& fault) {

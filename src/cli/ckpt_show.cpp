@@ -33,6 +33,8 @@ std::string standing(const CheckpointReader& reader) {
 }
 
 void show(const std::string& directory, bool json) {
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(directory, ignored)) return show_file(directory, json);
   const auto reader = CheckpointReader::open(real_disk(), one_checkpoint(resolve_ckpt(directory)));
   // The manifest is JSON already, and a reader of it should see exactly what is on disk.
   if (json) return print(read_text(real_disk(), reader->directory() + "/" + kManifestFile));
@@ -62,12 +64,15 @@ void add_ckpt_show(CLI::App& ckpt) {
   CLI::App* verb = ckpt.add_subcommand("show",
                                        "Examples:\n"
                                        "  lockstep ckpt show runs/digits\n"
-                                       "  lockstep ckpt show runs/digits/ckpt/step-00000400 --json\n\n"
-                                       "Shows what a checkpoint holds; of a run directory, the newest.");
+                                       "  lockstep ckpt show resnet50.pth --json\n\n"
+                                       "Shows what a checkpoint or a file of weights holds; of a run "
+                                       "directory, the newest.");
   const auto directory = std::make_shared<std::string>();
   const auto json = std::make_shared<bool>(false);
-  verb->add_option("DIR", *directory, "A run directory, its ckpt folder, or a checkpoint")->required();
-  verb->add_flag("--json", *json, "Print the manifest as it is");
+  verb->add_option("DIR", *directory,
+                   "A run directory, its ckpt folder, a checkpoint, or a .pth, .safetensors or .h5 file")
+      ->required();
+  verb->add_flag("--json", *json, "Print the manifest as it is; JSON for a file");
   verb->callback([directory, json] { show(*directory, *json); });
 }
 

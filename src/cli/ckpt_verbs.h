@@ -3,6 +3,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include <string>
+
+#include "lockstep/cli/application.h"
+
 namespace lockstep {
 
 // Each adds one verb to `ckpt`. None needs MPI, each has --json, and each sets `exit_code` where its answer
@@ -14,5 +18,10 @@ void add_ckpt_diff(CLI::App& ckpt, int& exit_code);
 void add_ckpt_tag(CLI::App& ckpt);
 void add_ckpt_prune(CLI::App& ckpt);
 void add_ckpt_repair(CLI::App& ckpt, int& exit_code);
+void add_ckpt_export(CLI::App& ckpt);
+void add_ckpt_import(CLI::App& ckpt, const Registries& registries);
+
+// Local. What `show` prints of a file: .pth, .safetensors or HDF5, of whatever model. Throws Fault (65, 66).
+void show_file(const std::string& path, bool json);
 
 }  // namespace lockstep

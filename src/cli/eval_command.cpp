@@ -74,7 +74,9 @@ void add_eval_command(CLI::App& app, const Registries& registries, int& exit_cod
       "  mpirun -n 4 lockstep eval -c run.yaml --weights runs/digits/ckpt/step-00000400 --json\n\n"
       "Evaluates weights on the validation data: the same numbers at any number of ranks.");
   arguments->config.add_to(*command);
-  command->add_option("--weights", arguments->weights, "A weights.h5, or a checkpoint directory")
+  command
+      ->add_option("--weights", arguments->weights,
+                   "A weights.h5, a checkpoint directory, or a .pth or .safetensors file")
       ->required()
       ->type_name("FILE");
   command->add_option("--part", arguments->part, "Which data: train or valid")

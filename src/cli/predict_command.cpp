@@ -63,7 +63,9 @@ void add_predict_command(CLI::App& app, const Registries& registries) {
                                          "--prompt '#include' --tokens 200 --temperature 0.8\n\n"
                                          "Classes or numbers for samples, or the continuation of a text.");
   arguments->config.add_to(*command);
-  command->add_option("--weights", arguments->weights, "A weights.h5, or a checkpoint directory")
+  command
+      ->add_option("--weights", arguments->weights,
+                   "A weights.h5, a checkpoint directory, or a .pth or .safetensors file")
       ->required()
       ->type_name("FILE");
   add_request(*command, arguments->request);

@@ -30,6 +30,10 @@ std::map<std::string, torch::Tensor> tensors_of(torch::nn::Module& model) {
   return tensors;
 }
 
+const std::string& first_name(const WeightsTensor& tensor) {
+  return tensor.alias_of.empty() ? tensor.key.name : tensor.alias_of;
+}
+
 [[noreturn]] void refuse(const std::string& name, const std::string& what) {
   throw Fault(ExitCode::kConfig, fmt::format("weights: {}: {}", name, what),
               "Use the model they were made for, or name such tensors in model.weights_skip");
@@ -47,10 +51,15 @@ std::vector<std::string> fill_model(torch::nn::Module& model, const WeightsSourc
     skipped.push_back(item.first);
     return true;
   });
+  // A tied tensor has several names in a file of Python's, and here only one of them.
+  std::set<std::string> taken;
+  for (const WeightsTensor& stored : source.tensors())
+    if (wanted.contains(stored.key.name)) taken.insert(first_name(stored));
   for (const WeightsTensor& stored : source.tensors()) {
     const std::string& name = stored.key.name;
     if (matches_any(name, skip)) continue;
     const auto found = wanted.find(name);
+    if (found == wanted.end() && taken.contains(first_name(stored))) continue;
     if (found == wanted.end()) refuse(name, "the file has it, the model does not");
     if (found->second.sizes() != c10::IntArrayRef(stored.shape))
       refuse(name, fmt::format("shape [{}] in the file, [{}] in the model", fmt::join(stored.shape, ", "),

@@ -207,6 +207,7 @@ TrainRecord Trainer::train_record(const StepRecord& record) const {
   train.config = options_.config;
   train.environment = describe_environment(parts_.compute);
   train.metadata = options_.run.metadata;
+  for (const ArenaEntry& entry : state_.arena().parameters()) train.parameter_order.push_back(entry.name);
   return train;
 }
 

@@ -40,7 +40,7 @@ class CkptCommand : public ::testing::Test {
     words.insert(words.begin(), "ckpt");
     std::reverse(words.begin(), words.end());
     CLI::App app;
-    add_ckpt_command(app, code_);
+    add_ckpt_command(app, registries_, code_);
     code_ = 0;
     ::testing::internal::CaptureStdout();
     try {
@@ -59,6 +59,7 @@ class CkptCommand : public ::testing::Test {
   std::vector<std::byte> memory_ = std::vector<std::byte>(64, std::byte{7});
   testing::TempDir scratch_;
   std::string dir_ = scratch_.path();
+  Registries registries_;
   int code_ = 0;
 };
 

@@ -24,9 +24,9 @@ struct PredictorOptions {
 //   torch::Tensor logits = predictor(images);
 class Predictor {
  public:
-  // Fills `model` from `weights`: a weights.h5, a checkpoint directory or the manifest.json in one. Floating
-  // tensors are converted to options.dtype. Throws Fault: 66 no such file, 65 damaged, 78 made for another
-  // model.
+  // Fills `model` from `weights`: a weights.h5, a checkpoint directory or the manifest.json in one, a .pth or
+  // .safetensors file. Floating tensors are converted to options.dtype. Throws Fault: 66 no such file, 65
+  // damaged, 78 made for another model.
   Predictor(std::shared_ptr<Model> model, const std::string& weights, const PredictorOptions& options = {});
 
   // Outputs [N, …] for inputs [N, …] on any device; floating inputs are converted. Throws Fault (78) when

@@ -34,6 +34,13 @@ std::vector<std::uint64_t> create_datasets(const Hdf5Draft& draft, const std::ve
   return offsets;
 }
 
+void create_links(const Hdf5Draft& draft, const std::vector<Hdf5HardLink>& links) {
+  for (const Hdf5HardLink& link : links)
+    draft.session().ok(H5Lcreate_hard(draft.file(), link.target.c_str(), H5L_SAME_LOC, link.path.c_str(),
+                                      H5P_DEFAULT, H5P_DEFAULT),
+                       "linking " + link.path);
+}
+
 // Everything between the datasets, without its bytes.
 std::vector<Hdf5MetadataRun> metadata_runs(const Hdf5Plan& plan, const Hdf5Layout& layout) {
   std::vector<std::size_t> order(plan.datasets.size());
@@ -74,6 +81,7 @@ bool same_place(const Hdf5Group& a, const Hdf5Group& b) {
 LaidOutFile::LaidOutFile(const Hdf5Plan& plan) : plan_(plan), draft_(plan.datasets.size()) {
   draft_.create_groups(plan.groups);
   layout_.offsets = create_datasets(draft_, plan.datasets);
+  create_links(draft_, plan.links);
   layout_.file_bytes = draft_.close();
   layout_.metadata = metadata_runs(plan, layout_);
   read_metadata();
@@ -84,7 +92,7 @@ void LaidOutFile::read_metadata() {
 }
 
 bool LaidOutFile::fits(const Hdf5Plan& plan) const {
-  return plan.datasets == plan_.datasets &&
+  return plan.datasets == plan_.datasets && plan.links == plan_.links &&
          std::ranges::equal(plan.groups, plan_.groups,
                             [](const auto& a, const auto& b) { return same_place(a, b); });
 }

@@ -33,10 +33,19 @@ struct Hdf5Dataset {
   bool operator==(const Hdf5Dataset&) const = default;
 };
 
+// A second path of a dataset: both lead to the same bytes.
+struct Hdf5HardLink {
+  std::string path;
+  std::string target;  // path of a dataset
+
+  bool operator==(const Hdf5HardLink&) const = default;
+};
+
 // What a file is to hold.
 struct Hdf5Plan {
   std::vector<Hdf5Group> groups;
   std::vector<Hdf5Dataset> datasets;
+  std::vector<Hdf5HardLink> links = {};
 };
 
 // Bytes of the file that belong to no dataset.

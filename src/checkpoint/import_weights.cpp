@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/import_weights.h"
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "checkpoint/export_parts.h"
+#include "checkpoint/file_plan.h"
+#include "checkpoint/file_writer.h"
+#include "checkpoint/hdf5/link_name.h"
+#include "checkpoint/interchange/foreign_file.h"
+#include "checkpoint/interchange/optimizer_state.h"
+#include "checkpoint/interchange/refusal.h"
+#include "checkpoint/weights.h"
+
+namespace lockstep {
+
+namespace {
+
+// Tensors that share a storage may be larger together than their file.
+constexpr std::uint64_t kMaxGrowth = 4;
+constexpr std::uint64_t kSmall = 1u << 20;
+
+// A tensor on its way in.
+struct Incoming {
+  TensorKey key;
+  DType dtype = DType::kFloat32;
+  Shape shape;
+  std::string alias_of;
+  std::function<void(std::span<std::byte>)> read;
+};
+
+class Importer {
+ public:
+  explicit Importer(std::string from) : from_(std::move(from)) {}
+
+  void take_foreign(const PartKeys& keys) {
+    file_ = open_foreign_file(from_);
+    const CheckpointParts parts = find_parts(file_->root(), keys, from_);
+    const StateDict model = flatten_state_dict(*parts.model, from_);
+    report_.model_key = parts.model_key;
+    report_.had_module_prefix = model.had_module_prefix;
+    for (const NamedValue& other : model.others) report_.left_out.push_back(other.name);
+    for (const NamedTensor& tensor : model.tensors) add({"", tensor.name}, *tensor.tensor, tensor.alias_of);
+    if (parts.optimizer != nullptr) take_optimizer(*parts.optimizer);
+    const PyValue* step = file_->root().find("step");
+    if (step != nullptr && step->is_int()) step_ = step->integer;
+  }
+
+  void take_weights() {
+    source_ = read_weights_file(from_);
+    for (const WeightsTensor& tensor : source_->tensors())
+      incoming_.push_back(
+          {tensor.key, tensor.dtype, tensor.shape, tensor.alias_of,
+           [this, name = tensor.key.name](std::span<std::byte> into) { source_->read(name, into); }});
+    if (source_->step()) step_ = source_->step()->value;
+  }
+
+  ImportReport write(Disk& disk, const std::string& to) {
+    if (incoming_.empty()) refuse_file(from_, "it holds no tensors");
+    refuse_growth();
+    write_beside(disk, to, [&](const std::string& part) {
+      write_file(disk, part);
+      return part;
+    });
+    report_.bytes = disk.info(to)->bytes;
+    return report_;
+  }
+
+ private:
+  void add(TensorKey key, const TensorRef& tensor, const std::string& alias_of) {
+    const DType dtype = readable_dtype(tensor, key.path());
+    incoming_.push_back({std::move(key), dtype, tensor.shape, alias_of,
+                         [this, &tensor](std::span<std::byte> into) { file_->read(tensor, into); }});
+  }
+
+  // By number: which parameter that is only its model knows.
+  void take_optimizer(const PyValue& value) {
+    const OptimizerState state = read_optimizer_state(value, from_);
+    for (std::size_t i = 0; i < state.parameters.size(); ++i)
+      for (const auto& [slot, content] : state.parameters[i])
+        if (content->is_tensor()) add({slot, std::to_string(i)}, *content->tensor, "");
+  }
+
+  std::uint64_t bytes_of(const Incoming& tensor) const {
+    return static_cast<std::uint64_t>(element_count(tensor.shape)) * size_of(tensor.dtype);
+  }
+
+  void refuse_growth() const {
+    // A sharded set is larger than its index, and none of its tensors share bytes.
+    if (file_ == nullptr || file_->format() == "safetensors") return;
+    std::uint64_t bytes = 0;
+    const std::uint64_t limit = kMaxGrowth * std::filesystem::file_size(from_) + kSmall;
+    for (const Incoming& tensor : incoming_)
+      if (tensor.alias_of.empty() && (bytes += bytes_of(tensor)) > limit)
+        refuse_file(from_, "tensors that share storages are more than four times as large as the file");
+  }
+
+  void write_file(Disk& disk, const std::string& part) {
+    std::vector<std::vector<std::byte>> memory;
+    Hdf5Plan plan;
+    nlohmann::json digests = nlohmann::json::object();
+    std::set<std::string> slots;
+    for (const Incoming& tensor : incoming_) {
+      const std::string group = tensor.key.in_model() ? "/model/" : "/optimizer/" + tensor.key.slot + "/";
+      const std::string path = group + encode_link(tensor.key.name);
+      (tensor.key.in_model() ? report_.tensors : report_.optimizer_tensors) += 1;
+      if (!tensor.alias_of.empty()) {
+        plan.links.push_back({path, group + encode_link(tensor.alias_of)});
+        digests[tensor.key.name] = digests.at(tensor.alias_of);
+        continue;
+      }
+      memory.emplace_back(bytes_of(tensor));
+      if (!memory.back().empty()) tensor.read(memory.back());
+      plan.datasets.push_back({path, tensor.dtype, tensor.shape});
+      if (tensor.key.in_model())
+        digests[tensor.key.name] = tensor_digest(tensor.dtype, tensor.shape, memory.back()).hex();
+      else
+        slots.insert(tensor.key.slot);
+    }
+    plan.groups = imported_groups(step_, digests.dump(), {slots.begin(), slots.end()});
+    const std::vector<std::span<const std::byte>> payload(memory.begin(), memory.end());
+    write_hdf5_file(disk, part, {plan, payload}, {});
+  }
+
+  std::string from_;
+  std::unique_ptr<ForeignFile> file_;
+  std::unique_ptr<WeightsSource> source_;
+  std::optional<std::int64_t> step_;
+  std::vector<Incoming> incoming_;
+  ImportReport report_;
+};
+
+}  // namespace
+
+ImportReport import_weights(Disk& disk, const std::string& from, const PartKeys& keys,
+                            const std::string& to) {
+  Importer importer(from);
+  if (is_foreign_file(from))
+    importer.take_foreign(keys);
+  else
+    importer.take_weights();
+  return importer.write(disk, to);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/interchange/safetensors_format.h"
+
+#include <array>
+#include <utility>
+
+namespace lockstep::safetensors {
+
+namespace {
+
+constexpr std::array<std::pair<DType, std::string_view>, 12> kTypes = {{
+    {DType::kBool, "BOOL"},
+    {DType::kUInt8, "U8"},
+    {DType::kInt8, "I8"},
+    {DType::kInt16, "I16"},
+    {DType::kInt32, "I32"},
+    {DType::kInt64, "I64"},
+    {DType::kFloat16, "F16"},
+    {DType::kBFloat16, "BF16"},
+    {DType::kFloat32, "F32"},
+    {DType::kFloat64, "F64"},
+    {DType::kFloat8E4M3, "F8_E4M3"},
+    {DType::kFloat8E5M2, "F8_E5M2"},
+}};
+
+}  // namespace
+
+std::string_view type_name(DType dtype) {
+  for (const auto& [type, name] : kTypes)
+    if (type == dtype) return name;
+  return "";
+}
+
+std::optional<DType> dtype_from_type_name(std::string_view name) {
+  for (const auto& [type, text] : kTypes)
+    if (text == name) return type;
+  return std::nullopt;
+}
+
+}  // namespace lockstep::safetensors

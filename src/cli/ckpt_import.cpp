@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "checkpoint/import_weights.h"
+#include "cli/ckpt_common.h"
+#include "cli/ckpt_verbs.h"
+#include "cli/import_checkpoint.h"
+#include "lockstep/base/error.h"
+#include "lockstep/base/log.h"
+
+namespace lockstep {
+namespace {
+
+struct ImportArguments {
+  std::string file;
+  std::string config;
+  std::vector<std::string> overrides;
+  std::string output;
+  PartKeys keys;
+  bool json = false;
+};
+
+std::string listed(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 8;
+  std::string text;
+  for (std::size_t i = 0; i < names.size() && i < kShown; ++i)
+    text += (i == 0 ? "" : ", ") + printable(names[i]);
+  return names.size() > kShown ? text + fmt::format(", and {} more", names.size() - kShown) : text;
+}
+
+std::string found_in(const std::string& model_key, bool had_module_prefix) {
+  std::string text =
+      model_key.empty() ? "the file is the state_dict" : "the model is under " + printable(model_key);
+  if (had_module_prefix) text += "; \"module.\" is taken off every name";
+  return text;
+}
+
+void import_file(const ImportArguments& arguments) {
+  const ImportReport report = import_weights(real_disk(), arguments.file, arguments.keys, arguments.output);
+  if (arguments.json)
+    return print(pretty(Json{{"output", arguments.output},
+                             {"model_key", report.model_key},
+                             {"module_prefix", report.had_module_prefix},
+                             {"tensors", report.tensors},
+                             {"optimizer_tensors", report.optimizer_tensors},
+                             {"bytes", report.bytes},
+                             {"left_out", report.left_out}}));
+  print(fmt::format("{}: {} tensors, {} bytes ({})\n", arguments.output, report.tensors, report.bytes,
+                    found_in(report.model_key, report.had_module_prefix)));
+  if (report.optimizer_tensors > 0)
+    print(fmt::format("{} tensors of its optimizer are in /optimizer/<slot>/<number of the parameter>\n",
+                      report.optimizer_tensors));
+  if (!report.left_out.empty()) print("left out, being no tensors: " + listed(report.left_out) + "\n");
+}
+
+void import_run(const ImportArguments& arguments, const Registries& registries) {
+  const ImportedCheckpoint made = import_checkpoint(
+      {arguments.file, arguments.config, arguments.overrides, arguments.keys, arguments.output}, registries);
+  if (arguments.json)
+    return print(pretty(Json{{"output", arguments.output},
+                             {"model_key", made.from.model_key},
+                             {"module_prefix", made.from.had_module_prefix},
+                             {"step", made.step.value},
+                             {"epoch", made.epoch.value},
+                             {"state_hash", made.state_hash.hex()},
+                             {"left_out", made.from.unused}}));
+  print(fmt::format("{}: step {}, epoch {}, state hash {} ({})\n", arguments.output, made.step.value,
+                    made.epoch.value, made.state_hash.hex(),
+                    found_in(made.from.model_key, made.from.had_module_prefix)));
+  if (!made.from.unused.empty()) print("left out: " + listed(made.from.unused) + "\n");
+  if (made.from.lr && *made.from.lr != made.lr)
+    print(fmt::format("learning rate: {} in the file, {} in the config, which counts\n", *made.from.lr,
+                      made.lr));
+  print(fmt::format("\nGo on with:\n\n  lockstep train -c {} resume.mode={}\n", printable(arguments.config),
+                    printable(arguments.output)));
+}
+
+}  // namespace
+
+void add_ckpt_import(CLI::App& ckpt, const Registries& registries) {
+  CLI::App* verb = ckpt.add_subcommand("import",
+                                       "Examples:\n"
+                                       "  lockstep ckpt import resnet50.pth -o resnet50.h5\n"
+                                       "  lockstep ckpt import checkpoint.pth -c run.yaml -o imported\n\n"
+                                       "Reads what torch.save or safetensors wrote, without Python: the "
+                                       "weights of any model, or with a config "
+                                       "a checkpoint that training goes on from.");
+  const auto arguments = std::make_shared<ImportArguments>();
+  verb->add_option("FILE", arguments->file, "A .pth, .safetensors (or its index) or .h5 file")->required();
+  verb->add_option("-c,--config", arguments->config,
+                   "Make a checkpoint for this config, with optimizer and epoch")
+      ->type_name("FILE");
+  verb->add_option("overrides", arguments->overrides, "Keys of the config to set")->type_name("key=value");
+  verb->add_option("-o,--output", arguments->output, "The weights file, or with -c the checkpoint, to make")
+      ->required()
+      ->type_name("PATH");
+  verb->add_option("--model-key", arguments->keys.model, "Where the model is, if not under a usual key")
+      ->type_name("KEY");
+  verb->add_option("--optimizer-key", arguments->keys.optimizer, "Where the optimizer is")->type_name("KEY");
+  verb->add_flag("--json", arguments->json, "One JSON object");
+  verb->callback([arguments, &registries] {
+    if (!arguments->config.empty()) return import_run(*arguments, registries);
+    if (!arguments->overrides.empty())
+      throw Fault(ExitCode::kUsage, "key=value has no effect without -c", "Name the config: -c run.yaml");
+    import_file(*arguments);
+  });
+}
+
+}  // namespace lockstep

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/import_checkpoint.h"
+
+#include <fmt/format.h>
+
+#include "checkpoint/catalog.h"
+#include "checkpoint/export_parts.h"
+#include "checkpoint/store.h"
+#include "config/load.h"
+#include "data/sample_order.h"
+#include "lockstep/base/error.h"
+#include "optim/schedule.h"
+#include "train/device.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::int64_t kMost = std::int64_t{1} << 31;
+
+Step step_of(const AdoptedCheckpoint& from, const SampleOrder& order, const std::string& file) {
+  if (!from.step && !from.epoch)
+    throw Fault(ExitCode::kNoValidCheckpoint, file + ": it has neither a whole number `step` nor `epoch`",
+                "Save it with {'epoch': epoch, …}, or start from its weights: model.weights=" + file);
+  // A number of Python's may be any.
+  const std::int64_t epoch = from.epoch.value_or(0);
+  const bool sane = epoch >= -1 && epoch < kMost && from.step.value_or(0) < kMost;
+  const Step step(!sane ? 0 : from.step ? *from.step : (epoch + 1) * order.steps_per_epoch());
+  if (step.value < 1)
+    throw Fault(ExitCode::kNoValidCheckpoint, fmt::format("{}: step {}, epoch {}: not where a run can go on",
+                                                          file, from.step.value_or(0), epoch));
+  return step;
+}
+
+TrainRecord record_of(const RunConfig& config, const AdoptedCheckpoint& from, Step step,
+                      const SampleOrder& order) {
+  TrainRecord record;
+  record.run_id = "imported";
+  record.step = step;
+  record.epoch = order.epoch_of(step);
+  record.steps_per_epoch = order.steps_per_epoch();
+  record.loss = from.loss;
+  record.lr = from.lr.value_or(config.optim.lr);
+  record.seed = config.run.seed;
+  record.micro_batches = config.train.global_batch / config.train.micro_batch;
+  record.config = config.flat;
+  record.metadata = config.run.metadata;
+  return record;
+}
+
+// A store commits below a folder of its own; the checkpoint then takes the name that was asked for.
+Digest commit_as(const std::string& output, const CheckpointState& state) {
+  Disk& disk = real_disk();
+  const auto claimed = step_of_directory(output);
+  if (claimed && *claimed != state.record.step)
+    throw Fault(ExitCode::kUsage,
+                fmt::format("{} is the name of another step than {}", output, state.record.step.value),
+                "Give it a name of its own");
+  Digest hash;
+  write_beside(disk, output, [&](const std::string& part) {
+    disk.make_directory(part);
+    CheckpointStore store(part, {}, disk, [](const auto&, const auto&) {});
+    const SaveReport report = store.save(state, /*is_best=*/false);
+    hash = report.state_hash;
+    return part + "/" + report.directory;
+  });
+  return hash;
+}
+
+}  // namespace
+
+ImportedCheckpoint import_checkpoint(const CheckpointImport& import, const Registries& registries) {
+  const RunConfig config =
+      load_config(import.config, import.overrides, {registries.models.types(), registries.datasets.types()});
+  const auto data = registries.datasets.open(config.data, DataPart::kTrain);
+  const SampleOrder order{config.run.seed, data->size(), config.train.global_batch, config.data.shuffle};
+  // Nothing is computed, so the host will do.
+  const ComputeDevice compute{torch::kCPU,
+                              config.train.dtype == "float64" ? torch::kFloat64 : torch::kFloat32};
+  TrainingState state(registries.models.make(config.model), config.optim, compute);
+  ImportedCheckpoint made;
+  made.from = adopt_checkpoint(state, import.file, import.keys);
+  made.step = step_of(made.from, order, import.file);
+  made.epoch = order.epoch_of(made.step);
+  made.lr = config.optim.lr;
+  TrainRecord record = record_of(config, made.from, made.step, order);
+  record.environment = describe_environment(compute);
+  for (const ArenaEntry& entry : state.arena().parameters()) record.parameter_order.push_back(entry.name);
+  made.state_hash = commit_as(import.output, {record, state.tensors()});
+  return made;
+}
+
+}  // namespace lockstep

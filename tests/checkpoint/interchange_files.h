@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "checkpoint/interchange/foreign_file.h"
+#include "checkpoint/interchange/pickle_opcodes.h"
+#include "checkpoint/interchange/safetensors_file.h"
+#include "checkpoint/interchange/state_dict.h"
+#include "checkpoint/interchange/torch_file.h"
+#include "checkpoint/interchange/zip_writer.h"
+#include "lockstep/base/error.h"
+
+namespace lockstep {
+
+using Bytes = std::vector<std::byte>;
+
+// A file in memory, to be written and to be read.
+class MemoryFile : public ReadableFile, public WritableFile {
+ public:
+  MemoryFile() = default;
+  explicit MemoryFile(std::span<const std::byte> bytes) : bytes_(bytes.begin(), bytes.end()) {}
+  explicit MemoryFile(const std::string& text) : MemoryFile(std::as_bytes(std::span(text))) {}
+
+  std::uint64_t size() const override { return bytes_.size(); }
+  void read_at(std::uint64_t offset, std::span<std::byte> into) const override {
+    if (offset > bytes_.size() || into.size() > bytes_.size() - offset)
+      throw Fault(ExitCode::kNoValidCheckpoint, "a read beyond the end of the file");
+    std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(offset), into.size(), into.begin());
+  }
+  void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
+    bytes_.resize(std::max<std::size_t>(bytes_.size(), offset + bytes.size()));
+    std::copy(bytes.begin(), bytes.end(), bytes_.begin() + static_cast<std::ptrdiff_t>(offset));
+  }
+  std::size_t alignment() const override { return 1; }
+  void reserve(std::uint64_t bytes) override { bytes_.resize(bytes); }
+  void truncate(std::uint64_t bytes) override { bytes_.resize(bytes); }
+  void sync() override {}
+  void close() override {}
+  Bytes& bytes() { return bytes_; }
+
+ private:
+  Bytes bytes_;
+};
+
+inline Bytes content_of(const ForeignFile& file, const TensorRef& tensor) {
+  Bytes bytes(byte_count(tensor));
+  file.read(tensor, bytes);
+  return bytes;
+}
+
+// Every tensor of a file by name; what a dtype of Lockstep's lacks is left out.
+inline std::map<std::string, Bytes> contents_of(const ForeignFile& file) {
+  std::map<std::string, Bytes> out;
+  for (const NamedTensor& tensor : list_tensors(file.root(), "file").tensors)
+    if (dtype_from_name(tensor.tensor->dtype)) out[tensor.name] = content_of(file, *tensor.tensor);
+  return out;
+}
+
+inline std::unique_ptr<ForeignFile> open_pth(std::span<const std::byte> bytes) {
+  return open_torch_file(std::make_shared<MemoryFile>(bytes), "hostile.pth");
+}
+
+// A pickle written opcode by opcode.
+class PickleText {
+ public:
+  PickleText() { op(Opcode::kProto).raw(std::string(1, 2)); }
+  PickleText& op(Opcode opcode) { return raw(std::string(1, static_cast<char>(opcode))); }
+  PickleText& raw(const std::string& bytes) {
+    text_ += bytes;
+    return *this;
+  }
+  PickleText& global(const std::string& module, const std::string& name) {
+    return op(Opcode::kGlobal).raw(module + "\n" + name + "\n");
+  }
+  PickleText& text(const std::string& value) {
+    return op(Opcode::kBinUnicode).number(value.size(), 4).raw(value);
+  }
+  PickleText& integer(std::int64_t value) {
+    return op(Opcode::kLong1).raw("\x08").number(static_cast<std::uint64_t>(value), 8);
+  }
+  PickleText& sizes(const std::vector<std::int64_t>& values) {
+    op(Opcode::kMark);
+    for (const std::int64_t value : values) integer(value);
+    return op(Opcode::kTuple);
+  }
+  // A tensor over storage `key` of floats that claims `elements`.
+  PickleText& tensor(const std::string& key, std::int64_t elements, const std::vector<std::int64_t>& shape,
+                     const std::vector<std::int64_t>& stride, std::int64_t offset = 0) {
+    global("torch._utils", "_rebuild_tensor_v2").op(Opcode::kMark).op(Opcode::kMark).text("storage");
+    global("torch", "FloatStorage").text(key).text("cpu").integer(elements).op(Opcode::kTuple);
+    op(Opcode::kBinPersId).integer(offset).sizes(shape).sizes(stride).op(Opcode::kNewFalse);
+    global("collections", "OrderedDict").op(Opcode::kEmptyTuple).op(Opcode::kReduce);
+    return op(Opcode::kTuple).op(Opcode::kReduce);
+  }
+  PickleText& number(std::uint64_t value, int bytes) {
+    for (int i = 0; i < bytes; ++i) text_.push_back(static_cast<char>(value >> (8 * i)));
+    return *this;
+  }
+  std::string stop() { return text_ + static_cast<char>(Opcode::kStop); }
+
+ private:
+  std::string text_;
+};
+
+// A zip file of torch.save's with this data.pkl and these storages.
+inline Bytes pth_with(const std::string& pickle, const std::map<std::string, std::string>& storages = {},
+                      const std::string& byteorder = "little") {
+  MemoryFile file;
+  ZipWriter zip(file);
+  zip.add("any name/data.pkl", pickle);
+  zip.add("any name/byteorder", byteorder);
+  for (const auto& [key, bytes] : storages) zip.add("any name/data/" + key, bytes);
+  zip.add("any name/version", "3\n");
+  zip.finish();
+  return file.bytes();
+}
+
+// What the Fault says that `run` throws; fails the test when there is none, or one of another code than 65.
+template <class Run>
+std::string refusal(Run run) {
+  try {
+    run();
+  } catch (const Fault& fault) {
+    EXPECT_EQ(fault.code(), ExitCode::kNoValidCheckpoint) << fault.what();
+    return fault.what();
+  }
+  ADD_FAILURE() << "nothing was refused";
+  return "";
+}
+
+inline std::string refusal_of_pickle(const std::string& pickle) {
+  return refusal([&] { contents_of(*open_pth(pth_with(pickle, {{"0", std::string(16, 'x')}}))); });
+}
+
+}  // namespace lockstep

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+
+#include "checkpoint/interchange_files.h"
+#include "cli/binary.h"
+
+namespace lockstep::testing {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+class CkptExchange : public Binary {
+ protected:
+  ProcessResult ckpt(std::vector<std::string> words) const {
+    words.insert(words.begin(), "ckpt");
+    return lockstep(words);
+  }
+  json ckpt_json(std::vector<std::string> words) const {
+    words.push_back("--json");
+    const ProcessResult result = ckpt(words);
+    EXPECT_EQ(result.code, 0) << result.err;
+    return json::parse(result.out, nullptr, false);
+  }
+  std::string hash_of(const std::string& file) const {
+    return json::parse(read_file(dir_ / file))["state_hash"].get<std::string>();
+  }
+};
+
+// There and back again: the same bits, and the run that goes on from them ends as the one that was never
+// away.
+TEST_F(CkptExchange, WhatIsExportedAndImportedTrainsOnBitForBit) {
+  for (const std::vector<std::string>& optimizer :
+       {std::vector<std::string>{}, {"optim.type=sgd", "optim.momentum=0.9", "optim.lr=1e-2"}}) {
+    std::filesystem::remove_all(dir_ / "runs");
+    std::filesystem::remove_all(dir_ / "imported");
+    std::filesystem::remove(dir_ / "e.pth");
+    train(optimizer);
+    ckpt_json({"export", "runs/small/ckpt/step-00000008", "--to", "pth", "-o", "e.pth"});
+    std::vector<std::string> import = {"import", "e.pth", "-c", "run.yaml", "-o", "imported"};
+    import.insert(import.end(), optimizer.begin(), optimizer.end());
+    const json made = ckpt_json(import);
+    EXPECT_EQ(made["step"], 8);
+    EXPECT_EQ(made["state_hash"], hash_of("runs/small/ckpt/step-00000008/manifest.json"));
+    EXPECT_EQ(ckpt({"verify", "imported"}).code, 0);
+    std::vector<std::string> again = {"run.dir=runs/again", "resume.mode=imported"};
+    again.insert(again.end(), optimizer.begin(), optimizer.end());
+    train(again);
+    EXPECT_EQ(hash_of("runs/again/DONE"), hash_of("runs/small/DONE"));
+  }
+}
+
+TEST_F(CkptExchange, EvalSaysTheSameOfEveryExportAndImport) {
+  train();
+  const auto eval = [&](const std::string& weights) {
+    const ProcessResult result = lockstep({"eval", "-c", "run.yaml", "--weights", weights, "--json"});
+    EXPECT_EQ(result.code, 0) << result.err;
+    return result.out;
+  };
+  const std::string expected = eval("runs/small/ckpt/step-00000012");
+  ckpt_json({"export", "runs/small", "--to", "pth", "-o", "full.pth"});
+  ckpt_json({"export", "runs/small", "--to", "pth", "-o", "w.pth", "--weights-only"});
+  ckpt_json({"export", "runs/small", "--to", "safetensors", "-o", "w.safetensors"});
+  ckpt_json({"export", "runs/small", "--to", "safetensors", "-o", "shards", "--max-shard-size", "1KB"});
+  ckpt_json({"export", "runs/small", "--to", "hdf5", "-o", "w.h5", "--weights-only"});
+  ckpt_json({"import", "full.pth", "-o", "from-full.h5"});
+  ckpt_json({"import", "shards/model.safetensors.index.json", "-o", "from-shards.h5"});
+  ckpt_json({"import", "w.h5", "-o", "from-hdf5.h5"});
+  for (const char* weights : {"full.pth", "w.pth", "w.safetensors", "shards/model.safetensors.index.json",
+                              "w.h5", "from-full.h5", "from-shards.h5", "from-hdf5.h5"})
+    EXPECT_EQ(eval(weights), expected) << weights;
+}
+
+TEST_F(CkptExchange, ExportPrintsTheLinesThatReadIt) {
+  train();
+  EXPECT_THAT(ckpt({"export", "runs/small", "--to", "pth", "-o", "full.pth"}).out,
+              HasSubstr("checkpoint = torch.load(\"full.pth\", weights_only=True)"));
+  EXPECT_THAT(ckpt({"export", "runs/small", "--to", "safetensors", "-o", "w.safetensors"}).out,
+              HasSubstr("load_model(model, \"w.safetensors\")"));
+  EXPECT_THAT(ckpt({"export", "runs/small", "--to", "hdf5", "-o", "all.h5"}).out,
+              HasSubstr("h5py.File(\"all.h5\")"));
+}
+
+TEST_F(CkptExchange, ShowListsTheTensorsOfAFileOfAnyModel) {
+  const std::string data = std::string(LOCKSTEP_SOURCE_DIR) + "/tests/checkpoint/data/exchange/";
+  const json shown = ckpt_json({"show", data + "adamw.legacy.pth"});
+  EXPECT_EQ(shown["format"], "pth (legacy)");
+  EXPECT_EQ(shown["tensors"].size(), 27u);
+  EXPECT_EQ(shown["tensors"][0]["name"], "model_state_dict.0.weight");
+  EXPECT_EQ(shown["tensors"][0]["shape"], (json{4, 3}));
+  EXPECT_EQ(shown["values"]["epoch"], 4);
+  EXPECT_EQ(shown["values"]["optimizer_state_dict.param_groups.0.betas.1"], 0.999);
+  EXPECT_THAT(ckpt({"show", data + "all.pth"}).out, HasSubstr("tied "));
+  EXPECT_THAT(ckpt({"show", data + "complex.pth"}).out, HasSubstr("complex64"));
+  EXPECT_THAT(ckpt({"show", data + "all.safetensors"}).out, HasSubstr("format  safetensors"));
+  EXPECT_EQ(ckpt({"import", data + "all.pth", "-o", "w.h5"}).code, 0);
+  EXPECT_EQ(ckpt_json({"show", "w.h5"})["tensors"].size(), 23u);
+}
+
+TEST_F(CkptExchange, AFileThatDoesNotFitIsRefusedWithTensorAndShapes) {
+  train();
+  ckpt_json({"export", "runs/small", "--to", "pth", "-o", "e.pth"});
+  expect_refused(ckpt({"import", "e.pth", "-c", "run.yaml", "-o", "x", "model.hidden=[9]"}), 78,
+                 {"layers.0.weight", "[8, 16]", "[9, 16]"});
+  expect_refused(ckpt({"import", "e.pth", "-c", "run.yaml", "-o", "x", "train.dtype=float64"}), 78,
+                 {"float32", "float64"});
+  expect_refused(
+      ckpt({"import", "e.pth", "-c", "run.yaml", "-o", "x", "optim.type=sgd", "optim.momentum=0.9"}), 78,
+      {"momentum_buffer"});
+  expect_refused(ckpt({"import", "e.pth", "-c", "run.yaml", "-o", "x", "model.hidden=[8,8]"}), 78,
+                 {"layers."});
+  ckpt_json({"export", "runs/small", "--to", "pth", "-o", "w.pth", "--weights-only"});
+  expect_refused(ckpt({"import", "w.pth", "-c", "run.yaml", "-o", "x"}), 65,
+                 {"no optimizer state", "model.weights=w.pth"});
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "x"));
+}
+
+TEST_F(CkptExchange, KeysAreFoundOrNamed) {
+  const std::string data = std::string(LOCKSTEP_SOURCE_DIR) + "/tests/checkpoint/data/exchange/";
+  EXPECT_EQ(ckpt_json({"import", data + "sgd.pth", "-o", "a.h5"})["model_key"], "model_state_dict");
+  EXPECT_EQ(ckpt_json({"import", data + "data_parallel.pth", "-o", "b.h5"})["module_prefix"], true);
+  expect_refused(ckpt({"import", data + "sgd.pth", "-o", "c.h5", "--model-key", "net"}), 65,
+                 {"net", "model_state_dict"});
+}
+
+TEST_F(CkptExchange, OptionsWithoutEffectAndExistingOutputsAreUsageErrors) {
+  train();
+  expect_refused(ckpt({"export", "runs/small", "--to", "pth", "-o", "e.pth", "--max-shard-size", "1MB"}), 64,
+                 {"--max-shard-size"});
+  expect_refused(ckpt({"import", "run.yaml", "-o", "w.h5", "optim.lr=1"}), 64, {"-c"});
+  expect_refused(ckpt({"export", "runs/small", "--to", "pth", "-o", "run.yaml"}), 64, {"there already"});
+  EXPECT_EQ(ckpt({"export", "runs/small", "--to", "onnx", "-o", "e"}).code, 64);
+  expect_refused(ckpt({"import", "nothing.pth", "-o", "w.h5"}), 66, {"nothing.pth"});
+}
+
+TEST_F(CkptExchange, AHostileFileIsRefusedByNameAndNothingIsCalled) {
+  const std::string pickle = PickleText()
+                                 .global("os", "system")
+                                 .text("touch " + (dir_ / "called"))
+                                 .op(Opcode::kTuple1)
+                                 .op(Opcode::kReduce)
+                                 .stop();
+  const Bytes bytes = pth_with(pickle);
+  write_file(dir_ / "evil.pth", std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"show", "evil.pth"},
+                                                {"import", "evil.pth", "-o", "w.h5"},
+                                                {"import", "evil.pth", "-c", "run.yaml", "-o", "x"}})
+    expect_refused(ckpt(words), 65, {"os.system", "never called"});
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "called"));
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "w.h5"));
+}
+
+}  // namespace
+}  // namespace lockstep::testing
