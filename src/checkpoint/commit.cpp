@@ -66,13 +66,13 @@ Manifest assemble_manifest(const PlannedState& state, std::span<const WrittenSha
 }
 
 // Without staging, the test that shows what it is for has the files under the name that counts.
-StagedCheckpoint::StagedCheckpoint(Disk& disk, std::string directory, Step step, const FileWriting& writing)
+StagedCheckpoint::StagedCheckpoint(Disk& disk, std::string directory, std::string name,
+                                   const FileWriting& writing)
     : disk_(disk),
       directory_(std::move(directory)),
-      step_(step),
+      name_(std::move(name)),
       writing_(writing),
-      staging_(directory_ + (fault_requested("guard.skip_staging") ? "/" : "/.staging-") +
-               step_directory(step)) {}
+      staging_(directory_ + (fault_requested("guard.skip_staging") ? "/" : "/.staging-") + name_) {}
 
 void StagedCheckpoint::write_synced(const std::string& path, std::span<const std::byte> bytes) {
   const auto file = disk_.create(path);
@@ -117,11 +117,10 @@ Committed StagedCheckpoint::commit(const PlannedState& state, std::span<const Wr
   // The names in the staging directory must be there before the rename makes them count.
   sync_directory(disk_, staging_);
   fault_point("ckpt.before_rename");
-  const std::string name = step_directory(step_);
-  disk_.rename(staging_, directory_ + "/" + name);
+  disk_.rename(staging_, directory_ + "/" + name_);
   fault_point("ckpt.after_rename");
   sync_directory(disk_, directory_);
-  Committed committed{name, *manifest_digest(text), manifest.state_hash, text.size()};
+  Committed committed{name_, *manifest_digest(text), manifest.state_hash, text.size()};
   for (const ManifestFile& file : manifest.files) committed.bytes += file.bytes;
   return committed;
 }

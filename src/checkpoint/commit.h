@@ -23,20 +23,20 @@ struct Committed {
 // `shards` are those of the plan, in its order.
 Manifest assemble_manifest(const PlannedState& state, std::span<const WrittenShard> shards);
 
-// One checkpoint in the making. Note [commit]: the shards are written and synced in .staging-step-…, then the
-// manifest, then the staging directory; the rename to step-… makes the checkpoint exist, the sync of
+// One checkpoint in the making. Note [commit]: the shards are written and synced in .staging-<name>, then the
+// manifest, then the staging directory; the rename to <name> makes the checkpoint exist, the sync of
 // `directory` makes it stay. At every moment before the rename there is nothing, at every moment after it
 // there is all of it. Every function throws Fault (74).
 class StagedCheckpoint {
  public:
-  // Touches nothing.
-  StagedCheckpoint(Disk& disk, std::string directory, Step step, const FileWriting& writing);
+  // `name` is step_directory() in a run. Touches nothing.
+  StagedCheckpoint(Disk& disk, std::string directory, std::string name, const FileWriting& writing);
 
   // Local, on rank 0, before any other: makes the staging directory.
   void begin();
   // Local, on the rank that has this shard of the plan; shards may be written at the same time.
   WrittenShard write(const PlannedState& state, std::size_t shard);
-  // Local, on rank 0, once all shards are written. step-… must not be there.
+  // Local, on rank 0, once all shards are written. <name> must not be there.
   Committed commit(const PlannedState& state, std::span<const WrittenShard> shards);
   // Local, on rank 0, after a Fault: a full disk needs its room back at once. What cannot be removed now is
   // removed at the next start.
@@ -47,7 +47,7 @@ class StagedCheckpoint {
 
   Disk& disk_;
   std::string directory_;
-  Step step_;
+  std::string name_;
   FileWriting writing_;
   std::string staging_;
 };

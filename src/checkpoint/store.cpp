@@ -2,13 +2,11 @@
 #include "checkpoint/store.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <cmath>
 #include <set>
 
-#include "base/aligned_block.h"
 #include "checkpoint/catalog.h"
 #include "checkpoint/commit.h"
 #include "checkpoint/damage.h"
@@ -17,11 +15,11 @@
 #include "checkpoint/reader.h"
 #include "checkpoint/retention.h"
 #include "checkpoint/tags.h"
+#include "checkpoint/usable_folder.h"
 #include "checkpoint/verified_ledger.h"
 #include "checkpoint/weights_file.h"
 #include "lockstep/base/clock.h"
 #include "lockstep/base/fault_point.h"
-#include "lockstep/base/log.h"
 
 namespace lockstep {
 
@@ -60,11 +58,15 @@ struct CheckpointStore::Parts {
     return all;
   }
 
-  void verify(const CheckpointReader& reader) {
-    if (ledger.of(reader) == Verdict::kBad)
-      throw CheckpointDamage({reader.directory(), "", ""},
+  std::unique_ptr<CheckpointReader> open(const std::string& name) {
+    auto reader = CheckpointReader::open(disk, path(name));
+    if (ledger.of(*reader) == Verdict::kBad)
+      throw CheckpointDamage({reader->directory(), "", ""},
                              "it did not verify when it was last read, and has not changed since");
-    reader.verify();
+    return reader;
+  }
+
+  void accept(const CheckpointReader& reader) {
     ledger.note(reader, Verdict::kGood);
     trusted[reader.record().step] = reader.state_hash();
   }
@@ -76,29 +78,37 @@ struct CheckpointStore::Parts {
     // The next full look will say what has become of it.
   }
 
+  // How closely a checkpoint is looked at before it is handed out.
+  enum class Look { kManifestAndLengths, kEveryByte };
+
   // The reader, or empty once a bad checkpoint has been moved aside and reported. `reason` says why.
-  std::unique_ptr<CheckpointReader> open_or_set_aside(const std::string& name, std::string& reason) {
-    std::map<std::string, std::string> fields{{"directory", name}};
+  std::unique_ptr<CheckpointReader> open_or_set_aside(const std::string& name, Look look,
+                                                      std::string& reason) {
     std::unique_ptr<CheckpointReader> reader;
-    bool damaged = false;
     try {
-      reader = CheckpointReader::open(disk, path(name));
-      verify(*reader);
+      reader = open(name);
+      if (look == Look::kEveryByte) {
+        reader->verify();
+        accept(*reader);
+      }
       return reader;
-    } catch (const CheckpointDamage& damage) {
-      reason = damage.what();
-      damaged = true;
-      fields["reason"] = damage.reason();
-      if (!damage.place().file.empty()) fields["file"] = damage.place().file;
-      if (!damage.place().tensor.empty()) fields["tensor"] = damage.place().tensor;
     } catch (const Fault& fault) {
-      // Unreadable twice: as good as damaged.
       reason = fault.what();
-      fields["reason"] = fault.what();
+      refuse(name, reader.get(), fault);
     }
-    set_aside(name, damaged ? reader.get() : nullptr, fields);
-    event("checkpoint_refused", fields);
     return nullptr;
+  }
+
+  // What is unreadable twice is as good as damaged.
+  void refuse(const std::string& name, const CheckpointReader* reader, const Fault& why) {
+    std::map<std::string, std::string> fields{{"directory", name}, {"reason", why.what()}};
+    if (const auto* damage = dynamic_cast<const CheckpointDamage*>(&why)) {
+      fields["reason"] = damage->reason();
+      if (!damage->place().file.empty()) fields["file"] = damage->place().file;
+      if (!damage->place().tensor.empty()) fields["tensor"] = damage->place().tensor;
+    }
+    set_aside(name, why.code() == ExitCode::kNoValidCheckpoint ? reader : nullptr, fields);
+    event("checkpoint_refused", fields);
   }
 
   // Out of the way of the next commit of that step, and kept for a person to look at. Where it cannot be
@@ -138,7 +148,7 @@ struct CheckpointStore::Parts {
     const Digest hash = hash_of(state);
     std::string reason;
     auto reader = open_trusted(step);
-    if (!reader) reader = open_or_set_aside(name, reason);
+    if (!reader) reader = open_or_set_aside(name, Look::kEveryByte, reason);
     if (!reader && disk.info(path(name)))
       throw Fault(ExitCode::kRunDirectory,
                   fmt::format("{}: a damaged checkpoint of step {} is in the way, and it cannot be moved",
@@ -218,7 +228,7 @@ struct CheckpointStore::Parts {
   }
 
   StagedCheckpoint staged(Step step) {
-    return {disk, directory, step,
+    return {disk, directory, step_directory(step),
             FileWriting{static_cast<int>(options.writers), options.verify_after_save, &layouts}};
   }
 
@@ -244,6 +254,8 @@ struct CheckpointStore::Parts {
     }
     return pruned;
   }
+
+  std::unique_ptr<CheckpointReader> newest(Look look);
 
   // Points `pointer` at `name`, or removes it when there is nothing to point at.
   void repoint(const std::string& pointer, const std::optional<std::string>& name) {
@@ -274,75 +286,6 @@ struct CheckpointStore::Parts {
   }
 };
 
-namespace {
-
-// Any trouble before training starts is one with the run directory.
-template <class Work>
-void as_run_directory_fault(Work work) {
-  try {
-    work();
-  } catch (const Fault& fault) {
-    if (fault.code() == ExitCode::kRunDirectory) throw;
-    throw Fault(ExitCode::kRunDirectory, "the checkpoint folder cannot be used: " + fault.fact(),
-                fault.remedy());
-  }
-}
-
-std::string parent_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-}
-
-// A new folder is no more durable than its name in the folder above.
-void make_durable_folder(Disk& disk, const std::string& path) {
-  if (path == "." || path == "/" || disk.info(path)) return;
-  make_durable_folder(disk, parent_of(path));
-  disk.make_directory(path);
-  disk.sync_directory(parent_of(path));
-}
-
-// Folder, data and manifest of three checkpoints and of a fourth before the oldest goes, then the pointers
-// and what a run leaves at its end.
-constexpr int kInodesOfARun = 4 * 3 + 4;
-
-// Tries what a save will do, and says which way its bytes will go.
-void probe_direct_writing(Disk& disk, const std::string& path) {
-  const auto file = disk.create_direct(path);
-  AlignedBlock block(kDirectAlignment);
-  std::ranges::fill(block.bytes(), std::byte{0});
-  file->write_at(0, block.bytes());
-  file->sync();
-  log_info("checkpoints are written {}", file->alignment() > 1
-                                             ? "around the page cache (O_DIRECT)"
-                                             : "through the page cache: this file system has no O_DIRECT");
-  file->close();
-}
-
-// A read-only mount or a full inode table shows itself in a write, not in permissions.
-void probe_writing(Disk& disk, const std::string& directory) {
-  const std::string probe = directory + "/.staging-probe";
-  disk.make_directory(probe);
-  probe_direct_writing(disk, probe + "/1");
-  for (int number = 2; number < kInodesOfARun; ++number) {
-    const auto file = disk.create(fmt::format("{}/{}", probe, number));
-    file->write_at(0, std::as_bytes(std::span("probe", 5)));
-    file->close();
-  }
-  remove_tree(disk, probe);
-}
-
-// `ulimit -f` would end the first save as late as a full disk does.
-void check_file_size_limit(std::uint64_t bytes_needed) {
-  struct rlimit limit {};
-  if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur >= bytes_needed) return;
-  throw Fault(ExitCode::kRunDirectory,
-              fmt::format("one checkpoint needs {} bytes, and no file may be larger than {} bytes",
-                          bytes_needed, limit.rlim_cur),
-              "Raise the file size limit (ulimit -f)");
-}
-
-}  // namespace
-
 CheckpointStore::CheckpointStore(std::string directory, CheckpointOptions options, Disk& disk,
                                  CheckpointEvent event)
     : parts_(new Parts{std::move(directory), std::move(options), disk, std::move(event), {}, {}, {}}) {}
@@ -350,27 +293,7 @@ CheckpointStore::CheckpointStore(std::string directory, CheckpointOptions option
 CheckpointStore::~CheckpointStore() = default;
 
 void CheckpointStore::prepare(std::uint64_t bytes_needed) {
-  as_run_directory_fault([&] {
-    Disk& disk = parts_->disk;
-    make_durable_folder(disk, parts_->directory);
-    // Whoever made the run directory a moment ago may not have synced its name.
-    disk.sync_directory(parent_of(parts_->directory));
-    disk.sync_directory(parent_of(parent_of(parts_->directory)));
-    const auto info = disk.info(parts_->directory);
-    if (!info || !info->is_directory)
-      throw Fault(ExitCode::kRunDirectory,
-                  parts_->directory + " is not a directory (symbolic links are not followed)");
-    for (const CatalogEntry& entry : parts_->entries(EntryKind::kUnfinished))
-      remove_tree(disk, parts_->path(entry.name));
-    check_file_size_limit(bytes_needed);
-    if (!fault_requested("guard.skip_probe")) probe_writing(disk, parts_->directory);
-    const std::uint64_t free = disk.free_bytes(parts_->directory);
-    if (free < bytes_needed)
-      throw Fault(ExitCode::kRunDirectory,
-                  fmt::format("{}: one checkpoint needs {} bytes, {} are free", parts_->directory,
-                              bytes_needed, free),
-                  "Free some space, or choose another run.dir");
-  });
+  require_usable_folder(parts_->disk, parts_->directory, bytes_needed);
 }
 
 SaveReport CheckpointStore::save(const CheckpointState& state, bool is_best) {
@@ -429,28 +352,49 @@ SaveReport CheckpointStore::repeat_save(const PlannedState& state, const Digest&
   return report;
 }
 
-std::unique_ptr<CheckpointReader> CheckpointStore::open_newest_verified() {
-  auto checkpoints = parts_->entries(EntryKind::kCheckpoint);
+std::unique_ptr<CheckpointReader> CheckpointStore::Parts::newest(Look look) {
+  auto checkpoints = entries(EntryKind::kCheckpoint);
   if (fault_requested("guard.trust_pointer"))
-    std::erase_if(checkpoints, [latest = read_pointer(parts_->disk, parts_->path("latest"))](
-                                   const auto& entry) { return !latest || entry.name != latest->directory; });
+    std::erase_if(checkpoints, [latest = read_pointer(disk, path("latest"))](const auto& entry) {
+      return !latest || entry.name != latest->directory;
+    });
   // The folder decides, not the pointer: a life that ended between commit and pointer leaves a stale one.
-  parts_->judge_latest();
-  std::vector<std::string> refused;
+  judge_latest();
+  std::vector<std::string> reasons;
   for (auto entry = checkpoints.rbegin(); entry != checkpoints.rend(); ++entry) {
-    std::string reason;
-    if (auto reader = parts_->open_or_set_aside(entry->name, reason)) return reader;
-    refused.push_back(reason);
+    std::string reason = entry->name + " is refused";
+    if (refused.contains(entry->step)) {
+      reasons.push_back(reason);
+      continue;
+    }
+    if (auto reader = open_or_set_aside(entry->name, look, reason)) return reader;
+    reasons.push_back(reason);
   }
   // Those set aside in an earlier life count as well: a second start must not become a fresh one.
   for (const EntryKind kind : {EntryKind::kBad, EntryKind::kLeft})
-    for (const CatalogEntry& entry : parts_->entries(kind)) refused.push_back(entry.name + " is set aside");
-  if (refused.empty() || fault_requested("guard.skip_no_fresh_start")) return nullptr;
+    for (const CatalogEntry& entry : entries(kind)) reasons.push_back(entry.name + " is set aside");
+  if (reasons.empty() || fault_requested("guard.skip_no_fresh_start")) return nullptr;
   throw Fault(
       ExitCode::kNoValidCheckpoint,
-      fmt::format("{}: there were checkpoints, and none of them is valid: {}", parts_->directory,
-                  fmt::join(refused, "; ")),
+      fmt::format("{}: there were checkpoints, and none of them is valid: {}", directory,
+                  fmt::join(reasons, "; ")),
       "Bring one back from a copy, name one with resume.mode=PATH, or start a new run in another run.dir");
+}
+
+std::unique_ptr<CheckpointReader> CheckpointStore::open_newest() {
+  return parts_->newest(Parts::Look::kManifestAndLengths);
+}
+
+std::unique_ptr<CheckpointReader> CheckpointStore::open_newest_verified() {
+  return parts_->newest(Parts::Look::kEveryByte);
+}
+
+void CheckpointStore::accept(const CheckpointReader& restored) {
+  parts_->accept(restored);
+}
+
+void CheckpointStore::refuse(const CheckpointReader& damaged, const Fault& why) {
+  parts_->refuse(step_directory(damaged.record().step), &damaged, why);
 }
 
 void CheckpointStore::leave_newer_than(Step step, Attempt attempt) {
@@ -484,7 +428,7 @@ void CheckpointStore::write_weights_file(const std::string& path) {
   std::vector<std::string> refused;
   for (const std::string& name : parts_->weights_candidates()) {
     std::string reason;
-    if (const auto reader = parts_->open_or_set_aside(name, reason))
+    if (const auto reader = parts_->open_or_set_aside(name, Parts::Look::kEveryByte, reason))
       return write_weights(parts_->disk, *reader, path);
     refused.push_back(reason);
   }

@@ -12,6 +12,7 @@
 #include "checkpoint/shard.h"
 #include "checkpoint/state.h"
 #include "lockstep/base/disk.h"
+#include "lockstep/base/error.h"
 
 namespace lockstep {
 
@@ -66,6 +67,14 @@ class CheckpointStore {
   // The newest checkpoint that verifies in full, newest first by step; bad ones are moved aside as .bad with
   // an event. Empty when there has never been one; Fault (65) when there were some and none is valid.
   std::unique_ptr<CheckpointReader> open_newest_verified();
+
+  // The same, but of its files only manifest, names and lengths are looked at: whoever restores from it
+  // compares the digests while reading, and then says accept() or, before it asks again, refuse().
+  std::unique_ptr<CheckpointReader> open_newest();
+  // Every byte of it was compared.
+  void accept(const CheckpointReader& restored);
+  // It is damaged, or cannot be read: moved aside as .bad, with an event.
+  void refuse(const CheckpointReader& damaged, const Fault& why);
 
   // Before going on from an older checkpoint of this run: renames every newer one to step-….left-<attempt>.
   void leave_newer_than(Step step, Attempt attempt);

@@ -11,6 +11,7 @@ namespace lockstep {
 
 // Each adds one verb to `ckpt`. None needs MPI, each has --json, and each sets `exit_code` where its answer
 // is more than "done" (docs/exit-codes.md).
+void add_ckpt_convert(CLI::App& ckpt);
 void add_ckpt_ls(CLI::App& ckpt);
 void add_ckpt_show(CLI::App& ckpt);
 void add_ckpt_verify(CLI::App& ckpt, int& exit_code);

@@ -3,8 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <thread>
 
+#include "checkpoint/damage.h"
 #include "checkpoint/reader.h"
 #include "comm/agree.h"
 #include "lockstep/base/error.h"
@@ -12,61 +15,111 @@
 namespace lockstep {
 namespace {
 
-// What rank 0 found: the directory to read, and whether it is another run's.
-struct Choice {
-  std::string directory;
-  bool foreign = false;
+// What rank 0 found, and the directory all ranks read.
+struct Candidate {
+  std::unique_ptr<CheckpointReader> reader;  // on rank 0
+  std::string directory;                     // empty: nothing to go on from
 };
 
-Choice choose_newest(const ResumeParts& parts, bool must) {
-  const auto newest = parts.store.open_newest_verified();
-  if (newest) return {newest->directory(), false};
-  if (must)
+std::unique_ptr<CheckpointReader> find(const ResumeParts& parts, const std::string& mode) {
+  if (mode == "never") {
+    parts.store.leave_newer_than(Step(0), parts.attempt);
+    return nullptr;
+  }
+  if (mode != "auto" && mode != "must") return CheckpointReader::open(parts.disk, mode);
+  auto newest = parts.store.open_newest();
+  if (!newest && mode == "must")
     throw Fault(ExitCode::kNoValidCheckpoint,
                 fmt::format("{}: no checkpoint, and resume.mode is must", parts.checkpoints),
                 "Check run.dir, or start with resume.mode=auto");
-  return {};
+  return newest;
 }
 
-Choice choose_named(const ResumeParts& parts, const std::string& path) {
-  const auto reader = CheckpointReader::open(parts.disk, path);
-  reader->verify();
-  const std::filesystem::path real = std::filesystem::canonical(path);
-  const bool own = real.parent_path() == std::filesystem::canonical(parts.checkpoints);
-  // All of another run's future is not this run's past.
-  parts.store.leave_newer_than(own ? reader->record().step : Step(0), parts.attempt);
-  return {real.string(), !own};
+Candidate next_candidate(const ResumeParts& parts, const std::string& mode) {
+  Candidate candidate;
+  std::string mine;
+  on_root(parts.world, [&] {
+    candidate.reader = find(parts, mode);
+    if (candidate.reader) mine = candidate.reader->directory();
+  });
+  candidate.directory = agree_on_root(parts.world, mine).value;
+  return candidate;
 }
 
-Choice choose(const ResumeParts& parts, const std::string& mode) {
-  if (mode == "auto" || mode == "must") return choose_newest(parts, mode == "must");
-  if (mode == "never") {
-    parts.store.leave_newer_than(Step(0), parts.attempt);
-    return {};
+// The ranks of a host share its cores.
+int reading_threads(const World& world) {
+  constexpr int kMost = 4;
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  return std::clamp(cores / world.place().local_size, 1, kMost);
+}
+
+// What is wrong with a candidate.
+struct Refusal {
+  AgreedFault agreed;
+  std::optional<CheckpointDamage> here;  // what this rank found, with the place
+
+  const Fault& why() const { return here ? static_cast<const Fault&>(*here) : agreed; }
+};
+
+// Note [one pass]: bytes go where the state lives and are compared with their digests on the way, on every
+// rank, so that nothing is read twice. What a damaged checkpoint leaves there is never used: the next
+// candidate fills all of it, or the run ends.
+std::optional<Refusal> restore(const ResumeParts& parts, const Candidate& candidate, ResumedFrom& from) {
+  std::optional<CheckpointDamage> seen_here;
+  try {
+    together(parts.world, [&] {
+      try {
+        const auto reader = CheckpointReader::open(parts.disk, candidate.directory);
+        parts.admit(reader->record());
+        reader->read(parts.state.places(), /*all=*/true, reading_threads(parts.world));
+        from = {reader->record(), reader->state_hash(), false};
+      } catch (const CheckpointDamage& damage) {
+        seen_here = damage;
+        throw;
+      }
+    });
+  } catch (const AgreedFault& fault) {
+    if (fault.code() != ExitCode::kNoValidCheckpoint && fault.code() != ExitCode::kStorage) throw;
+    return Refusal{fault, seen_here};
   }
-  return choose_named(parts, mode);
+  parts.state.commit_restore();
+  return std::nullopt;
+}
+
+// Whether it is another run's; if it is not, what is newer in this run is left behind.
+bool go_back(const ResumeParts& parts, const Candidate& candidate) {
+  bool foreign = false;
+  on_root(parts.world, [&] {
+    const std::filesystem::path folder = std::filesystem::path(candidate.directory).parent_path();
+    foreign = folder != std::filesystem::canonical(parts.checkpoints);
+    // All of another run's future is not this run's past.
+    parts.store.leave_newer_than(foreign ? Step(0) : candidate.reader->record().step, parts.attempt);
+  });
+  return agree_max(parts.world, static_cast<int>(foreign)).value > 0;
 }
 
 }  // namespace
 
 std::optional<ResumedFrom> resume(const ResumeParts& parts, const ResumeOptions& options) {
-  Choice mine;
-  on_root(parts.world, [&] { mine = choose(parts, options.mode); });
-  const Agreed<std::string> directory = agree_on_root(parts.world, mine.directory);
-  const Agreed<bool> foreign = agree_max(parts.world, parts.world.is_root() && mine.foreign);
-  if (directory.value.empty()) return std::nullopt;
-
+  const bool newest = options.mode == "auto" || options.mode == "must";
   ResumedFrom from;
-  together(parts.world, [&] {
-    const auto reader = CheckpointReader::open(parts.disk, directory.value);
-    parts.admit(reader->record());
-    const auto places = parts.state.places();
-    reader->read(places, /*all=*/true);
-    parts.state.commit_restore();
-    from = {reader->record(), reader->state_hash(), foreign.value};
-  });
+  Candidate candidate;
+  for (bool restored = false; !restored;) {
+    candidate = next_candidate(parts, options.mode);
+    if (candidate.directory.empty()) return std::nullopt;
+    const std::optional<Refusal> refusal = restore(parts, candidate, from);
+    restored = !refusal;
+    if (refusal && !newest) throw refusal->agreed;
+    on_root(parts.world, [&] {
+      if (refusal)
+        parts.store.refuse(*candidate.reader, refusal->why());
+      else if (newest)
+        parts.store.accept(*candidate.reader);
+    });
+  }
+  if (!newest) from.foreign = go_back(parts, candidate);
   parts.reporter.event("resumed", {{"step", std::to_string(from.record.step.value)},
-                                   {"directory", directory.value},
+                                   {"directory", candidate.directory},
                                    {"state_hash", from.state_hash.hex()},
                                    {"written_by_attempt", std::to_string(from.record.attempt.value)},
                                    {"written_by_world", std::to_string(from.record.world.value)},

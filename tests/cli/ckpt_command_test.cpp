@@ -121,5 +121,29 @@ TEST_F(CkptCommand, SaysWhatIsNotThere) {
   EXPECT_EQ(code_, 0);
 }
 
+TEST_F(CkptCommand, ConvertsToTheOtherLayoutAndBack) {
+  const std::string before = ckpt({"verify", dir_ + "/ckpt/step-00000002", "--json"});
+  const std::string hash = nlohmann::json::parse(before)["checkpoints"][0]["state_hash"];
+  const std::string in_two = scratch_.path() + "/in-two";
+  const auto said = nlohmann::json::parse(
+      ckpt({"convert", dir_, "--layout", "sharded", "--shards", "2", "-o", in_two, "--json"}));
+  EXPECT_EQ(code_, 0);
+  EXPECT_EQ(said["state_hash"], hash);
+  EXPECT_EQ(said["shards"], 2);
+  EXPECT_TRUE(fs::exists(in_two + "/shard-00001-of-00002.h5"));
+  EXPECT_THAT(ckpt({"convert", in_two, "--layout", "consolidated", "-o", scratch_.path() + "/in-one"}),
+              HasSubstr(hash));
+  EXPECT_EQ(code_, 0);
+  EXPECT_TRUE(fs::exists(scratch_.path() + "/in-one/checkpoint.h5"));
+}
+
+TEST_F(CkptCommand, RefusesAConversionOntoSomethingOrWithAnOptionWithoutEffect) {
+  ckpt({"convert", dir_, "--layout", "sharded", "-o", dir_});
+  EXPECT_EQ(code_, 73);
+  ckpt({"convert", dir_, "--layout", "consolidated", "--shards", "2", "-o", scratch_.path() + "/to"});
+  EXPECT_EQ(code_, 64);
+  EXPECT_FALSE(fs::exists(scratch_.path() + "/to"));
+}
+
 }  // namespace
 }  // namespace lockstep
