@@ -4,7 +4,7 @@
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
-#include <ATen/ops/zeros_like.h>
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
 #include "lockstep/base/error.h"
@@ -38,13 +38,29 @@ void check_options(const OptimOptions& options) {
           "leave them out, or use optim.type: sgd");
 }
 
+constexpr std::int64_t kPageBytes = 4096;
+
+std::int64_t place_in_page(const torch::Tensor& tensor) {
+  return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(tensor.data_ptr()) % kPageBytes);
+}
+
+// Zeros that lie in their pages as the parameters do: what a checkpoint can write straight from memory of the
+// one, it can of the other.
+torch::Tensor zeros_placed_like(const torch::Tensor& parameters) {
+  const auto element = static_cast<std::int64_t>(parameters.element_size());
+  const torch::Tensor memory =
+      torch::zeros({parameters.numel() + kPageBytes / element}, parameters.options().requires_grad(false));
+  const std::int64_t ahead = place_in_page(parameters) - place_in_page(memory) + kPageBytes;
+  return memory.narrow(0, ahead % kPageBytes / element, parameters.numel());
+}
+
 // Note [one flat tensor]: the fused kernels take lists and start once per tensor on the CPU; one flat tensor
 // is one pass at memory speed. Each element is computed by itself, so the split over threads cannot change a
 // bit.
 class Sgd : public FlatOptimizer {
  public:
   Sgd(const OptimOptions& options, const torch::Tensor& parameters) : FlatOptimizer(options, parameters) {
-    if (options.momentum > 0.0) momentum_buffer_.push_back(torch::zeros_like(parameters));
+    if (options.momentum > 0.0) momentum_buffer_.push_back(zeros_placed_like(parameters));
   }
 
   std::vector<Slot> slots() const override {
@@ -70,8 +86,8 @@ class Adam : public FlatOptimizer {
  public:
   Adam(const OptimOptions& options, const torch::Tensor& parameters)
       : FlatOptimizer(options, parameters),
-        exp_avg_(torch::zeros_like(parameters)),
-        exp_avg_sq_(torch::zeros_like(parameters)),
+        exp_avg_(zeros_placed_like(parameters)),
+        exp_avg_sq_(zeros_placed_like(parameters)),
         step_(torch::zeros({}, torch::TensorOptions(torch::kFloat32).device(parameters.device()))),
         fused_(options.type == "adamw" ? &decoupled : &coupled) {}
 

@@ -11,6 +11,22 @@ namespace lockstep {
 namespace {
 
 constexpr std::int64_t kAlignBytes = 64;
+// What a checkpoint writes straight from memory starts on a page, there and here.
+constexpr std::int64_t kPageFrom = 64 * 1024;
+constexpr std::int64_t kPageBytes = 4096;
+
+std::int64_t rounded_up(std::int64_t count, std::int64_t step) {
+  return (count + step - 1) / step * step;
+}
+
+// Allocators promise less than a page.
+torch::Tensor zeros_from_a_page_on(std::int64_t count, const torch::TensorOptions& options) {
+  const auto element = static_cast<std::int64_t>(options.dtype().itemsize());
+  const torch::Tensor memory = torch::zeros({count + kPageBytes / element}, options);
+  const auto address = reinterpret_cast<std::uintptr_t>(memory.data_ptr());
+  const auto behind = static_cast<std::int64_t>(address % kPageBytes);
+  return memory.narrow(0, (rounded_up(behind, kPageBytes) - behind) / element, count);
+}
 
 void require_dtype(const std::string& name, const torch::Tensor& tensor, torch::ScalarType wanted) {
   if (tensor.scalar_type() == wanted) return;
@@ -49,14 +65,16 @@ ModelArena::ModelArena(torch::nn::Module& model) {
 
 void ModelArena::lay_out(std::vector<ArenaEntry>& entries, const std::string& name,
                          const torch::Tensor& tensor) {
+  const auto element = static_cast<std::int64_t>(tensor.element_size());
+  const bool large = tensor.numel() * element >= kPageFrom;
+  end_ = rounded_up(end_, (large ? kPageBytes : kAlignBytes) / element);
   entries.push_back({name, tensor.sizes().vec(), end_, tensor.numel()});
-  const std::int64_t step = kAlignBytes / static_cast<std::int64_t>(tensor.element_size());
-  end_ += (tensor.numel() + step - 1) / step * step;
+  end_ += rounded_up(tensor.numel(), kAlignBytes / element);
 }
 
 void ModelArena::adopt() {
   torch::NoGradGuard no_grad;
-  values_ = torch::zeros({end_}, options_);
+  values_ = zeros_from_a_page_on(end_, options_);
   const auto move_in = [&](const std::vector<ArenaEntry>& entries, std::vector<torch::Tensor>& tensors) {
     for (std::size_t i = 0; i < entries.size(); ++i) {
       const torch::Tensor place = view(values_, entries[i]);

@@ -22,8 +22,8 @@ struct ArenaEntry {
 // Note [arena]: all parameters, then all floating-point buffers of a model, are views of one flat tensor
 // (`values`). Gradients and the buffers a micro-batch leaves behind have the same places in flat tensors of
 // contributions, which end with one more element: the loss. So one exchange and one fused optimizer call
-// serve a whole step. Each view starts at a multiple of 64 bytes; the padding is zero and stays zero under
-// every operation here.
+// serve a whole step. Each view starts at a multiple of 64 bytes, one of 64 KiB and more on a page of 4096;
+// the padding is zero and stays zero under every operation here.
 class ModelArena {
  public:
   // Moves the parameters and floating buffers of `model` into one flat tensor: afterwards they are views of

@@ -209,14 +209,16 @@ Times memory_limit(std::span<std::byte> a, std::span<const std::byte> b) {
   return {{"gb_per_s", static_cast<double>(half) * 2 * 3 / 1e6 / best}};
 }
 
-int serve(const std::string& folder, bool tiny) {
+int serve(const std::string& folder, bool tiny, std::int64_t writers) {
   configure_log({.level = LogLevel::kError});
   fs::create_directories(folder);
-  CheckpointOptions verified;
+  CheckpointOptions plain;
+  plain.writers = writers;
+  CheckpointOptions verified = plain;
   verified.verify_after_save = true;
-  Saved large(tiny ? large_state(2, 64) : large_state(8, 2048), folder + "/large", {});
+  Saved large(tiny ? large_state(2, 64) : large_state(8, 2048), folder + "/large", plain);
   Saved checked(tiny ? large_state(2, 64) : large_state(8, 2048), folder + "/checked", verified);
-  Saved small(small_state(tiny ? 20 : 5000), folder + "/small", {});
+  Saved small(small_state(tiny ? 20 : 5000), folder + "/small", plain);
   const auto memory = large.state().memory();
   const auto other = checked.state().memory();
   const std::string raw = folder + "/raw";
@@ -251,10 +253,12 @@ int main(int argc, char** argv) {
   std::string folder;
   bool tiny = false;
   app.add_option("--folder", folder, "Where to write; on the disk to be measured")->required();
+  std::int64_t writers = lockstep::CheckpointOptions().writers;
+  app.add_option("--writers", writers, "checkpoint.writers");
   app.add_flag("--tiny", tiny, "A state of some kilobytes");
   CLI11_PARSE(app, argc, argv);
   try {
-    return lockstep::bench::serve(folder, tiny);
+    return lockstep::bench::serve(folder, tiny, writers);
   } catch (const std::exception& error) {
     std::cerr << "bench_checkpoint: " << error.what() << '\n';
     return 1;

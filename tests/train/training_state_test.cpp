@@ -111,5 +111,18 @@ TEST(TrainingState, IntegerBuffersHaveADigestOfTheirOwn) {
   EXPECT_NE(state.integer_digest(), before);
 }
 
+TEST(TrainingState, GivesLargeTensorsAPageToStartOn) {
+  for (const char* type : {"sgd", "adamw"}) {
+    TrainingState state = make_state(1, optim(type), torch::kFloat32);
+    int large = 0;
+    for (const StateTensor& tensor : state.tensors()) {
+      if (tensor.bytes.size() < 64 * 1024) continue;
+      EXPECT_EQ(reinterpret_cast<std::uintptr_t>(tensor.bytes.data()) % 4096, 0u) << tensor.key.path();
+      ++large;
+    }
+    EXPECT_GT(large, 30) << type;
+  }
+}
+
 }  // namespace
 }  // namespace lockstep
