@@ -51,23 +51,31 @@ CheckpointBytes::CheckpointBytes(const CheckpointReader& from, std::vector<const
 
 void CheckpointBytes::fill(std::size_t index, std::span<std::byte> bytes) {
   check(index < order_.size(), "a tensor that is asked for is on the list");
-  if (index < first_ || index >= first_ + memory_.size()) load(index);
-  const std::vector<std::byte>& content = memory_[index - first_];
+  if (index < first_ || index >= first_ + slots_.size()) load(index);
+  const std::vector<std::byte>& content = memory_[slots_[index - first_]];
   check(content.size() == bytes.size(), "a tensor has the bytes its shape says");
   std::copy(content.begin(), content.end(), bytes.begin());
 }
 
 void CheckpointBytes::load(std::size_t first) {
-  memory_.clear();
+  slots_.clear();
   first_ = first;
-  std::vector<MutableStateTensor> into;
+  std::vector<const ManifestTensor*> unique;
+  std::map<const ManifestTensor*, std::size_t> slot_of;
   std::uint64_t bytes = 0;
+  // Every parameter asks for the one step count of the optimizer.
   for (std::size_t i = first; i < order_.size() && (i == first || bytes < kReadAhead); ++i) {
+    const auto [slot, is_new] = slot_of.emplace(order_[i], unique.size());
+    slots_.push_back(slot->second);
+    if (!is_new) continue;
+    unique.push_back(order_[i]);
     bytes += byte_count(*order_[i]);
-    memory_.emplace_back(byte_count(*order_[i]));
   }
-  for (std::size_t i = 0; i < memory_.size(); ++i)
-    into.push_back({order_[first + i]->key, order_[first + i]->dtype, order_[first + i]->shape, memory_[i]});
+  memory_.clear();
+  for (const ManifestTensor* tensor : unique) memory_.emplace_back(byte_count(*tensor));
+  std::vector<MutableStateTensor> into;
+  for (std::size_t i = 0; i < unique.size(); ++i)
+    into.push_back({unique[i]->key, unique[i]->dtype, unique[i]->shape, memory_[i]});
   from_.read(into, /*all=*/false);
 }
 

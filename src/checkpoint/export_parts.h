@@ -34,6 +34,7 @@ class CheckpointBytes {
   std::vector<const ManifestTensor*> order_;
   std::size_t first_ = 0;
   std::vector<std::vector<std::byte>> memory_;
+  std::vector<std::size_t> slots_;  // in memory_, of each tensor from first_ on
 };
 
 // Local. Makes `path` by `write`, which is given a path beside it to use, makes and syncs a file or folder
