@@ -7,6 +7,8 @@
 #include <new>
 #include <span>
 
+#include "base/huge_pages.h"
+
 namespace lockstep {
 
 // Fits every disk and every page: what goes around the page cache has offsets, sizes and addresses that are
@@ -19,8 +21,10 @@ class AlignedBlock {
   // `bytes` is rounded up to the alignment.
   explicit AlignedBlock(std::size_t bytes)
       : size_((bytes + kDirectAlignment - 1) / kDirectAlignment * kDirectAlignment),
-        memory_(static_cast<std::byte*>(std::aligned_alloc(kDirectAlignment, size_))) {
+        memory_(static_cast<std::byte*>(
+            std::aligned_alloc(size_ < kHugePage ? kDirectAlignment : kHugePage, size_))) {
     if (memory_ == nullptr && size_ > 0) throw std::bad_alloc();
+    prefer_huge_pages(memory_.get(), size_);
   }
   std::span<std::byte> bytes() { return {memory_.get(), size_}; }
 

@@ -71,12 +71,14 @@ void verify_written(Disk& disk, const std::string& path, const ExpectedFile& exp
   const auto segments = segments_of(expected.layout, expected.contents.payload);
   const std::vector<Unit> units = units_of(segments, expected.contents.plan);
   share_work(units.size(), readers, [&](Tickets& tickets) {
+    AlignedBlock block(0);
     while (const auto ticket = tickets.next()) {
       const Unit& unit = units[*ticket];
       const std::uint64_t first = unit.front().segment->offset + unit.front().begin;
       const std::uint64_t end = unit.back().segment->offset + unit.back().end;
       const std::uint64_t from = first - first % kDirectAlignment;
-      AlignedBlock block(end - from);
+      if (block.bytes().size() < end - from)
+        block = AlignedBlock(std::max<std::uint64_t>(end - from, kBlockBytes + 2 * kDirectAlignment));
       file->read_at(from, block.bytes().first(end - from));
       for (const Part& part : unit) {
         const auto read = std::span<const std::byte>(block.bytes())

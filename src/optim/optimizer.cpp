@@ -4,9 +4,11 @@
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
+#include "base/huge_pages.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -49,7 +51,9 @@ std::int64_t place_in_page(const torch::Tensor& tensor) {
 torch::Tensor zeros_placed_like(const torch::Tensor& parameters) {
   const auto element = static_cast<std::int64_t>(parameters.element_size());
   const torch::Tensor memory =
-      torch::zeros({parameters.numel() + kPageBytes / element}, parameters.options().requires_grad(false));
+      torch::empty({parameters.numel() + kPageBytes / element}, parameters.options().requires_grad(false));
+  if (memory.is_cpu()) prefer_huge_pages(memory.data_ptr(), memory.nbytes());
+  memory.zero_();
   const std::int64_t ahead = place_in_page(parameters) - place_in_page(memory) + kPageBytes;
   return memory.narrow(0, ahead % kPageBytes / element, parameters.numel());
 }

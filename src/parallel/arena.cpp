@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "base/huge_pages.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -19,10 +20,12 @@ std::int64_t rounded_up(std::int64_t count, std::int64_t step) {
   return (count + step - 1) / step * step;
 }
 
-// Allocators promise less than a page.
+// Allocators promise less than a page, and know nothing of Note [huge pages].
 torch::Tensor zeros_from_a_page_on(std::int64_t count, const torch::TensorOptions& options) {
   const auto element = static_cast<std::int64_t>(options.dtype().itemsize());
-  const torch::Tensor memory = torch::zeros({count + kPageBytes / element}, options);
+  const torch::Tensor memory = torch::empty({count + kPageBytes / element}, options);
+  if (memory.is_cpu()) prefer_huge_pages(memory.data_ptr(), memory.nbytes());
+  memory.zero_();
   const auto address = reinterpret_cast<std::uintptr_t>(memory.data_ptr());
   const auto behind = static_cast<std::int64_t>(address % kPageBytes);
   return memory.narrow(0, (rounded_up(behind, kPageBytes) - behind) / element, count);

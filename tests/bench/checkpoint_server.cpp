@@ -3,7 +3,6 @@
 // with one line of JSON, the milliseconds of its parts. Whatever must not be counted is done before.
 #include <fcntl.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -48,7 +47,6 @@ class State {
   }
   void fill() {
     memory_.emplace_back(at_);
-    ::madvise(memory_.back().bytes().data(), at_, MADV_HUGEPAGE);
     for (std::size_t i = 0; i + 8 <= at_; i += 8) {
       const std::uint64_t value = i * 0x9E3779B97F4A7C15ull >> 2;
       std::memcpy(memory_.back().bytes().data() + i, &value, 8);
