@@ -25,6 +25,8 @@ class Export : public ::testing::Test {
                                   {"model.type", "mlp"}};
     owned_.state.record.parameter_order = {"layers.0.weight", "layers.0.bias"};
     owned_.state.tensors.push_back(
+        {{"exp_avg", "layers.0.bias"}, DType::kFloat32, {128}, owned_.state.tensors[1].bytes});
+    owned_.state.tensors.push_back(
         {{"step", "all_parameters"}, DType::kFloat32, {}, std::as_bytes(std::span(steps_))});
   }
 
@@ -80,7 +82,11 @@ TEST_F(Export, FullPthHoldsTorchOptimsOwnForm) {
   EXPECT_EQ(group["decoupled_weight_decay"], true);
   EXPECT_EQ(group["params"], (nlohmann::ordered_json{0, 1}));
   const OptimizerState optimizer = read_optimizer_state(*file->root().find("optimizer_state_dict"), "own");
-  EXPECT_EQ(step_count(*optimizer.parameters[0].at("step"), *file, "own"), 25);
+  for (const OptimizerState::Slots& slots : optimizer.parameters)
+    EXPECT_EQ(step_count(*slots.at("step"), *file, "own"), 25) << "each has a count of its own";
+  EXPECT_NE(optimizer.parameters[0].at("step")->tensor->storage.key,
+            optimizer.parameters[1].at("step")->tensor->storage.key)
+      << "Python counts in place";
   EXPECT_EQ(content_of(*file, *optimizer.parameters[0].at("exp_avg")->tensor),
             Bytes(owned_.state.tensors[14].bytes.begin(), owned_.state.tensors[14].bytes.end()));
 }
