@@ -46,6 +46,27 @@ std::string wide_field(const std::vector<std::uint64_t>& values, std::uint64_t w
   return Record().number(zip::kWideId, 2).number(bytes, 2).text(numbers.take()).take();
 }
 
+// What both headers of an entry say alike. `sizes`: both of them, or the mark that they stand in the wide
+// field.
+struct EntryFields {
+  std::uint32_t crc = 0;
+  std::uint64_t sizes = 0;
+  std::uint64_t name_bytes = 0;
+  std::uint64_t extra_bytes = 0;
+};
+
+Record& add_fields(Record& record, const EntryFields& fields) {
+  return record.number(kVersion, 2)
+      .number(zip::kUtf8, 2)
+      .number(0, 2)
+      .number(kNoTime, 4)
+      .number(fields.crc, 4)
+      .number(fields.sizes, 4)
+      .number(fields.sizes, 4)
+      .number(fields.name_bytes, 2)
+      .number(fields.extra_bytes, 2);
+}
+
 }  // namespace
 
 void ZipWriter::write(std::string_view text) {
@@ -66,17 +87,9 @@ void ZipWriter::add(const std::string& name, std::span<const std::byte> bytes) {
   const std::uint64_t small = wide.empty() ? entry.bytes : zip::kMost32;
   const std::uint64_t unpadded = at_ + zip::kLocalBytes + name.size() + wide.size() + kExtraHead;
   const std::uint64_t padding = (kAlignment - unpadded % kAlignment) % kAlignment;
-  write(Record()
-            .number(zip::kLocalSignature, 4)
-            .number(kVersion, 2)
-            .number(zip::kUtf8, 2)
-            .number(0, 2)
-            .number(kNoTime, 4)
-            .number(entry.crc, 4)
-            .number(small, 4)
-            .number(small, 4)
-            .number(name.size(), 2)
-            .number(wide.size() + kExtraHead + padding, 2)
+  Record header;
+  header.number(zip::kLocalSignature, 4);
+  write(add_fields(header, {entry.crc, small, name.size(), wide.size() + kExtraHead + padding})
             .text(name)
             .text(wide)
             .number(kPaddingId, 2)
@@ -91,18 +104,9 @@ void ZipWriter::add(const std::string& name, std::span<const std::byte> bytes) {
 std::string ZipWriter::central_header(const Entry& entry) const {
   const std::string wide = wide_field({entry.bytes, entry.bytes, entry.header}, wide_from_);
   const std::uint64_t small = entry.bytes >= wide_from_ ? zip::kMost32 : entry.bytes;
-  return Record()
-      .number(zip::kCentralSignature, 4)
-      .number(kVersion, 2)
-      .number(kVersion, 2)
-      .number(zip::kUtf8, 2)
-      .number(0, 2)
-      .number(kNoTime, 4)
-      .number(entry.crc, 4)
-      .number(small, 4)
-      .number(small, 4)
-      .number(entry.name.size(), 2)
-      .number(wide.size(), 2)
+  Record header;
+  header.number(zip::kCentralSignature, 4).number(kVersion, 2);
+  return add_fields(header, {entry.crc, small, entry.name.size(), wide.size()})
       .number(0, 2)
       .number(0, 2)
       .number(0, 6)
