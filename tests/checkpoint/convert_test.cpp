@@ -26,11 +26,7 @@ class Convert : public ::testing::Test {
     reader->verify();
     EXPECT_EQ(reader->state_hash(), hash_);
     EXPECT_EQ(reader->record().metrics, owned_.state.record.metrics);
-    const auto blank = owned_.blank();
-    reader->read(blank, true);
-    for (std::size_t i = 0; i < blank.size(); ++i)
-      EXPECT_TRUE(
-          std::equal(blank[i].bytes.begin(), blank[i].bytes.end(), owned_.state.tensors[i].bytes.begin()));
+    expect_reads_back(*reader, owned_);
   }
 
   ScratchFolder scratch_;

@@ -115,6 +115,16 @@ class OwnedState {
   std::deque<std::vector<std::byte>> memory_;
 };
 
+// Every tensor of the checkpoint is that of the state, bit for bit.
+inline void expect_reads_back(const CheckpointReader& reader, OwnedState& owned) {
+  const auto blank = owned.blank();
+  reader.read(blank, true);
+  for (std::size_t i = 0; i < blank.size(); ++i)
+    EXPECT_TRUE(
+        std::equal(blank[i].bytes.begin(), blank[i].bytes.end(), owned.state.tensors[i].bytes.begin()))
+        << blank[i].key.path();
+}
+
 // What a store told the run.
 struct EventLog {
   std::vector<std::pair<std::string, std::map<std::string, std::string>>> events;

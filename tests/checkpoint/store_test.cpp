@@ -38,12 +38,7 @@ TEST_F(Store, GivesBackEveryTensorAndTheRecord) {
   const auto reader = store.open_newest_verified();
   ASSERT_TRUE(reader);
   EXPECT_EQ(reader->state_hash(), report.state_hash);
-  const auto blank = owned.blank();
-  reader->read(blank, true);
-  for (std::size_t i = 0; i < blank.size(); ++i)
-    EXPECT_TRUE(
-        std::equal(blank[i].bytes.begin(), blank[i].bytes.end(), owned.state.tensors[i].bytes.begin()))
-        << i;
+  expect_reads_back(*reader, owned);
   const TrainRecord& record = reader->record();
   EXPECT_EQ(record.step, Step{7});
   EXPECT_EQ(record.epoch, Epoch{2});
