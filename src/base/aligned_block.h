@@ -15,12 +15,16 @@ namespace lockstep {
 // multiples of this.
 inline constexpr std::size_t kDirectAlignment = 4096;
 
+constexpr std::size_t round_up_to_direct(std::size_t bytes) {
+  return (bytes + kDirectAlignment - 1) / kDirectAlignment * kDirectAlignment;
+}
+
 // Memory that bytes can go through on their way around the page cache; not initialised. Local.
 class AlignedBlock {
  public:
   // `bytes` is rounded up to the alignment.
   explicit AlignedBlock(std::size_t bytes)
-      : size_((bytes + kDirectAlignment - 1) / kDirectAlignment * kDirectAlignment),
+      : size_(round_up_to_direct(bytes)),
         memory_(static_cast<std::byte*>(
             std::aligned_alloc(size_ < kHugePage ? kDirectAlignment : kHugePage, size_))) {
     if (memory_ == nullptr && size_ > 0) throw std::bad_alloc();

@@ -8,6 +8,7 @@
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
+#include "base/aligned_block.h"
 #include "base/huge_pages.h"
 #include "lockstep/base/error.h"
 
@@ -40,7 +41,7 @@ void check_options(const OptimOptions& options) {
           "leave them out, or use optim.type: sgd");
 }
 
-constexpr std::int64_t kPageBytes = 4096;
+constexpr std::int64_t kPageBytes{kDirectAlignment};
 
 std::int64_t place_in_page(const torch::Tensor& tensor) {
   return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(tensor.data_ptr()) % kPageBytes);

@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "base/aligned_block.h"
 #include "base/huge_pages.h"
 #include "lockstep/base/error.h"
 
@@ -14,7 +15,7 @@ namespace {
 constexpr std::int64_t kAlignBytes = 64;
 // What a checkpoint writes straight from memory starts on a page, there and here.
 constexpr std::int64_t kPageFrom = 64 * 1024;
-constexpr std::int64_t kPageBytes = 4096;
+constexpr std::int64_t kPageBytes{kDirectAlignment};
 
 std::int64_t rounded_up(std::int64_t count, std::int64_t step) {
   return (count + step - 1) / step * step;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <set>
 
+#include "base/aligned_block.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -15,14 +16,6 @@ namespace {
 // Small enough to stay in a core's cache between the reading and the writing side.
 constexpr std::size_t kCopyPiece = 1u << 20;
 
-// Places in staging memory are as those in the arena: large ones on a page, so that they can be written
-// around the page cache.
-constexpr std::size_t kPage = 4096;
-
-std::size_t room_of(std::size_t bytes) {
-  return (bytes + kPage - 1) / kPage * kPage;
-}
-
 }  // namespace
 
 StateFreezer::StateFreezer(TrainingState& state) : state_(state) {}
@@ -30,7 +23,7 @@ StateFreezer::StateFreezer(TrainingState& state) : state_(state) {}
 std::uint64_t StateFreezer::staging_bytes(std::span<const StateTensor> tensors,
                                           std::span<const ShardPiece> pieces) {
   std::uint64_t bytes = 0;
-  for (const ShardPiece& piece : pieces) bytes += room_of(piece_of(tensors, piece).bytes.size());
+  for (const ShardPiece& piece : pieces) bytes += round_up_to_direct(piece_of(tensors, piece).bytes.size());
   return bytes;
 }
 
@@ -47,9 +40,10 @@ void StateFreezer::begin(std::span<StateTensor> tensors, std::span<const ShardPi
 void StateFreezer::prepare(std::span<const StateTensor> tensors, std::span<const ShardPiece> mine) {
   if (!state_.compute().device.is_cpu() || mine.empty()) return;
   std::size_t end = 0;
+  // On a page each, so that they can be written around the page cache.
   for (const StateTensor& tensor : tensors) {
     places_.push_back(end);
-    end += room_of(tensor.bytes.size());
+    end += round_up_to_direct(tensor.bytes.size());
   }
   memory_ = std::make_unique<StagingMemory>(end);
   for (const ShardPiece& piece : mine) {
