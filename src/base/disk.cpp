@@ -6,12 +6,11 @@
 #include "lockstep/base/error.h"
 
 namespace lockstep {
-namespace {
+
 std::string parent_of(const std::string& path) {
   const std::size_t slash = path.find_last_of('/');
   return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
 }
-}  // namespace
 
 std::string read_text(Disk& disk, const std::string& path, std::uint64_t limit) {
   const auto file = disk.open(path);

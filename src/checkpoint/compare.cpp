@@ -34,14 +34,10 @@ Shape multi_index(std::uint64_t flat, const Shape& shape) {
   return index;
 }
 
-std::string text_of(const Shape& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
-
 // Both streams are read to their end, so that damage anywhere is found.
 ElementDifference compare_bytes(const WeightsTensor& tensor, TensorStream& first, TensorStream& second) {
   ElementDifference difference(tensor.dtype);
-  std::uint64_t left = static_cast<std::uint64_t>(element_count(tensor.shape)) * size_of(tensor.dtype);
+  std::uint64_t left = byte_count(tensor.dtype, tensor.shape);
   std::vector<std::byte> a(std::min(left, kPiece)), b(a.size());
   while (left > 0) {
     const std::size_t run = std::min<std::uint64_t>(left, a.size());
@@ -70,7 +66,7 @@ TensorComparison compare_one(const std::string& path, const Side& first, const S
   }
   if (a.shape != b.shape) {
     row.outcome = TensorComparison::Outcome::kOtherShape;
-    row.note = text_of(a.shape) + " and " + text_of(b.shape);
+    row.note = shape_text(a.shape) + " and " + shape_text(b.shape);
     return row;
   }
   const auto first_bytes = first.source.stream(first.number);

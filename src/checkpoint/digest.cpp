@@ -14,17 +14,10 @@ namespace {
 // Small enough that a core's cache holds a leaf, large enough that the digests of leaves cost nothing.
 constexpr std::uint64_t kMinLeaf = 256 * 1024;
 
-std::uint64_t tensor_bytes(DType dtype, const Shape& shape) {
-  std::int64_t bytes = 0;
-  check(!__builtin_mul_overflow(element_count(shape), static_cast<std::int64_t>(size_of(dtype)), &bytes),
-        "the bytes of a tensor fit 63 bits");
-  return static_cast<std::uint64_t>(bytes);
-}
-
 }  // namespace
 
 std::uint64_t leaf_bytes(DType dtype, const Shape& shape) {
-  const std::uint64_t bytes = tensor_bytes(dtype, shape);
+  const std::uint64_t bytes = byte_count(dtype, shape);
   // Never a part of a row: shards are cut between leaves, and a shard holds whole rows.
   if (shape.empty() || bytes == 0) return bytes;
   const std::uint64_t row = bytes / static_cast<std::uint64_t>(shape[0]);
@@ -38,7 +31,7 @@ Shape rows_of(const Shape& shape, std::int64_t rows) {
 }
 
 LeafDigester::LeafDigester(DType dtype, const Shape& shape)
-    : leaf_bytes_(leaf_bytes(dtype, shape)), left_(tensor_bytes(dtype, shape)) {
+    : leaf_bytes_(leaf_bytes(dtype, shape)), left_(byte_count(dtype, shape)) {
   left_in_leaf_ = std::min(leaf_bytes_, left_);
 }
 

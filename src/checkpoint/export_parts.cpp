@@ -11,11 +11,6 @@ namespace {
 
 constexpr std::uint64_t kReadAhead = 128u << 20;
 
-std::string folder_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-}
-
 }  // namespace
 
 // GPT-2's output projection. Lockstep stores a tied tensor once, under its first name.
@@ -98,7 +93,7 @@ void write_beside(Disk& disk, const std::string& path,
     throw;
   }
   remove_tree(disk, part);
-  disk.sync_directory(folder_of(path));
+  disk.sync_directory(parent_of(path));
 }
 
 }  // namespace lockstep

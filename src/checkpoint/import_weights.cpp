@@ -85,17 +85,13 @@ class Importer {
         if (content->is_tensor()) add({slot, std::to_string(i)}, *content->tensor, "");
   }
 
-  std::uint64_t bytes_of(const Incoming& tensor) const {
-    return static_cast<std::uint64_t>(element_count(tensor.shape)) * size_of(tensor.dtype);
-  }
-
   void refuse_growth() const {
     // A sharded set is larger than its index, and none of its tensors share bytes.
     if (file_ == nullptr || file_->format() == "safetensors") return;
     std::uint64_t bytes = 0;
     const std::uint64_t limit = kMaxGrowth * std::filesystem::file_size(from_) + kSmall;
     for (const Incoming& tensor : incoming_)
-      if (tensor.alias_of.empty() && (bytes += bytes_of(tensor)) > limit)
+      if (tensor.alias_of.empty() && (bytes += byte_count(tensor.dtype, tensor.shape)) > limit)
         refuse_file(from_, "tensors that share storages are more than four times as large as the file");
   }
 
@@ -113,7 +109,7 @@ class Importer {
         digests[tensor.key.name] = digests.at(tensor.alias_of);
         continue;
       }
-      memory.emplace_back(bytes_of(tensor));
+      memory.emplace_back(byte_count(tensor.dtype, tensor.shape));
       if (!memory.back().empty()) tensor.read(memory.back());
       plan.datasets.push_back({path, tensor.dtype, tensor.shape});
       if (tensor.key.in_model())

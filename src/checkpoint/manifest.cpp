@@ -140,11 +140,11 @@ std::optional<Digest> manifest_digest(const std::string& text) {
 }
 
 std::uint64_t byte_count(const ManifestTensor& tensor) {
-  return static_cast<std::uint64_t>(element_count(tensor.shape)) * size_of(tensor.dtype);
+  return byte_count(tensor.dtype, tensor.shape);
 }
 
 std::uint64_t byte_count(const ManifestTensor& tensor, const ManifestPiece& piece) {
-  return static_cast<std::uint64_t>(element_count(rows_of(tensor.shape, piece.rows))) * size_of(tensor.dtype);
+  return byte_count(tensor.dtype, rows_of(tensor.shape, piece.rows));
 }
 
 }  // namespace lockstep

@@ -15,12 +15,6 @@ namespace lockstep {
 
 namespace {
 
-std::string shape_text(const Shape& shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
-  return text + "]";
-}
-
 // A shard beyond those of the manifest comes from another save, as may the manifest: nobody knows which.
 void refuse_unlisted(Disk& disk, const std::string& directory, const Manifest& manifest) {
   for (const std::string& name : with_one_retry([&] { return disk.list(directory); })) {

@@ -74,16 +74,17 @@ ShardPlan plan_consolidated(std::span<const StateTensor> tensors) {
 }
 
 PlannedState plan_state(const CheckpointState& state) {
-  PlannedState out{&state.record, state.tensors, {}};
-  std::sort(out.tensors.begin(), out.tensors.end(),
-            [](const auto& a, const auto& b) { return a.key.path() < b.key.path(); });
-  const auto twin =
-      std::adjacent_find(out.tensors.begin(), out.tensors.end(),
-                         [](const auto& a, const auto& b) { return a.key.path() == b.key.path(); });
-  check(twin == out.tensors.end(), "every tensor of a state has a path of its own");
+  // Each path is made once: a save has thousands of tensors, and the training waits for this.
+  std::vector<std::pair<std::string, const StateTensor*>> by_path;
+  for (const StateTensor& tensor : state.tensors) by_path.emplace_back(tensor.key.path(), &tensor);
+  std::sort(by_path.begin(), by_path.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  const auto twin = std::adjacent_find(by_path.begin(), by_path.end(),
+                                       [](const auto& a, const auto& b) { return a.first == b.first; });
+  check(twin == by_path.end(), "every tensor of a state has a path of its own");
+  PlannedState out{&state.record, {}, {}};
+  for (const auto& [path, tensor] : by_path) out.tensors.push_back(*tensor);
   for (const StateTensor& tensor : out.tensors)
-    check(tensor.bytes.size() ==
-              static_cast<std::uint64_t>(element_count(tensor.shape)) * size_of(tensor.dtype),
+    check(tensor.bytes.size() == byte_count(tensor.dtype, tensor.shape),
           "a tensor has the bytes its shape says");
   out.plan = plan_consolidated(out.tensors);
   return out;

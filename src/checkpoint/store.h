@@ -45,7 +45,7 @@ class CheckpointStore {
   // used, or when fewer than `bytes_needed` are free.
   void prepare(std::uint64_t bytes_needed);
 
-  // Writes and commits one consolidated checkpoint: a SaveInProgress from begin to end. After a Fault (74)
+  // Writes and commits one consolidated checkpoint: begin_save() to commit_save() at once. After a Fault (74)
   // the previous checkpoints are as they were.
   SaveReport save(const CheckpointState& state, bool is_best);
 

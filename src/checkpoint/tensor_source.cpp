@@ -91,7 +91,7 @@ class CheckpointSource : public TensorSource {
 class WholeTensor : public TensorStream {
  public:
   WholeTensor(const WeightsSource& weights, const WeightsTensor& tensor)
-      : bytes_(static_cast<std::size_t>(element_count(tensor.shape)) * size_of(tensor.dtype)) {
+      : bytes_(byte_count(tensor.dtype, tensor.shape)) {
     weights.read(tensor.key.name, bytes_);
   }
   void next(std::span<std::byte> into) override {

@@ -28,11 +28,6 @@ void as_run_directory_fault(Work work) {
   }
 }
 
-std::string parent_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-}
-
 // Folder, data and manifest of three checkpoints and of a fourth before the oldest goes, then the pointers
 // and what a run leaves at its end.
 constexpr int kInodesOfARun = 4 * 3 + 4;

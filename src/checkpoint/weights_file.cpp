@@ -24,8 +24,7 @@ void write_weights(Disk& disk, const CheckpointReader& from, const std::string& 
   std::vector<std::span<const std::byte>> payload(memory.begin(), memory.end());
   write_hdf5_file(disk, part, {plan_weights_file(from.manifest(), tensors), payload}, {});
   disk.rename(part, path);
-  const std::size_t slash = path.rfind('/');
-  disk.sync_directory(slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash));
+  disk.sync_directory(parent_of(path));
 }
 
 }  // namespace lockstep

@@ -71,10 +71,6 @@ std::unique_ptr<RunLock> lock_run_of(const std::string& folder) {
   return std::make_unique<RunLock>(path.parent_path().string(), "");
 }
 
-std::string shape_text(const Shape& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
-
 void print(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
 }

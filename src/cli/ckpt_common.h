@@ -8,7 +8,6 @@
 
 #include "checkpoint/catalog.h"
 #include "checkpoint/manifest.h"
-#include "lockstep/base/span.h"
 #include "train/run_lock.h"
 
 namespace lockstep {
@@ -44,9 +43,6 @@ std::string human_bytes(std::uint64_t bytes);
 // The lock of the run whose ckpt folder this is, so that no run starts meanwhile; none for a folder that is
 // no run's. Throws Fault (77) that names the owner.
 std::unique_ptr<RunLock> lock_run_of(const std::string& folder);
-
-// "[64, 3, 7, 7]".
-std::string shape_text(const Shape& shape);
 
 // To standard output, as it is.
 void print(const std::string& text);

@@ -16,10 +16,6 @@ namespace {
 // Deeper parts stay together: a name of a million dots must not become a million levels.
 constexpr std::size_t kDeepest = 12;
 
-std::uint64_t bytes_of(const WeightsTensor& tensor) {
-  return static_cast<std::uint64_t>(element_count(tensor.shape)) * size_of(tensor.dtype);
-}
-
 // "2" before "10".
 struct ByNumber {
   bool operator()(const std::string& left, const std::string& right) const {
@@ -57,7 +53,7 @@ void add(Branch& root, const WeightsTensor& tensor) {
   for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
     at = &at->below[parts[i]];
     ++at->count;
-    at->bytes += bytes_of(tensor);
+    at->bytes += byte_count(tensor.dtype, tensor.shape);
   }
   at->tensors[parts.back()] = &tensor;
 }
@@ -65,8 +61,9 @@ void add(Branch& root, const WeightsTensor& tensor) {
 void write(const Branch& branch, std::size_t depth, std::string& out) {
   const std::string indent(2 * depth, ' ');
   for (const auto& [name, tensor] : branch.tensors)
-    out += fmt::format("{:<44} {:>10}  {:<14} {}\n", indent + printable(name), human_bytes(bytes_of(*tensor)),
-                       name_of(tensor->dtype), shape_text(tensor->shape));
+    out += fmt::format("{:<44} {:>10}  {:<14} {}\n", indent + printable(name),
+                       human_bytes(byte_count(tensor->dtype, tensor->shape)), name_of(tensor->dtype),
+                       shape_text(tensor->shape));
   for (const auto& [name, child] : branch.below) {
     // A branch with one branch and nothing else takes no line of its own.
     std::string label = printable(name);

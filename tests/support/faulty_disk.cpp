@@ -9,11 +9,6 @@ namespace lockstep {
 
 namespace {
 
-std::string parent_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
-}
-
 // `path` after `from` has become `to`.
 std::string moved(const std::string& path, const std::string& from, const std::string& to) {
   if (path == from) return to;

@@ -85,6 +85,9 @@ std::string read_text(Disk& disk, const std::string& path, std::uint64_t limit =
 // Replaces `path` atomically and durably: writes path.part, syncs, renames, syncs the directory.
 void replace_text(Disk& disk, const std::string& path, std::string_view text);
 
+// The folder a path lies in: "." for a name alone, "/" for what lies there.
+std::string parent_of(const std::string& path);
+
 // Creates the missing parents too.
 void make_directories(Disk& disk, const std::string& path);
 

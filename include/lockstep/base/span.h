@@ -17,6 +17,12 @@ using Shape = std::vector<std::int64_t>;
 // Product of the dimensions; 1 for a 0-dim tensor. Throws Bug on a negative dimension or on overflow.
 std::int64_t element_count(const Shape& shape);
 
+// Bytes of a tensor of that dtype and shape. Throws Bug as element_count(), and when they do not fit 63 bits.
+std::uint64_t byte_count(DType dtype, const Shape& shape);
+
+// "[64, 3, 7, 7]", for messages.
+std::string shape_text(const Shape& shape);
+
 // Elements of one dtype in memory, on the host or on a device; what collectives work on.
 struct MutableSpan {
   void* data = nullptr;

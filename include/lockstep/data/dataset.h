@@ -18,8 +18,8 @@ struct SampleSpec {
   DType target_dtype = DType::kInt64;
   Shape target_shape;
 
-  std::size_t input_bytes() const { return element_count(input_shape) * size_of(input_dtype); }
-  std::size_t target_bytes() const { return element_count(target_shape) * size_of(target_dtype); }
+  std::size_t input_bytes() const { return byte_count(input_dtype, input_shape); }
+  std::size_t target_bytes() const { return byte_count(target_dtype, target_shape); }
 };
 
 // Samples by number. A user's own dataset overrides size(), spec() and sample(); see docs/your-own-model.md.

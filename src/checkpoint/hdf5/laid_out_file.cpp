@@ -57,8 +57,7 @@ std::vector<Hdf5MetadataRun> metadata_runs(const Hdf5Plan& plan, const Hdf5Layou
   for (const std::size_t i : order) {
     run_until(layout.offsets[i]);
     const Hdf5Dataset& dataset = plan.datasets[i];
-    at =
-        layout.offsets[i] + static_cast<std::uint64_t>(element_count(dataset.shape)) * size_of(dataset.dtype);
+    at = layout.offsets[i] + byte_count(dataset.dtype, dataset.shape);
   }
   run_until(layout.file_bytes);
   return runs;

@@ -19,7 +19,7 @@ struct OutgoingTensor {
   Shape shape;
   std::function<void(std::span<std::byte>)> fill;
 
-  std::uint64_t bytes() const { return static_cast<std::uint64_t>(element_count(shape)) * size_of(dtype); }
+  std::uint64_t bytes() const { return byte_count(dtype, shape); }
   std::vector<std::byte> content() const {
     std::vector<std::byte> out(bytes());
     if (!out.empty()) fill(out);
