@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "checkpoint/interchange/bounded_json.h"
 #include "checkpoint/manifest.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
@@ -18,7 +19,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // Far above what is ever written, and low enough that a hostile text costs no more than its own size.
-constexpr int kMaxDepth = 80;
+constexpr JsonLimits kLimits{.depth = 80, .values = 8'000'000};
 constexpr std::size_t kMaxTensors = 250'000;
 constexpr std::size_t kMaxFiles = 100'000;
 constexpr std::size_t kMaxName = 64 * 1024;
@@ -280,20 +281,6 @@ std::vector<ManifestTensor> parse_tensors(const Members& in, const FileLengths& 
   return tensors;
 }
 
-// The parser keeps its own stack; what deep nesting would cost is memory.
-Json parse_json(const std::string& text, const std::string& origin) {
-  const auto shallow = [&](int depth, Json::parse_event_t, Json&) {
-    if (depth > kMaxDepth)
-      throw Fault(ExitCode::kNoValidCheckpoint, origin + ": nested deeper than " + std::to_string(kMaxDepth));
-    return true;
-  };
-  try {
-    return Json::parse(text, shallow);
-  } catch (const Json::exception& error) {
-    throw Fault(ExitCode::kNoValidCheckpoint, origin + ": not JSON: " + printable(error.what()));
-  }
-}
-
 }  // namespace
 
 Manifest parse_manifest(const std::string& text, const std::string& origin) {
@@ -305,7 +292,7 @@ Manifest parse_manifest(const std::string& text, const std::string& origin) {
   const std::string_view covered = std::string_view(text).substr(0, text.rfind("\"manifest_digest\""));
   if (digest_of(covered) != *claimed && !fault_requested("guard.skip_digest"))
     throw Fault(ExitCode::kNoValidCheckpoint, origin + ": its bytes differ from the digest it ends with");
-  const Json json = parse_json(text, origin);
+  const Json json = parse_bounded_json(text, origin, kLimits);
   const Members in(json, origin);
   Manifest manifest;
   // First of all: of a newer format nothing else is known.

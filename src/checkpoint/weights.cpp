@@ -9,10 +9,12 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <nlohmann/json.hpp>
+#include <map>
 
+#include "base/descriptor.h"
 #include "checkpoint/foreign_weights.h"
 #include "checkpoint/hdf5/model_group.h"
+#include "checkpoint/interchange/bounded_json.h"
 #include "checkpoint/reader.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
@@ -23,31 +25,24 @@ namespace lockstep {
 namespace {
 
 // A regular file of the user's choice; links in its path are the user's own and are followed.
-class PinnedFile {
+class PinnedFile : public ReadableFile {
  public:
   explicit PinnedFile(const std::string& path)
       : path_(path), descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
-    if (descriptor_ < 0)
+    if (descriptor_.get() < 0)
       throw Fault(errno == ENOENT ? ExitCode::kInputMissing : ExitCode::kNoValidCheckpoint,
                   path + ": " + std::strerror(errno),
                   "Give a weights file (weights.h5) or a checkpoint directory");
     struct stat status {};
-    const bool known = ::fstat(descriptor_, &status) == 0;
-    if (!known || !S_ISREG(status.st_mode)) {
-      ::close(descriptor_);
+    if (::fstat(descriptor_.get(), &status) != 0 || !S_ISREG(status.st_mode))
       throw Fault(ExitCode::kNoValidCheckpoint, path + ": not a regular file");
-    }
     bytes_ = static_cast<std::uint64_t>(status.st_size);
   }
-  ~PinnedFile() { ::close(descriptor_); }
-  PinnedFile(const PinnedFile&) = delete;
-  PinnedFile& operator=(const PinnedFile&) = delete;
 
-  Hdf5Source source() const { return {descriptor_, bytes_, path_}; }
-
-  void read_at(std::uint64_t offset, std::span<std::byte> into) const {
+  std::uint64_t size() const override { return bytes_; }
+  void read_at(std::uint64_t offset, std::span<std::byte> into) const override {
     while (!into.empty()) {
-      const ssize_t n = ::pread(descriptor_, into.data(), into.size(), static_cast<off_t>(offset));
+      const ssize_t n = ::pread(descriptor_.get(), into.data(), into.size(), static_cast<off_t>(offset));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) throw Fault(ExitCode::kStorage, path_ + ": reading failed: " + std::strerror(errno));
       if (n == 0) throw Fault(ExitCode::kNoValidCheckpoint, path_ + ": it became shorter while it was read");
@@ -58,20 +53,23 @@ class PinnedFile {
 
  private:
   std::string path_;
-  int descriptor_;
+  Descriptor descriptor_;
   std::uint64_t bytes_ = 0;
 };
+
+// One for each tensor, and the object they are in.
+constexpr std::size_t kMaxDigests = 250'001;
 
 // Names come from the caller's model, so a missing one is the file's fault.
 [[noreturn]] void no_such_tensor(const std::string& origin, const std::string& name) {
   throw Fault(ExitCode::kNoValidCheckpoint, origin + ": no tensor " + printable(name));
 }
 
-// A single HDF5 file: HDF5 says where the tensors lie, and the bytes are read without it.
+// A single HDF5 file: its metadata says where the tensors lie.
 class FileWeights : public WeightsSource {
  public:
-  explicit FileWeights(const std::string& path)
-      : path_(path), file_(path), model_(list_model_group(file_.source())) {
+  FileWeights(std::shared_ptr<const ReadableFile> file, const std::string& path)
+      : path_(path), file_(std::move(file)), model_(list_model_group(*file_, path)) {
     for (const Hdf5Placement& tensor : model_.tensors)
       tensors_.push_back({{"", tensor.name}, tensor.dtype, tensor.shape, first_name_of(tensor)});
     parse_digests();
@@ -87,7 +85,7 @@ class FileWeights : public WeightsSource {
                                     [&](const auto& t) { return t.name == name; });
     if (found == model_.tensors.end()) no_such_tensor(path_, name);
     check(bytes.size() == found->bytes, "a tensor to read into has the bytes its shape says");
-    file_.read_at(found->offset, bytes);
+    file_->read_at(found->offset, bytes);
     const auto digest = digests_.find(name);
     if (digest != digests_.end() && tensor_digest(found->dtype, found->shape, bytes) != digest->second &&
         !fault_requested("guard.skip_digest"))
@@ -107,21 +105,24 @@ class FileWeights : public WeightsSource {
   // Files of others have none. One of ours has one for each tensor, so a missing one is damage.
   void parse_digests() {
     if (model_.digests.empty()) return;
-    const auto json = nlohmann::json::parse(model_.digests, nullptr, /*allow_exceptions=*/false);
+    std::map<std::string, Digest> kept;
+    const auto json = parse_bounded_json(model_.digests, path_, {.depth = 1, .values = kMaxDigests});
+    if (json.is_object())
+      for (const auto& [name, hex] : json.items())
+        if (const auto digest = hex.is_string() ? Digest::from_hex(hex.get<std::string>()) : std::nullopt)
+          kept[name] = *digest;
     for (const WeightsTensor& tensor : tensors_) {
-      const auto found = json.is_object() ? json.find(tensor.key.name) : json.end();
-      const bool is_text = json.is_object() && found != json.end() && found->is_string();
-      const auto digest = is_text ? Digest::from_hex(found->get<std::string>()) : std::nullopt;
-      if (!digest)
+      const auto found = kept.find(tensor.key.name);
+      if (found == kept.end())
         throw Fault(ExitCode::kNoValidCheckpoint,
                     path_ + ": tensor " + printable(tensor.key.name) + " has no digest",
                     "The file is damaged; make it again from a checkpoint");
-      digests_[tensor.key.name] = *digest;
+      digests_[tensor.key.name] = found->second;
     }
   }
 
   std::string path_;
-  PinnedFile file_;
+  std::shared_ptr<const ReadableFile> file_;
   Hdf5ModelGroup model_;
   std::map<std::uint64_t, std::string> first_names_;
   std::vector<WeightsTensor> tensors_;
@@ -156,7 +157,12 @@ class CheckpointWeights : public WeightsSource {
 }  // namespace
 
 std::unique_ptr<WeightsSource> read_weights_file(const std::string& path) {
-  return std::make_unique<FileWeights>(path);
+  return read_weights_file(std::make_shared<PinnedFile>(path), path);
+}
+
+std::unique_ptr<WeightsSource> read_weights_file(std::shared_ptr<const ReadableFile> file,
+                                                 const std::string& path) {
+  return std::make_unique<FileWeights>(std::move(file), path);
 }
 
 std::unique_ptr<WeightsSource> open_weights(const std::string& path) {

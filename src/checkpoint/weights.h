@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "checkpoint/state.h"
+#include "lockstep/base/disk.h"
 
 namespace lockstep {
 
@@ -37,6 +38,9 @@ class WeightsSource {
 // checkpoint.h5 likewise. The file may be hostile: sizes are compared with its length before anything is
 // allocated, and nothing outside it is opened. Throws Fault (65), (66) when it is not there.
 std::unique_ptr<WeightsSource> read_weights_file(const std::string& path);
+// The same from an open file; `path` is for messages only.
+std::unique_ptr<WeightsSource> read_weights_file(std::shared_ptr<const ReadableFile> file,
+                                                 const std::string& path);
 
 // `path` is a weights file, a checkpoint directory, the manifest.json in one, or a file of PyTorch's world:
 // .pth of either layout, .safetensors, the index JSON of a sharded one. Throws as read_weights_file(),

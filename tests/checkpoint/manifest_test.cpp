@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <ctime>
 #include <limits>
 
 #include "checkpoint/fixture.h"
@@ -87,6 +88,31 @@ TEST(Manifest, RefusesToWriteWhatJsonCannotHold) {
   manifest = small();
   manifest.record.metadata = "{not json";
   EXPECT_EQ(code_of([&] { write_manifest(manifest); }), ExitCode::kConfig);
+}
+
+double parse_seconds(int members) {
+  Manifest manifest = small();
+  for (int i = 0; i < members; ++i) manifest.record.config["key." + std::to_string(i)] = "value";
+  const std::string text = write_manifest(manifest);
+  const std::clock_t start = std::clock();
+  EXPECT_EQ(parse_manifest(text, "m").record.config.size(), manifest.record.config.size());
+  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+}
+
+// Of the processor, so that a busy machine does not matter. Quadratic, the second would be a minute.
+TEST(Manifest, CostsTimeInProportionToItsMembers) {
+  const double few = parse_seconds(10'000);
+  EXPECT_LT(parse_seconds(160'000), 16 * 4 * (few + 0.01));
+}
+
+TEST(Manifest, RefusesANameThatIsThereTwice) {
+  std::string text = write_manifest(small());
+  text.replace(text.find("\"layout\""), 8, "\"format\"");
+  text.resize(text.rfind("\"manifest_digest\""));
+  text += "\"manifest_digest\": \"" + digest_of(text).hex() + "\"\n}\n";
+  std::string message;
+  EXPECT_EQ(code_of([&] { parse_manifest(text, "m"); }, &message), ExitCode::kNoValidCheckpoint);
+  EXPECT_THAT(message, testing::HasSubstr("there twice: format"));
 }
 
 }  // namespace

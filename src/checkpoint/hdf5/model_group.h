@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "lockstep/base/disk.h"
 #include "lockstep/base/span.h"
 
 namespace lockstep {
@@ -26,17 +27,10 @@ struct Hdf5ModelGroup {
   std::string digests;  // JSON text; empty in files of others
 };
 
-// An open file to be read through HDF5: the descriptor pins the file, so that what HDF5 lists is what is read
-// afterwards.
-struct Hdf5Source {
-  int descriptor = -1;
-  std::uint64_t bytes = 0;
-  std::string path;  // for messages only
-};
-
-// Local. Lists /model of a file that may be hostile, without reading or allocating payload. Throws Fault (65)
-// for anything but contiguous little-endian datasets directly under /model whose bytes lie inside the file:
-// no external storage, no soft or external links, no filters, no user block, at most 250 000 tensors.
-Hdf5ModelGroup list_model_group(const Hdf5Source& source);
+// Local. Lists /model of a file that may be hostile (Note [own HDF5 reader]), without reading or allocating
+// payload; `path` is for messages only. Throws Fault (65) for anything but contiguous little-endian datasets
+// directly under /model whose bytes lie inside the file: no external storage, no soft or external links, no
+// filters, no user block, at most 250 000 tensors.
+Hdf5ModelGroup list_model_group(const ReadableFile& file, const std::string& path);
 
 }  // namespace lockstep

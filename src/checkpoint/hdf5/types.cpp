@@ -70,13 +70,4 @@ Hdf5Handle hdf5_type_of(const Hdf5Session& hdf5, DType dtype) {
   hdf5.refuse("an element type HDF5 has no layout for");
 }
 
-std::optional<DType> dtype_of(const Hdf5Session& hdf5, hid_t type) {
-  constexpr std::array kAll = {DType::kFloat32, DType::kInt64, DType::kBFloat16,   DType::kFloat16,
-                               DType::kFloat64, DType::kBool,  DType::kUInt8,      DType::kInt8,
-                               DType::kInt16,   DType::kInt32, DType::kFloat8E4M3, DType::kFloat8E5M2};
-  for (const DType dtype : kAll)
-    if (H5Tequal(type, hdf5_type_of(hdf5, dtype).get()) > 0) return dtype;
-  return std::nullopt;
-}
-
 }  // namespace lockstep

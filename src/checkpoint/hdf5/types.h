@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <optional>
-
 #include "checkpoint/hdf5/handle.h"
 #include "lockstep/base/dtype.h"
 
@@ -12,8 +10,5 @@ namespace lockstep {
 // HDF5 floats of that bit layout; bool as the enumeration FALSE, TRUE over int8 that h5py uses. Throws Fault
 // when HDF5 refuses.
 Hdf5Handle hdf5_type_of(const Hdf5Session& hdf5, DType dtype);
-
-// The inverse: empty for every type that is not exactly one of those.
-std::optional<DType> dtype_of(const Hdf5Session& hdf5, hid_t type);
 
 }  // namespace lockstep

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/interchange/bounded_json.h"
 
-#include <set>
+#include <algorithm>
 #include <vector>
 
 #include "checkpoint/interchange/refusal.h"
@@ -10,27 +10,33 @@ namespace lockstep {
 
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;
 
-// Looks at the text before it becomes a tree. Not as a callback of the parser: with one, it walks through all
-// members of an object each time one of them ends, and a hundred thousand tensors take a minute.
-class Watch : public nlohmann::json_sax<Json> {
+// Builds the tree from the parser's events. The library's own builder looks at all members of an object for
+// each one that it adds, and with a callback once more for each one that ends: with a hundred thousand
+// tensors that is minutes.
+class Builder : public nlohmann::json_sax<Json> {
  public:
-  Watch(const std::string& origin, std::size_t max_depth) : origin_(origin), max_depth_(max_depth) {}
+  Builder(const std::string& origin, const JsonLimits& limits) : origin_(origin), limits_(limits) {}
 
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool start_object(std::size_t) override { return enter(); }
-  bool end_object() override { return leave(); }
-  bool start_array(std::size_t) override { return enter(); }
+  Json take() { return std::move(root_); }
+
+  bool null() override { return add(nullptr); }
+  bool boolean(bool value) override { return add(value); }
+  bool number_integer(number_integer_t value) override { return add(value); }
+  bool number_unsigned(number_unsigned_t value) override { return add(value); }
+  bool number_float(number_float_t value, const string_t&) override { return add(value); }
+  bool string(string_t& value) override { return add(std::move(value)); }
+  bool binary(binary_t&) override { refuse_file(origin_, "not JSON"); }
+  bool start_object(std::size_t) override { return enter(Json::object()); }
+  bool start_array(std::size_t) override { return enter(Json::array()); }
+  bool end_object() override {
+    refuse_double_names(members_of(open_.back().value));
+    return leave();
+  }
   bool end_array() override { return leave(); }
   bool key(string_t& name) override {
-    if (!names_.back().insert(name).second) refuse_file(origin_, "a name is there twice: " + name);
+    open_.back().name = std::move(name);
     return true;
   }
   bool parse_error(std::size_t, const std::string&, const Json::exception& error) override {
@@ -38,28 +44,62 @@ class Watch : public nlohmann::json_sax<Json> {
   }
 
  private:
-  bool enter() {
-    if (names_.size() == max_depth_)
-      refuse_file(origin_, "its JSON is nested deeper than " + std::to_string(max_depth_));
-    names_.emplace_back();
-    return true;
-  }
-  bool leave() {
-    names_.pop_back();
+  struct Open {
+    Json value;
+    std::string name;  // of the member that comes next
+  };
+  // The members as what they are kept in, which adds without a search.
+  using Members = Json::object_t::Container;
+
+  static Members& members_of(Json& object) { return *object.get_ptr<Json::object_t*>(); }
+
+  bool add(Json value) {
+    if (++values_ > limits_.values)
+      refuse_file(origin_, "more than " + std::to_string(limits_.values) + " values in its JSON");
+    if (open_.empty())
+      root_ = std::move(value);
+    else if (open_.back().value.is_object())
+      members_of(open_.back().value).emplace_back(std::move(open_.back().name), std::move(value));
+    else
+      open_.back().value.get_ptr<Json::array_t*>()->push_back(std::move(value));
     return true;
   }
 
+  bool enter(Json value) {
+    if (open_.size() == limits_.depth)
+      refuse_file(origin_, "its JSON is nested deeper than " + std::to_string(limits_.depth));
+    open_.push_back({std::move(value), {}});
+    return true;
+  }
+
+  bool leave() {
+    Json value = std::move(open_.back().value);
+    open_.pop_back();
+    return add(std::move(value));
+  }
+
+  void refuse_double_names(const Members& members) const {
+    std::vector<std::string_view> names;
+    names.reserve(members.size());
+    for (const auto& [name, value] : members) names.emplace_back(name);
+    std::ranges::sort(names);
+    const auto twice = std::ranges::adjacent_find(names);
+    if (twice != names.end()) refuse_file(origin_, "a name is there twice: " + std::string(*twice));
+  }
+
   const std::string& origin_;
-  std::size_t max_depth_;
-  std::vector<std::set<std::string>> names_;  // of the objects that are open; none for arrays
+  const JsonLimits& limits_;
+  std::vector<Open> open_;
+  std::size_t values_ = 0;
+  Json root_;
 };
 
 }  // namespace
 
-Json parse_bounded_json(const std::string& text, const std::string& origin, std::size_t max_depth) {
-  Watch watch(origin, max_depth);
-  Json::sax_parse(text, &watch);
-  return Json::parse(text);
+Json parse_bounded_json(const std::string& text, const std::string& origin, const JsonLimits& limits) {
+  Builder builder(origin, limits);
+  Json::sax_parse(text, &builder);
+  return builder.take();
 }
 
 }  // namespace lockstep

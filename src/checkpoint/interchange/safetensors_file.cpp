@@ -14,12 +14,13 @@ namespace lockstep {
 
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;
 using safetensors::kLengthBytes;
 
-constexpr std::size_t kMaxDepth = 4;
 constexpr std::size_t kMaxDimensions = 32;
 constexpr std::size_t kMaxShards = 10'000;
+// An entry has three members, two offsets and a shape.
+constexpr JsonLimits kLimits{.depth = 4, .values = safetensors::kMaxTensors * 40};
 
 std::string text_of(const ReadableFile& file, std::uint64_t offset, std::uint64_t bytes) {
   std::string text(static_cast<std::size_t>(bytes), '\0');
@@ -143,7 +144,7 @@ class SafetensorsFile : public ForeignFile {
       refuse_file(origin, "its header claims " + std::to_string(length) + " bytes; the file has " +
                               std::to_string(file->size()) + ", and 64 MiB are the limit");
     const std::uint64_t payload = kLengthBytes + length;
-    const Json header = parse_bounded_json(text_of(*file, kLengthBytes, length), origin, kMaxDepth);
+    const Json header = parse_bounded_json(text_of(*file, kLengthBytes, length), origin, kLimits);
     const auto names = header.items();
     std::vector<Listed> listed = HeaderReader(origin, file->size() - payload).read(header);
     auto next = listed.begin();
@@ -200,7 +201,7 @@ std::unique_ptr<ForeignFile> open_safetensors(std::shared_ptr<const ReadableFile
 std::unique_ptr<ForeignFile> open_sharded_safetensors(const ReadableFile& index, const std::string& origin,
                                                       const OpenBeside& open_beside) {
   if (index.size() > safetensors::kMaxHeader) refuse_file(origin, "an index of more than 64 MiB");
-  const Json json = parse_bounded_json(text_of(index, 0, index.size()), origin, kMaxDepth);
+  const Json json = parse_bounded_json(text_of(index, 0, index.size()), origin, kLimits);
   if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object())
     refuse_file(origin, "an index without weight_map");
   auto opened = std::make_unique<SafetensorsFile>();
