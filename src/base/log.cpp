@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lockstep/base/log.h"
 
+#include <fcntl.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <memory>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -33,18 +39,45 @@ std::shared_ptr<spdlog::logger>& sink() {
   return logger;
 }
 
-// The length of a well-formed UTF-8 sequence at the front of `text`; 0 for a broken one.
-std::size_t utf8_length(std::string_view text) {
+// The length of a well-formed UTF-8 sequence at the front of `text`, and its character; 0 for a broken one,
+// among them overlong forms, which some terminals take for the character they spell.
+struct Utf8 {
+  std::size_t length = 0;
+  std::uint32_t character = 0;
+};
+
+Utf8 decode_utf8(std::string_view text) {
+  constexpr std::array<std::uint32_t, 5> kLeast = {0, 0, 0x80, 0x800, 0x10000};
   const auto lead = static_cast<unsigned char>(text[0]);
-  const std::size_t length = lead < 0x80       ? 1
-                             : lead >> 5 == 6  ? 2
-                             : lead >> 4 == 14 ? 3
-                             : lead >> 3 == 30 ? 4
-                                               : 0;
-  if (length == 0 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i)
-    if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return 0;
-  return length;
+  if (lead < 0x80) return {1, lead};
+  const std::size_t length = lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
+  if (length == 0 || text.size() < length) return {};
+  std::uint32_t character = lead & (0x7Fu >> length);
+  for (std::size_t i = 1; i < length; ++i) {
+    const auto next = static_cast<unsigned char>(text[i]);
+    if ((next & 0xC0) != 0x80) return {};
+    character = character << 6 | (next & 0x3F);
+  }
+  const bool surrogate = character >= 0xD800 && character < 0xE000;
+  return character < kLeast[length] || surrogate || character > 0x10FFFF ? Utf8{} : Utf8{length, character};
+}
+
+// What ends a line, drives a terminal, is not seen, or turns the direction of what follows.
+bool is_control(std::uint32_t c) {
+  return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x200B && c <= 0x200F) ||
+         (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
+}
+
+// spdlog follows a link that somebody planted where the log goes, and would wait for the reader of a fifo; so
+// the file is opened here, and handed over by its descriptor.
+spdlog::sink_ptr file_sink(const std::string& path) {
+  const Descriptor fd(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644));
+  struct stat status {};
+  if (fd.get() < 0 || ::fstat(fd.get(), &status) != 0) throw spdlog::spdlog_ex("Failed opening it", errno);
+  if (!S_ISREG(status.st_mode)) throw spdlog::spdlog_ex("it is not a regular file");
+  return std::make_shared<spdlog::sinks::basic_file_sink_mt>(fmt::format("/proc/self/fd/{}", fd.get()),
+                                                             /*truncate=*/false);
 }
 
 }  // namespace
@@ -53,8 +86,7 @@ void configure_log(const LogOptions& options) {
   std::vector<spdlog::sink_ptr> sinks;
   if (options.to_stderr) sinks.push_back(std::make_shared<spdlog::sinks::stderr_sink_mt>());
   try {
-    if (!options.file.empty())
-      sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file, /*truncate=*/false));
+    if (!options.file.empty()) sinks.push_back(file_sink(options.file));
   } catch (const spdlog::spdlog_ex& error) {
     throw Fault(ExitCode::kRunDirectory,
                 fmt::format("{}: cannot open the log: {}", options.file, error.what()),
@@ -76,16 +108,14 @@ std::string printable(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
-    const auto byte = static_cast<unsigned char>(text[0]);
-    const bool control = length == 1 && (byte < 0x20 || byte == 0x7f) && byte != '\n';
-    if (length == 0 || control) {
-      out += fmt::format("\\x{:02x}", byte);
-      text.remove_prefix(1);
-    } else {
+    const Utf8 next = decode_utf8(text);
+    const std::size_t length = std::max<std::size_t>(next.length, 1);
+    if (next.length == 0 || is_control(next.character))
+      for (const char byte : text.substr(0, length))
+        out += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
+    else
       out += text.substr(0, length);
-      text.remove_prefix(length);
-    }
+    text.remove_prefix(length);
   }
   return out;
 }

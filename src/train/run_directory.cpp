@@ -54,13 +54,17 @@ void RunDirectory::read_history() {
   const std::string path = path_ + "/run.json";
   if (!disk_.info(path)) return;
   const Json json = Json::parse(read_text(disk_, path), nullptr, /*allow_exceptions=*/false);
+  // Far more lives than a run has, and few enough to be counted on.
+  constexpr std::int64_t kMostAttempts = 1'000'000'000;
+  const auto attempts = [&] { return json["attempts"].get<std::int64_t>(); };
   if (!json.is_object() || !json.contains("run_id") || !json["run_id"].is_string() ||
-      !json.contains("attempts") || !json["attempts"].is_number_integer()) {
+      !json.contains("attempts") || !json["attempts"].is_number_integer() || attempts() < 0 ||
+      attempts() > kMostAttempts) {
     log_warning("{}: cannot be read; attempts are counted anew", path);
     return;
   }
   run_id_ = json["run_id"].get<std::string>();
-  attempt_ = Attempt(json["attempts"].get<int>() + 1);
+  attempt_ = Attempt(static_cast<int>(attempts() + 1));
 }
 
 void RunDirectory::keep_config(const std::string& text) {

@@ -11,7 +11,6 @@ namespace {
 
 TEST(Printable, LeavesTextAndUtf8Alone) {
   EXPECT_EQ(printable(""), "");
-  EXPECT_EQ(printable("two\nlines of text"), "two\nlines of text");
   EXPECT_EQ(printable("Größe ≤ 1 🚀"), "Größe ≤ 1 🚀");
 }
 
@@ -20,7 +19,24 @@ TEST(Printable, EscapesControlBytes) {
   EXPECT_EQ(printable(std::string_view("a\0b", 3)), "a\\x00b");
 }
 
+// A name out of a file must not begin a line of a log, nor a cell of a table.
+TEST(Printable, EscapesWhatEndsALine) {
+  EXPECT_EQ(printable("name\n12:00:00 error: forged"), "name\\x0a12:00:00 error: forged");
+  EXPECT_EQ(printable("a\u2028b\u2029c"), "a\\xe2\\x80\\xa8b\\xe2\\x80\\xa9c");
+}
+
+TEST(Printable, EscapesWhatDrivesATerminalOrHidesText) {
+  EXPECT_EQ(printable("\u009b31mred"), "\\xc2\\x9b31mred");         // a control sequence of one character
+  EXPECT_EQ(printable("\u202egnp.exe"), "\\xe2\\x80\\xaegnp.exe");  // right to left from here
+  EXPECT_EQ(printable("w\u200b w\ufeff"), "w\\xe2\\x80\\x8b w\\xef\\xbb\\xbf");  // zero width
+  // Letters that look like others are letters.
+  EXPECT_EQ(printable("\u0430dam"), "\u0430dam");
+}
+
 TEST(Printable, EscapesBrokenUtf8ByteByByte) {
+  EXPECT_EQ(printable("\xc0\x8a"), "\\xc0\\x8a");                    // an overlong line feed
+  EXPECT_EQ(printable("\xed\xa0\x80"), "\\xed\\xa0\\x80");           // a surrogate
+  EXPECT_EQ(printable("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");  // beyond the last character
   EXPECT_EQ(printable("\xff"), "\\xff");
   EXPECT_EQ(printable("\x80x"), "\\x80x");
   EXPECT_EQ(printable("\xe2\x89"), "\\xe2\\x89");  // ends inside a sequence

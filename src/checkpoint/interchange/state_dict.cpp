@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kMaxName = 16 * 1024;
 constexpr std::size_t kMaxTensors = 250'000;  // as in manifests
+constexpr std::size_t kMaxNames = 128u << 20;
 constexpr std::string_view kModulePrefix = "module.";
 
 class Flattener {
@@ -43,9 +44,13 @@ class Flattener {
     return key.text;
   }
 
-  std::string joined(const std::string& name, const std::string& more) const {
+  std::string joined(const std::string& name, const std::string& more) {
     if (name.size() + more.size() >= kMaxName)
       refuse_file(origin_, "a name of " + std::to_string(name.size() + more.size()) + " bytes: " + more);
+    // One long key in front of many values is a small file.
+    name_bytes_ += name.size() + more.size();
+    if (name_bytes_ > kMaxNames)
+      refuse_file(origin_, "names of more than " + std::to_string(kMaxNames) + " bytes together");
     return name.empty() ? more : name + "." + more;
   }
 
@@ -63,6 +68,7 @@ class Flattener {
 
   const std::string& origin_;
   StateDict& out_;
+  std::size_t name_bytes_ = 0;
   std::set<std::string> names_;
   std::map<Identity, std::string> first_;
 };

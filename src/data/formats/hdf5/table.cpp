@@ -66,10 +66,13 @@ Table::Table(const File& file, TablePlace place) : place_(std::move(place)) {
   if (!only_hard_links(file, place_.name)) refuse("is not there, or is a soft or external link");
   data_ = open_dataset(file, place_.name);
   if (!data_.valid()) refuse("is not a dataset, or a damaged one");
-  read_type();
-  read_shape();
   const Properties creation(H5Dget_create_plist(data_.get()));
   if (!creation.valid()) refuse("has damaged properties");
+  // Before all else: to say how large a virtual dataset is, the library opens the files it names.
+  if (H5Pget_layout(creation.get()) == H5D_VIRTUAL) refuse("has virtual storage");
+  if (H5Pget_external_count(creation.get()) != 0) refuse("keeps its values in another file");
+  read_type();
+  read_shape();
   check_storage(creation);
 }
 
@@ -112,10 +115,10 @@ std::uint64_t Table::row_elements() const {
 }
 
 void Table::check_storage(const Properties& creation) const {
-  if (H5Pget_external_count(creation.get()) != 0) refuse("keeps its values in another file");
   const H5D_layout_t layout = H5Pget_layout(creation.get());
   if (layout == H5D_CHUNKED) return check_chunks(creation);
-  if (layout != H5D_CONTIGUOUS && layout != H5D_COMPACT) refuse("has virtual storage");
+  if (layout != H5D_CONTIGUOUS && layout != H5D_COMPACT)
+    refuse("has a kind of storage Lockstep does not know");
   std::uint64_t bytes = stored_size_;
   const bool fits = multiply(bytes, row_elements()) && multiply(bytes, static_cast<std::uint64_t>(rows_));
   // What was never written is not stored, and would read as zeros.
