@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <filesystem>
+#include <gtest/gtest.h>
+
 #include <fstream>
 #include <iterator>
 
-#include "checkpoint/interchange_fuzz.h"
+#include "fuzz/entries.h"
 #include "lockstep/base/random.h"
 
 namespace lockstep {

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fuzz/entries.h"
+
+#include <algorithm>
+
+#include "checkpoint/digest.h"
+#include "checkpoint/interchange/foreign_file.h"
+#include "checkpoint/interchange/json_value.h"
+#include "checkpoint/interchange/optimizer_state.h"
+#include "checkpoint/interchange/safetensors_file.h"
+#include "checkpoint/interchange/state_dict.h"
+#include "checkpoint/interchange/torch_file.h"
+#include "checkpoint/interchange/zip_writer.h"
+#include "checkpoint/manifest.h"
+#include "checkpoint/weights.h"
+#include "config/load.h"
+#include "fuzz/refusal_code.h"
+
+namespace lockstep {
+
+namespace {
+
+std::string text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// What a dtype of Lockstep's lacks is left out.
+Contents contents_of(const ForeignFile& file) {
+  Contents out;
+  for (const NamedTensor& tensor : list_tensors(file.root(), "file").tensors) {
+    if (!dtype_from_name(tensor.tensor->dtype)) continue;
+    Bytes& bytes = out[tensor.name];
+    bytes.resize(byte_count(*tensor.tensor));
+    file.read(*tensor.tensor, bytes);
+  }
+  return out;
+}
+
+// What an import looks at besides the tensors.
+void look_for_parts(const ForeignFile& file) {
+  const CheckpointParts parts = find_parts(file.root(), {}, "file");
+  flatten_state_dict(*parts.model, "file");
+  if (parts.optimizer == nullptr) return;
+  for (const auto& slots : read_optimizer_state(*parts.optimizer, "file").parameters)
+    for (const auto& [slot, value] : slots) as_number(*value, file);
+}
+
+std::optional<Contents> read_torch(std::span<const std::byte> bytes) {
+  return unless_refused(ExitCode::kNoValidCheckpoint, [&] {
+    const auto file = open_torch_file(std::make_shared<MemoryFile>(bytes), "fuzz.pth");
+    Contents contents = contents_of(*file);
+    json_of(file->root());
+    unless_refused(ExitCode::kNoValidCheckpoint, [&] {
+      look_for_parts(*file);
+      return Contents();
+    });
+    return contents;
+  });
+}
+
+}  // namespace
+
+std::optional<Contents> fuzz_pth(std::span<const std::byte> bytes) {
+  return read_torch(bytes);
+}
+
+std::optional<Contents> fuzz_pickle(std::span<const std::byte> bytes) {
+  MemoryFile file;
+  ZipWriter zip(file);
+  zip.add("fuzz/data.pkl", text_of(bytes));
+  zip.add("fuzz/byteorder", "little");
+  for (const char* key : {"0", "1", "2", "3"}) zip.add(std::string("fuzz/data/") + key, std::string(64, 'x'));
+  zip.add("fuzz/version", "3\n");
+  zip.finish();
+  return read_torch(file.bytes());
+}
+
+std::optional<Contents> fuzz_safetensors(std::span<const std::byte> bytes) {
+  return unless_refused(ExitCode::kNoValidCheckpoint, [&] {
+    return contents_of(*open_safetensors(std::make_shared<MemoryFile>(bytes), "fuzz.safetensors"));
+  });
+}
+
+std::optional<Contents> fuzz_safetensors_index(std::span<const std::byte> index,
+                                               std::span<const std::byte> shard) {
+  return unless_refused(ExitCode::kNoValidCheckpoint, [&] {
+    const auto file = std::make_shared<MemoryFile>(shard);
+    return contents_of(
+        *open_sharded_safetensors(MemoryFile(index), "fuzz.json", [&](const std::string& name) {
+          check(name.find('/') == std::string::npos && name != "." && name != "..",
+                "a shard lies beside its index");
+          return file;
+        }));
+  });
+}
+
+std::optional<Contents> fuzz_safetensors_index(std::span<const std::byte> bytes) {
+  const auto end = static_cast<std::size_t>(std::ranges::find(bytes, std::byte{0}) - bytes.begin());
+  return fuzz_safetensors_index(bytes.first(end), bytes.subspan(std::min(end + 1, bytes.size())));
+}
+
+std::optional<Contents> fuzz_hdf5(std::span<const std::byte> bytes) {
+  return unless_refused(ExitCode::kNoValidCheckpoint, [&] {
+    const auto source = read_weights_file(std::make_shared<MemoryFile>(bytes), "fuzz.h5");
+    Contents out;
+    for (const WeightsTensor& tensor : source->tensors()) {
+      Bytes& content = out[tensor.key.name];
+      content.resize(byte_count(tensor.dtype, tensor.shape));
+      source->read(tensor.key.name, content);
+    }
+    return out;
+  });
+}
+
+std::optional<Contents> fuzz_manifest(std::span<const std::byte> bytes) {
+  const std::string text = text_of(bytes);
+  const std::string sealed = text + "\"manifest_digest\": \"" + digest_of(text).hex() + "\"\n}\n";
+  return unless_refused(ExitCode::kNoValidCheckpoint, [&] {
+    const std::string written = write_manifest(parse_manifest(sealed, "fuzz"));
+    check(write_manifest(parse_manifest(written, "again")) == written, "a manifest reads back equal");
+    return Contents{{"manifest", MemoryFile(written).bytes()}};
+  });
+}
+
+std::optional<Contents> fuzz_config(std::span<const std::byte> bytes) {
+  return unless_refused(ExitCode::kConfig, [&] {
+    load_config_text(text_of(bytes), {"fuzz.yaml", "/nowhere", true}, {});
+    return Contents{{"config", Bytes(bytes.begin(), bytes.end())}};
+  });
+}
+
+const std::map<std::string, FuzzEntry>& fuzz_entries() {
+  static const std::map<std::string, FuzzEntry> entries = {
+      {"cifar10", fuzz_cifar10},
+      {"config", fuzz_config},
+      {"hdf5", fuzz_hdf5},
+      {"idx", fuzz_idx},
+      {"manifest", fuzz_manifest},
+      {"pickle", fuzz_pickle},
+      {"pth", fuzz_pth},
+      {"safetensors", fuzz_safetensors},
+      {"safetensors_index", static_cast<FuzzEntry>(fuzz_safetensors_index)},
+      {"tokens", fuzz_tokens}};
+  return entries;
+}
+
+}  // namespace lockstep
