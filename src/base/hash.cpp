@@ -7,6 +7,11 @@
 
 #define XXH_STATIC_LINKING_ONLY  // the state may then be a member instead of a heap object of the library's
 #include <xxhash.h>
+// Distributions compile for the oldest x86; with this the library takes the widest registers the processor
+// has. Same digests, 3 times as fast from the cache with AVX-512.
+#ifdef LOCKSTEP_XXHASH_DISPATCHES
+#include <xxh_x86dispatch.h>
+#endif
 
 namespace lockstep {
 namespace {
