@@ -88,7 +88,8 @@ void StagedCheckpoint::begin() {
   disk_.make_directory(staging_);
 }
 
-WrittenShard StagedCheckpoint::write(const PlannedState& state, std::size_t shard) {
+WrittenShard StagedCheckpoint::write(const PlannedState& state, std::size_t shard,
+                                     std::span<const std::vector<Digest>> leaves) {
   const ShardPlan::Shard& plan = state.plan.shards[shard];
   std::vector<StateTensor> pieces;
   std::vector<std::span<const std::byte>> payload;
@@ -98,7 +99,7 @@ WrittenShard StagedCheckpoint::write(const PlannedState& state, std::size_t shar
   }
   const Hdf5Plan file = plan_checkpoint_file(*state.record, pieces);
   WrittenShard written{plan.file,
-                       write_hdf5_file(disk_, staging_ + "/" + plan.file, {file, payload}, writing_)};
+                       write_hdf5_file(disk_, staging_ + "/" + plan.file, {file, payload, leaves}, writing_)};
   fault_point("ckpt.after_shard");
   return written;
 }

@@ -34,8 +34,10 @@ class StagedCheckpoint {
 
   // Local, on rank 0, before any other: makes the staging directory.
   void begin();
-  // Local, on the rank that has this shard of the plan; shards may be written at the same time.
-  WrittenShard write(const PlannedState& state, std::size_t shard);
+  // Local, on the rank that has this shard of the plan; shards may be written at the same time. `leaves` as
+  // in FileContents.
+  WrittenShard write(const PlannedState& state, std::size_t shard,
+                     std::span<const std::vector<Digest>> leaves = {});
   // Local, on rank 0, once all shards are written. <name> must not be there.
   Committed commit(const PlannedState& state, std::span<const WrittenShard> shards);
   // Local, on rank 0, after a Fault: a full disk needs its room back at once. What cannot be removed now is

@@ -24,6 +24,12 @@ std::uint64_t leaf_bytes(DType dtype, const Shape& shape) {
   return (kMinLeaf + row - 1) / row * row;
 }
 
+std::size_t leaf_count(DType dtype, const Shape& shape) {
+  const std::uint64_t bytes = byte_count(dtype, shape);
+  const std::uint64_t leaf = leaf_bytes(dtype, shape);
+  return bytes == 0 ? 0 : (bytes + leaf - 1) / leaf;
+}
+
 Shape rows_of(const Shape& shape, std::int64_t rows) {
   Shape piece = shape;
   if (!piece.empty()) piece[0] = rows;

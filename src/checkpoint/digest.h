@@ -17,6 +17,9 @@ namespace lockstep {
 // 63 bits.
 std::uint64_t leaf_bytes(DType dtype, const Shape& shape);
 
+// How many leaves a tensor has; none when it has no bytes.
+std::size_t leaf_count(DType dtype, const Shape& shape);
+
 // The shape of `rows` rows of a tensor; of a 0-dim tensor the shape itself.
 Shape rows_of(const Shape& shape, std::int64_t rows);
 

@@ -24,13 +24,17 @@ std::uint64_t rounded_up(std::uint64_t bytes, std::size_t alignment) {
 class FilePass {
  public:
   FilePass(const FileContents& contents, const Hdf5Layout& layout)
-      : plan_(contents.plan), layout_(layout), segments_(segments_of(layout, contents.payload)) {
+      : plan_(contents.plan),
+        layout_(layout),
+        segments_(segments_of(layout, contents.payload)),
+        leaves_known_(!contents.leaves.empty()) {
     written_.bytes = layout.file_bytes;
     for (std::size_t i = 0; i < contents.payload.size(); ++i) {
-      const std::uint64_t bytes = contents.payload[i].size();
-      const std::uint64_t leaf = leaf_bytes(plan_.datasets[i].dtype, plan_.datasets[i].shape);
-      written_.datasets.push_back({layout.offsets[i], {}});
-      if (bytes > 0) written_.datasets.back().leaves.resize((bytes + leaf - 1) / leaf);
+      const std::size_t leaves = leaf_count(plan_.datasets[i].dtype, plan_.datasets[i].shape);
+      written_.datasets.push_back({layout.offsets[i], std::vector<Digest>(leaves)});
+      if (!leaves_known_) continue;
+      check(contents.leaves[i].size() == leaves, "the known leaves of a dataset are all of its leaves");
+      written_.datasets.back().leaves = contents.leaves[i];
     }
   }
 
@@ -43,7 +47,7 @@ class FilePass {
       while (const auto ticket = tickets.next()) {
         if (*ticket == 0) digest_metadata();
         const FileBlock& block = blocks[*ticket];
-        digest_leaves(block);
+        if (!leaves_known_) digest_leaves(block);
         if (block.straight != nullptr) {
           file.write_at(block.offset, {block.straight, block.bytes});
           continue;
@@ -87,6 +91,7 @@ class FilePass {
   const Hdf5Plan& plan_;
   const Hdf5Layout& layout_;
   std::vector<FileSegment> segments_;
+  bool leaves_known_;
   WrittenFile written_;
 };
 
@@ -95,6 +100,8 @@ class FilePass {
 WrittenFile write_hdf5_file(Disk& disk, const std::string& path, const FileContents& contents,
                             const FileWriting& writing) {
   check(contents.plan.datasets.size() == contents.payload.size(), "every dataset of a plan has its bytes");
+  check(contents.leaves.empty() || contents.leaves.size() == contents.payload.size(),
+        "the leaves of all datasets are known, or of none");
   WrittenFile written;
   const auto write = [&](const Hdf5Layout& layout) {
     FilePass pass(contents, layout);

@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "checkpoint/hdf5/layout.h"
 #include "checkpoint/hdf5/layout_cache.h"
@@ -22,6 +23,7 @@ struct FileWriting {
 struct FileContents {
   const Hdf5Plan& plan;
   std::span<const std::span<const std::byte>> payload;  // the bytes of the plan's datasets, in its order
+  std::span<const std::vector<Digest>> leaves = {};     // of each, where they are known; else made on the way
 };
 
 // Local. Lays the plan out and writes metadata and payload to a new file, then syncs and closes it. Note

@@ -325,8 +325,9 @@ std::optional<Digest> CheckpointStore::begin_save(const PlannedState& state) {
   return std::nullopt;
 }
 
-WrittenShard CheckpointStore::write_shard(const PlannedState& state, std::size_t shard) {
-  return parts_->staged(state.record->step).write(state, shard);
+WrittenShard CheckpointStore::write_shard(const PlannedState& state, std::size_t shard,
+                                          std::span<const std::vector<Digest>> leaves) {
+  return parts_->staged(state.record->step).write(state, shard, leaves);
 }
 
 SaveReport CheckpointStore::commit_save(const PlannedState& state, std::span<const WrittenShard> shards,

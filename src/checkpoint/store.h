@@ -53,8 +53,10 @@ class CheckpointStore {
   // is there already when this step was committed before with the same state: then nothing need be written.
   // Throws Fault (73) when it was committed with another state, which is never overwritten; (74).
   std::optional<Digest> begin_save(const PlannedState& state);
-  // On any rank, once rank 0 has begun: writes one shard of the plan. From any thread. Throws Fault (74).
-  WrittenShard write_shard(const PlannedState& state, std::size_t shard);
+  // On any rank, once rank 0 has begun: writes one shard of the plan. From any thread. `leaves`: the digests
+  // of the leaves of its pieces, when they are known; else they are made on the way. Throws Fault (74).
+  WrittenShard write_shard(const PlannedState& state, std::size_t shard,
+                           std::span<const std::vector<Digest>> leaves = {});
   // On rank 0, from any thread: commits what all ranks have written, moves `latest` (and `best` when
   // `is_best`), then prunes by the retention rules. Throws Fault (74), after which the previous checkpoints
   // are as they were.

@@ -152,8 +152,8 @@ void Checkpointer::start_writing() {
     if (rank >= flight.state.plan.shards.size()) return;
     if (options_.async) freezer_.begin(flight.state.tensors, flight.state.plan.shards[rank].pieces);
     flight.shard = flight.behind(options_.async, [this, &flight, rank] {
-      if (options_.async) freezer_.copy();
-      return parts_.store.write_shard(flight.state, rank);
+      const auto leaves = options_.async ? freezer_.copy() : std::vector<std::vector<Digest>>();
+      return parts_.store.write_shard(flight.state, rank, leaves);
     });
   });
 }

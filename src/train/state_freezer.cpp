@@ -8,13 +8,24 @@
 #include <set>
 
 #include "base/aligned_block.h"
+#include "base/stream_copy.h"
+#include "checkpoint/digest.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
 namespace {
 
-// Small enough to stay in a core's cache between the reading and the writing side.
-constexpr std::size_t kCopyPiece = 1u << 20;
+// A leaf is small enough to stay in a core's cache from the copy to the digest.
+std::vector<Digest> digested_copy(const StateTensor& from, std::byte* to) {
+  std::vector<Digest> leaves;
+  const std::uint64_t leaf = leaf_bytes(from.dtype, from.shape);
+  for (std::uint64_t at = 0; at < from.bytes.size(); at += leaf) {
+    const auto part = from.bytes.subspan(at, std::min<std::uint64_t>(leaf, from.bytes.size() - at));
+    if (to != nullptr) stream_copy(part, to + at);
+    leaves.push_back(digest_of(part));
+  }
+  return leaves;
+}
 
 }  // namespace
 
@@ -64,13 +75,15 @@ void StateFreezer::stage_on_cpu(std::span<StateTensor> tensors, std::span<const 
     if (!item.steady) passing.insert(item.key.path());
   for (const ShardPiece& piece : mine) {
     StateTensor& tensor = tensors[piece.tensor];
-    const auto from = piece_of(tensors, piece).bytes;
-    std::byte* const to = staged(piece.tensor).data() + (from.data() - tensor.bytes.data());
-    if (passing.contains(tensor.key.path()))
-      std::memcpy(to, from.data(), from.size());
-    else
-      copies_.push_back({from, to});
+    const StateTensor from = piece_of(tensors, piece);
+    std::byte* const to = staged(piece.tensor).data() + (from.bytes.data() - tensor.bytes.data());
     tensor.bytes = staged(piece.tensor).first(tensor.bytes.size());
+    if (passing.contains(tensor.key.path())) {
+      std::memcpy(to, from.bytes.data(), from.bytes.size());
+      copies_.push_back({piece_of(tensors, piece), nullptr});
+    } else {
+      copies_.push_back({from, to});
+    }
   }
 }
 
@@ -98,15 +111,13 @@ void StateFreezer::stage_on_device(std::span<const StateTensor> tensors, std::sp
   arrived_->record(beside);
 }
 
-void StateFreezer::copy() {
+std::vector<std::vector<Digest>> StateFreezer::copy() {
   if (arrived_) arrived_->synchronize();
-  for (const Copy& copy : copies_)
-    for (std::size_t at = 0; at < copy.from.size(); at += kCopyPiece) {
-      const auto part = copy.from.subspan(at, std::min(kCopyPiece, copy.from.size() - at));
-      std::memcpy(copy.to + at, part.data(), part.size());
-    }
+  std::vector<std::vector<Digest>> leaves;
+  for (const Copy& copy : copies_) leaves.push_back(digested_copy(copy.from, copy.to));
   copied_.store(true);
   copied_.notify_all();
+  return leaves;
 }
 
 void StateFreezer::release() {

@@ -36,16 +36,17 @@ class StateFreezer {
   // Local, on the training thread. `tensors` are host_tensors() of the state, in the order prepare() had them
   // in; those of `mine` then point to where their frozen bytes will be once copy() has returned.
   void begin(std::span<StateTensor> tensors, std::span<const ShardPiece> mine);
-  // On the thread that writes, once after begin().
-  void copy();
+  // On the thread that writes, once after begin(). Returns the digests of the leaves of each piece, when the
+  // copy makes them: each byte is read from memory once for both.
+  std::vector<std::vector<Digest>> copy();
   // Local, on the training thread, before apply(): until the copy no longer needs the live state. A device
   // waits, the host does not.
   void release();
 
  private:
   struct Copy {
-    std::span<const std::byte> from;
-    std::byte* to = nullptr;
+    StateTensor from;
+    std::byte* to = nullptr;  // null: it was copied at once
   };
   void stage_on_cpu(std::span<StateTensor> tensors, std::span<const ShardPiece> mine);
   void stage_on_device(std::span<const StateTensor> tensors, std::span<const ShardPiece> mine);

@@ -123,6 +123,24 @@ TEST(FileWriter, WritesEachSizeAlone) {
   }
 }
 
+TEST(FileWriter, TakesLeavesThatAreKnownAsTheyAre) {
+  const TempDir folder;
+  const Planned planned({3 * kMiB, 0, 100});
+  // Other digests than those of the bytes, so that one that was made again would show.
+  std::vector<std::vector<Digest>> known = {std::vector<Digest>(12, Digest{1, 2}), {}, {Digest{3, 4}}};
+  FileContents contents = planned.contents();
+  contents.leaves = known;
+  const WrittenFile written = write_hdf5_file(real_disk(), folder / "known", contents, {});
+  EXPECT_TRUE(slurp(folder / "known") == planned.file());
+  for (std::size_t i = 0; i < known.size(); ++i) EXPECT_EQ(written.datasets[i].leaves, known[i]) << i;
+
+  known[0].pop_back();
+  EXPECT_THROW(write_hdf5_file(real_disk(), folder / "one less", contents, {}), Bug);
+  known.pop_back();
+  contents.leaves = known;
+  EXPECT_THROW(write_hdf5_file(real_disk(), folder / "of two", contents, {}), Bug);
+}
+
 TEST(FileWriter, CopiesNothingOfALargeAlignedTensorButItsTail) {
   const Planned planned({3 * kBlockBytes, kMiB + 5, 100});
   const Hdf5Layout layout = lay_out(planned.contents().plan);
