@@ -22,8 +22,10 @@ auto with_one_retry(Read read) {
   return read();
 }
 
-// Local. Opens a file of a checkpoint. Throws CheckpointDamage when it is missing or of another length than
-// the manifest says: both cost nothing to see, and a truncated file is the commonest damage.
-std::unique_ptr<ReadableFile> open_listed(Disk& disk, const std::string& directory, const ManifestFile& file);
+// Local. Opens a file of a checkpoint; `direct` as Disk::open_direct(). Throws CheckpointDamage when it is
+// missing or of another length than the manifest says: both cost nothing to see, and a truncated file is the
+// commonest damage.
+std::unique_ptr<ReadableFile> open_listed(Disk& disk, const std::string& directory, const ManifestFile& file,
+                                          bool direct = false);
 
 }  // namespace lockstep

@@ -8,6 +8,8 @@
 #include <system_error>
 #include <thread>
 
+#include "base/aligned_block.h"
+#include "base/page_cache.h"
 #include "checkpoint/careful_read.h"
 #include "checkpoint/damage.h"
 #include "checkpoint/digest.h"
@@ -19,6 +21,9 @@ namespace {
 
 // Half of a core's cache: what was read is hashed from there.
 constexpr std::uint64_t kBlock = 512 * 1024;
+// What is read around the page cache waits for the disk, and that likes long reads. Shorter files are not
+// worth the question where they are.
+constexpr std::uint64_t kDirectBlock = 4u << 20;
 // What one thread takes at a time of a large piece.
 constexpr std::uint64_t kSlice = 8u << 20;
 // Pieces below the size of a leaf are read together with their neighbours; reading a gap of this size costs
@@ -46,6 +51,7 @@ struct PieceWork {
 struct FileWork {
   const ManifestFile* listed = nullptr;
   std::unique_ptr<ReadableFile> file;
+  std::uint64_t block = kBlock;   // of one read
   std::vector<PieceWork> pieces;  // by offset
   Digest outside;
 };
@@ -62,7 +68,7 @@ struct Job {
 // What one thread works with.
 class Reader {
  public:
-  Reader(const Manifest& manifest) : all_bytes_(manifest.format == 1), block_(kBlock) {}
+  explicit Reader(const Manifest& manifest) : all_bytes_(manifest.format == 1), block_(kDirectBlock) {}
 
   void run(const Job& job) {
     if (job.pieces == 0)
@@ -78,33 +84,34 @@ class Reader {
     with_one_retry([&] { file.file->read_at(offset, into); });
   }
 
-  // A run of the file, block by block, for `use`.
-  template <class Use>
-  void walk(const FileWork& file, std::uint64_t first, std::uint64_t end, Use use) {
-    for (std::uint64_t at = first; at < end; at += kBlock) {
-      const auto block = std::span(block_).first(std::min(kBlock, end - at));
-      read(file, at, block);
-      use(block);
-    }
+  // The bytes [at, at + bytes) of a piece, where they belong or in a block of ours.
+  std::span<const std::byte> fetch(const FileWork& file, const PieceWork& work, std::uint64_t at,
+                                   std::uint64_t bytes) {
+    const std::span<std::byte> block(work.into != nullptr ? work.into + at : block_.bytes().data(), bytes);
+    read(file, work.piece->offset + at, block);
+    return block;
   }
 
   void some_leaves(const FileWork& file, PieceWork& work, const Job& job) {
-    for (std::size_t i = job.first_leaf; i < job.first_leaf + job.leaves; ++i) {
-      const std::uint64_t first = i * work.leaf;
-      const std::uint64_t end = std::min(first + work.leaf, work.bytes);
-      Hasher hasher;
-      for (std::uint64_t at = first; at < end; at += kBlock) {
-        const std::uint64_t bytes = std::min(kBlock, end - at);
-        const std::span<std::byte> block(work.into != nullptr ? work.into + at : block_.data(), bytes);
-        read(file, work.piece->offset + at, block);
-        // A leaf that comes in one block needs no stream, which is slower.
-        if (bytes == end - first)
-          work.leaves[i] = digest_of(block);
-        else
-          hasher.update(block);
-      }
-      if (end - first > kBlock) work.leaves[i] = hasher.digest();
+    const std::uint64_t end = std::min((job.first_leaf + job.leaves) * work.leaf, work.bytes);
+    // As many whole leaves as fit one read. A leaf that comes whole needs no stream, which is slower.
+    const std::uint64_t step = file.block / work.leaf * work.leaf;
+    for (std::uint64_t at = job.first_leaf * work.leaf; step > 0 && at < end; at += step) {
+      const auto block = fetch(file, work, at, std::min(step, end - at));
+      for (std::uint64_t leaf = 0; leaf < block.size(); leaf += work.leaf)
+        work.leaves[(at + leaf) / work.leaf] =
+            digest_of(block.subspan(leaf, std::min(work.leaf, block.size() - leaf)));
     }
+    for (std::size_t i = job.first_leaf; step == 0 && i < job.first_leaf + job.leaves; ++i)
+      work.leaves[i] = digest_of_long_leaf(file, work, i * work.leaf);
+  }
+
+  Digest digest_of_long_leaf(const FileWork& file, const PieceWork& work, std::uint64_t first) {
+    const std::uint64_t end = std::min(first + work.leaf, work.bytes);
+    Hasher hasher;
+    for (std::uint64_t at = first; at < end; at += file.block)
+      hasher.update(fetch(file, work, at, std::min(file.block, end - at)));
+    return hasher.digest();
   }
 
   void together(FileWork& file, const Job& job) {
@@ -163,7 +170,7 @@ class Reader {
   }
 
   bool all_bytes_;
-  std::vector<std::byte> block_;
+  AlignedBlock block_;
   std::vector<std::byte> gathered_;
 };
 
@@ -184,9 +191,12 @@ std::vector<FileWork> work_of(Disk& disk, const std::string& directory, const Ma
   }
   std::vector<FileWork> files;
   for (const ManifestFile& listed : manifest.files) {
-    FileWork work{&listed, nullptr, std::move(by_file[listed.name]), {}};
+    FileWork work{&listed, nullptr, kBlock, std::move(by_file[listed.name]), {}};
     if (work.pieces.empty() && !request.whole) continue;
-    work.file = open_listed(disk, directory, listed);
+    const bool direct = request.reading.alone && listed.bytes >= kDirectBlock &&
+                        !is_mostly_cached(directory + "/" + listed.name);
+    if (direct) work.block = kDirectBlock;
+    work.file = open_listed(disk, directory, listed, direct);
     std::sort(work.pieces.begin(), work.pieces.end(),
               [](const auto& a, const auto& b) { return a.piece->offset < b.piece->offset; });
     files.push_back(std::move(work));
@@ -282,7 +292,7 @@ void compare_tensor(const std::string& directory, const ManifestTensor& tensor, 
 void run_payload_pass(Disk& disk, const std::string& directory, const Manifest& manifest,
                       const PayloadRequest& request) {
   std::vector<FileWork> files = work_of(disk, directory, manifest, request);
-  run_jobs(jobs_of(files, request.whole), manifest, request.threads);
+  run_jobs(jobs_of(files, request.whole), manifest, request.reading.threads);
   const FoundLeaves leaves = compare_files(directory, files, request.whole);
   std::map<std::string, Digest> digests;
   for (const PayloadRequest::Tensor& wanted : request.tensors) {

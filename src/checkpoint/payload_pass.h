@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "checkpoint/manifest.h"
+#include "checkpoint/reading.h"
 #include "lockstep/base/disk.h"
 
 namespace lockstep {
@@ -17,15 +18,15 @@ struct PayloadRequest {
     std::byte* into = nullptr;  // where all its bytes go; null: they are only compared with their digests
   };
   std::vector<Tensor> tensors;
-  bool whole =
-      false;  // `tensors` are all there are: the bytes between them and the state hash are compared too
-  int threads = 1;
+  // `tensors` are all there are: the bytes between them and the state hash are compared too.
+  bool whole = false;
+  Reading reading;
 };
 
 // Local. Reads every byte that is asked for once, hashes it while a core's cache has it, and compares the
 // digests of pieces, tensors and files. Large tensors are read in parts, small ones many at a time, by
-// `threads` threads that end before it returns. Throws CheckpointDamage naming file and tensor, the first in
-// the order of the files, or the Fault of a read that failed twice; then what it filled is not to be used.
+// threads that end before it returns. Throws CheckpointDamage naming file and tensor, the first in the order
+// of the files, or the Fault of a read that failed twice; then what it filled is not to be used.
 void run_payload_pass(Disk& disk, const std::string& directory, const Manifest& manifest,
                       const PayloadRequest& request);
 

@@ -29,12 +29,13 @@ void refuse_unlisted(Disk& disk, const std::string& directory, const Manifest& m
 
 }  // namespace
 
-std::unique_ptr<ReadableFile> open_listed(Disk& disk, const std::string& directory,
-                                          const ManifestFile& file) {
+std::unique_ptr<ReadableFile> open_listed(Disk& disk, const std::string& directory, const ManifestFile& file,
+                                          bool direct) {
   const DamagePlace place{directory, file.name, ""};
-  const auto info = with_one_retry([&] { return disk.info(directory + "/" + file.name); });
+  const std::string path = directory + "/" + file.name;
+  const auto info = with_one_retry([&] { return disk.info(path); });
   if (!info) throw CheckpointDamage(place, "the file is missing");
-  auto opened = with_one_retry([&] { return disk.open(directory + "/" + file.name); });
+  auto opened = with_one_retry([&] { return direct ? disk.open_direct(path) : disk.open(path); });
   if (opened->size() != file.bytes)
     throw CheckpointDamage(
         place, std::to_string(opened->size()) + " bytes, the manifest says " + std::to_string(file.bytes));
@@ -70,19 +71,21 @@ std::unique_ptr<CheckpointReader> CheckpointReader::open(Disk& disk, const std::
 }
 
 void CheckpointReader::verify(int threads) const {
-  PayloadRequest request{{}, true, threads};
+  // Through the page cache: whoever verifies a checkpoint reads it soon.
+  PayloadRequest request{{}, true, {threads, /*alone=*/false}};
   for (std::size_t i = 0; i < manifest_.tensors.size(); ++i) request.tensors.push_back({i, nullptr});
   run_payload_pass(disk_, directory_, manifest_, request);
 }
 
-void CheckpointReader::read(std::span<const MutableStateTensor> tensors, bool all, int threads) const {
+void CheckpointReader::read(std::span<const MutableStateTensor> tensors, bool all,
+                            const Reading& reading) const {
   std::map<std::string, std::size_t> stored;
   for (std::size_t i = 0; i < manifest_.tensors.size(); ++i) stored[manifest_.tensors[i].key.path()] = i;
   const auto refuse = [&](const std::string& path, const std::string& fact) {
     throw Fault(ExitCode::kConfig, "checkpoint " + directory_ + ": tensor " + path + ": " + fact,
                 "Use the model and optimizer of the run that wrote it");
   };
-  PayloadRequest request{{}, all, threads};
+  PayloadRequest request{{}, all, reading};
   std::set<std::string> asked;
   for (const MutableStateTensor& tensor : tensors) {
     const std::string path = tensor.key.path();

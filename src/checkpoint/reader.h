@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "checkpoint/manifest.h"
+#include "checkpoint/reading.h"
 #include "checkpoint/state.h"
 #include "lockstep/base/disk.h"
 
@@ -28,11 +29,11 @@ class CheckpointReader {
   // Fault (65) naming file and tensor.
   void verify(int threads = 2) const;
 
-  // Fills `tensors`, by that many threads, and compares their digests before returning. Each must be in the
+  // Fills `tensors` and compares their digests before returning. Each must be in the
   // checkpoint with the same dtype and shape, and (when `all`) each of the checkpoint must be asked for, else
   // Fault (78) that names it with the two values, and nothing is filled. With `all` everything that verify()
   // compares is compared in the same pass. After a Fault (65), (74) what was filled is not to be used.
-  void read(std::span<const MutableStateTensor> tensors, bool all, int threads = 2) const;
+  void read(std::span<const MutableStateTensor> tensors, bool all, const Reading& reading = {}) const;
 
  private:
   CheckpointReader(Disk& disk, std::string directory, Manifest manifest);

@@ -46,11 +46,12 @@ Candidate next_candidate(const ResumeParts& parts, const std::string& mode) {
   return candidate;
 }
 
-// The ranks of a host share its cores.
-int reading_threads(const World& world) {
+// The ranks of a host share its cores, and the page cache: what one of them has read the others need not.
+Reading reading_of(const World& world) {
   constexpr int kMost = 4;
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
-  return std::clamp(cores / world.place().local_size, 1, kMost);
+  const int ranks = world.place().local_size;
+  return {std::clamp(cores / ranks, 1, kMost), /*alone=*/ranks == 1};
 }
 
 // What is wrong with a candidate.
@@ -71,7 +72,7 @@ std::optional<Refusal> restore(const ResumeParts& parts, const Candidate& candid
       try {
         const auto reader = CheckpointReader::open(parts.disk, candidate.directory);
         parts.admit(reader->record());
-        reader->read(parts.state.places(), /*all=*/true, reading_threads(parts.world));
+        reader->read(parts.state.places(), /*all=*/true, reading_of(parts.world));
         from = {reader->record(), reader->state_hash(), false};
       } catch (const CheckpointDamage& damage) {
         seen_here = damage;

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 
+#include <deque>
+
+#include "base/aligned_block.h"
+#include "base/page_cache.h"
 #include "checkpoint/damage.h"
 #include "checkpoint/sharded_save.h"
 #include "support/faulty_disk.h"
+#include "support/forwarding_disk.h"
+#include "support/temp_dir.h"
 
 namespace lockstep {
 namespace {
@@ -82,12 +88,71 @@ TEST_F(Restore, GivesTheSameBytesWithAnyNumberOfThreads) {
   const auto reader = store().open_newest();
   for (const int threads : {1, 2, 7}) {
     const auto places = owned.blank();
-    reader->read(places, true, threads);
+    reader->read(places, true, {threads});
     reader->verify(threads);
     for (std::size_t i = 0; i < places.size(); ++i)
       EXPECT_TRUE(
           std::equal(places[i].bytes.begin(), places[i].bytes.end(), owned.state.tensors[i].bytes.begin()));
   }
+}
+
+// A disk that counts how its files are opened.
+class OpeningsDisk : public ForwardingDisk {
+ public:
+  using ForwardingDisk::ForwardingDisk;
+  std::unique_ptr<ReadableFile> open_direct(const std::string& path) override {
+    ++direct;
+    return inner_.open_direct(path);
+  }
+  int direct = 0;
+};
+
+// Leaves that share a read, leaves longer than any read, and places on a page and off it.
+class LargeRestore : public ::testing::Test {
+ protected:
+  LargeRestore() : owned_(3) {
+    owned_.add_tensor({"", "many.leaves"}, DType::kFloat32, {3'000, 1'001});
+    owned_.add_tensor({"", "long.leaves"}, DType::kFloat32, {3, 1'500'001});
+    CheckpointStore(folder_.path(), {}, real_disk(), [](const auto&, const auto&) {
+    }).save(owned_.state, false);
+  }
+  bool is_cached() const { return is_mostly_cached(path_ + "/checkpoint.h5"); }
+  void expect_restored(OpeningsDisk& disk, const Reading& reading) {
+    const auto reader = CheckpointReader::open(disk, path_);
+    std::vector<MutableStateTensor> places = owned_.blank();
+    std::deque<AlignedBlock> pages;
+    for (MutableStateTensor& place : places)
+      if (place.key.name.ends_with(".leaves"))
+        place.bytes = pages.emplace_back(place.bytes.size()).bytes().first(place.bytes.size());
+    reader->read(places, true, reading);
+    for (std::size_t i = 0; i < places.size(); ++i)
+      EXPECT_TRUE(
+          std::equal(places[i].bytes.begin(), places[i].bytes.end(), owned_.state.tensors[i].bytes.begin()))
+          << places[i].key.path();
+  }
+
+  testing::TempDir folder_;  // on a disk: a ScratchFolder may be in memory
+  OwnedState owned_;
+  std::string path_ = folder_ / "step-00000003";
+};
+
+TEST_F(LargeRestore, ReadsAroundThePageCacheWhatIsNotThereAndThroughItWhatIs) {
+  slurp(path_ + "/checkpoint.h5");
+  EXPECT_TRUE(is_cached());
+  OpeningsDisk disk(real_disk());
+  expect_restored(disk, {});
+  EXPECT_EQ(disk.direct, 0);
+
+  real_disk().open_direct(path_ + "/checkpoint.h5");
+  if (is_cached()) GTEST_SKIP() << "this file system keeps its files in memory";
+  expect_restored(disk, {2, /*alone=*/false});
+  EXPECT_EQ(disk.direct, 0);
+  EXPECT_TRUE(is_cached());
+
+  real_disk().open_direct(path_ + "/checkpoint.h5");
+  for (const int threads : {1, 2, 5}) expect_restored(disk, {threads});
+  EXPECT_EQ(disk.direct, 3);
+  EXPECT_FALSE(is_cached());
 }
 
 // Each read is tried once more, so one that fails for ever is needed, in whichever thread it comes.
@@ -98,10 +163,10 @@ TEST_F(Restore, HandsAReadErrorOfAnyThreadToTheCaller) {
     FaultyDisk disk(real_disk());
     const auto reader = CheckpointReader::open(disk, newest_);
     disk.arm({.fail_at = k, .for_ever = true, .error = EIO, .only = "read"});
-    EXPECT_EQ(code_of([&] { reader->read(owned.blank(), true, 3); }), ExitCode::kStorage);
+    EXPECT_EQ(code_of([&] { reader->read(owned.blank(), true, {3}); }), ExitCode::kStorage);
     injected += disk.injections() > 0 ? 1 : 0;
     disk.arm({.fail_at = k, .error = EIO, .only = "read"});
-    EXPECT_EQ(code_of([&] { reader->read(owned.blank(), true, 3); }), ExitCode::kDone);
+    EXPECT_EQ(code_of([&] { reader->read(owned.blank(), true, {3}); }), ExitCode::kDone);
   }
   EXPECT_EQ(injected, 6);
 }
