@@ -292,7 +292,11 @@ void compare_tensor(const std::string& directory, const ManifestTensor& tensor, 
 void run_payload_pass(Disk& disk, const std::string& directory, const Manifest& manifest,
                       const PayloadRequest& request) {
   std::vector<FileWork> files = work_of(disk, directory, manifest, request);
-  run_jobs(jobs_of(files, request.whole), manifest, request.reading.threads);
+  const bool direct = std::any_of(files.begin(), files.end(),
+                                  [](const FileWork& file) { return file.block == kDirectBlock; });
+  // One more, so that the disk need not wait while the others make digests.
+  const int threads = request.reading.threads + (direct ? 1 : 0);
+  run_jobs(jobs_of(files, request.whole), manifest, threads);
   const FoundLeaves leaves = compare_files(directory, files, request.whole);
   std::map<std::string, Digest> digests;
   for (const PayloadRequest::Tensor& wanted : request.tensors) {

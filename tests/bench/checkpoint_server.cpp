@@ -10,6 +10,7 @@
 #include <cstring>
 #include <deque>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -118,6 +119,15 @@ class Saved {
                reader->read(state_.places(), /*all=*/true);
              })}};
   }
+  Times to_page_cache() {
+    for (const auto& entry : fs::directory_iterator(folder_ + fmt::format("/step-{:08}", step_))) {
+      std::ifstream file(entry.path(), std::ios::binary);
+      std::vector<char> block(1u << 20);
+      while (file.read(block.data(), static_cast<std::streamsize>(block.size()))) {
+      }
+    }
+    return {};
+  }
   State& state() { return state_; }
 
  private:
@@ -224,6 +234,7 @@ int serve(const std::string& folder, bool tiny, std::int64_t writers) {
       {"save", [&] { return large.save(); }},
       {"save_verified", [&] { return checked.save(); }},
       {"load", [&] { return large.load(); }},
+      {"to_page_cache", [&] { return large.to_page_cache(); }},
       {"small_save", [&] { return small.save(); }},
       {"small_load", [&] { return small.load(); }},
       {"raw_write", [&] { return raw_write(memory, raw); }},
