@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// F42 and F48 from outside: what the real binary opens, and what it lets out.
+// F42, F45 and F48 from outside: what the real binary opens, and what it lets out.
 #include <filesystem>
+#include <set>
 
 #include "cli/binary.h"
 
@@ -8,6 +9,7 @@ namespace lockstep::testing {
 namespace {
 
 namespace fs = std::filesystem;
+using nlohmann::json;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -63,6 +65,29 @@ TEST_F(HostileFile, OfHdf5OpensNoOtherFile) {
       }
   }
   EXPECT_GE(opened_themselves, 9u);
+}
+
+// F45: one line a tensor, whatever it is called; in JSON the name is whole.
+TEST_F(HostileFile, NamesBeginNoLineOfATable) {
+  const std::vector<std::string> names = {"line\nbreak", "\x1b[31mred", "\u202eright to left",
+                                          "\u009bcontrol", "../../x"};
+  json header;
+  for (const std::string& name : names)
+    header[name] = {{"dtype", "U8"}, {"shape", {0}}, {"data_offsets", {0, 0}}};
+  const std::string text = header.dump();
+  std::string file(8, '\0');
+  for (std::size_t i = 0; i < 8; ++i) file[i] = static_cast<char>(text.size() >> (8 * i));
+  write_file(dir_ / "names.safetensors", file + text);
+  const ProcessResult table = lockstep({"ckpt", "show", "names.safetensors"});
+  EXPECT_EQ(table.code, 0) << table.err;
+  for (const char* raw : {"line\n", "\x1b", "\u202e", "\u009b"}) EXPECT_THAT(table.out, Not(HasSubstr(raw)));
+  std::size_t rows = 0;
+  for (const std::string& line : lines_of(table.out)) rows += line.starts_with("  ") ? 1 : 0;
+  EXPECT_EQ(rows, names.size());
+  const json listed = json::parse(lockstep({"ckpt", "show", "names.safetensors", "--json"}).out);
+  std::set<std::string> found;
+  for (const json& tensor : listed["tensors"]) found.insert(tensor["name"]);
+  EXPECT_EQ(found, std::set<std::string>(names.begin(), names.end()));
 }
 
 // Standard output and error of a run and of what looks at it, and every file but the checkpoints, which keep

@@ -24,12 +24,19 @@ std::string text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+// No tensor is larger than what it came from, whatever it shares; below this nobody minds.
+void check_size(std::size_t tensor_bytes, std::size_t file_bytes) {
+  constexpr std::size_t kSmall = 64 * 1024;
+  check(tensor_bytes <= std::max(file_bytes, kSmall), "a tensor is no larger than its file");
+}
+
 // What a dtype of Lockstep's lacks is left out.
-Contents contents_of(const ForeignFile& file) {
+Contents contents_of(const ForeignFile& file, std::size_t file_bytes) {
   Contents out;
   for (const NamedTensor& tensor : list_tensors(file.root(), "file").tensors) {
     if (!dtype_from_name(tensor.tensor->dtype)) continue;
     Bytes& bytes = out[tensor.name];
+    check_size(byte_count(*tensor.tensor), file_bytes);
     bytes.resize(byte_count(*tensor.tensor));
     file.read(*tensor.tensor, bytes);
   }
@@ -48,7 +55,7 @@ void look_for_parts(const ForeignFile& file) {
 std::optional<Contents> read_torch(std::span<const std::byte> bytes) {
   return unless_refused(ExitCode::kNoValidCheckpoint, [&] {
     const auto file = open_torch_file(std::make_shared<MemoryFile>(bytes), "fuzz.pth");
-    Contents contents = contents_of(*file);
+    Contents contents = contents_of(*file, bytes.size());
     json_of(file->root());
     unless_refused(ExitCode::kNoValidCheckpoint, [&] {
       look_for_parts(*file);
@@ -77,7 +84,12 @@ std::optional<Contents> fuzz_pickle(std::span<const std::byte> bytes) {
 
 std::optional<Contents> fuzz_safetensors(std::span<const std::byte> bytes) {
   return unless_refused(ExitCode::kNoValidCheckpoint, [&] {
-    return contents_of(*open_safetensors(std::make_shared<MemoryFile>(bytes), "fuzz.safetensors"));
+    Contents contents =
+        contents_of(*open_safetensors(std::make_shared<MemoryFile>(bytes), "fuzz.safetensors"), bytes.size());
+    std::size_t all = 0;
+    for (const auto& [name, content] : contents) all += content.size();
+    check(all < bytes.size(), "no two tensors share bytes");
+    return contents;
   });
 }
 
@@ -85,12 +97,12 @@ std::optional<Contents> fuzz_safetensors_index(std::span<const std::byte> index,
                                                std::span<const std::byte> shard) {
   return unless_refused(ExitCode::kNoValidCheckpoint, [&] {
     const auto file = std::make_shared<MemoryFile>(shard);
-    return contents_of(
-        *open_sharded_safetensors(MemoryFile(index), "fuzz.json", [&](const std::string& name) {
-          check(name.find('/') == std::string::npos && name != "." && name != "..",
-                "a shard lies beside its index");
-          return file;
-        }));
+    const auto open_beside = [&](const std::string& name) {
+      check(name.find('/') == std::string::npos && name != "." && name != "..",
+            "a shard lies beside its index");
+      return file;
+    };
+    return contents_of(*open_sharded_safetensors(MemoryFile(index), "fuzz.json", open_beside), shard.size());
   });
 }
 
@@ -104,6 +116,7 @@ std::optional<Contents> fuzz_hdf5(std::span<const std::byte> bytes) {
     const auto source = read_weights_file(std::make_shared<MemoryFile>(bytes), "fuzz.h5");
     Contents out;
     for (const WeightsTensor& tensor : source->tensors()) {
+      check_size(byte_count(tensor.dtype, tensor.shape), bytes.size());
       Bytes& content = out[tensor.key.name];
       content.resize(byte_count(tensor.dtype, tensor.shape));
       source->read(tensor.key.name, content);
