@@ -28,4 +28,8 @@ auto with_one_retry(Read read) {
 std::unique_ptr<ReadableFile> open_listed(Disk& disk, const std::string& directory, const ManifestFile& file,
                                           bool direct = false);
 
+// Local. Throws CheckpointDamage when a file of ours is there that the manifest does not list: it comes from
+// another save, as may the manifest.
+void refuse_unlisted(Disk& disk, const std::string& directory, const Manifest& manifest);
+
 }  // namespace lockstep

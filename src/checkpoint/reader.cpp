@@ -13,9 +13,6 @@
 
 namespace lockstep {
 
-namespace {
-
-// A shard beyond those of the manifest comes from another save, as may the manifest: nobody knows which.
 void refuse_unlisted(Disk& disk, const std::string& directory, const Manifest& manifest) {
   for (const std::string& name : with_one_retry([&] { return disk.list(directory); })) {
     const bool ours = name == "checkpoint.h5" || name == kIndexFile ||
@@ -26,8 +23,6 @@ void refuse_unlisted(Disk& disk, const std::string& directory, const Manifest& m
       throw CheckpointDamage({directory, name, ""}, "the manifest does not list this file");
   }
 }
-
-}  // namespace
 
 std::unique_ptr<ReadableFile> open_listed(Disk& disk, const std::string& directory, const ManifestFile& file,
                                           bool direct) {

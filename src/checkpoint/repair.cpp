@@ -10,6 +10,7 @@
 
 #include "checkpoint/catalog.h"
 #include "checkpoint/damage.h"
+#include "checkpoint/index.h"
 #include "checkpoint/pointer.h"
 #include "checkpoint/prune.h"
 #include "checkpoint/reader.h"
@@ -77,12 +78,27 @@ class Repair {
       if (mending() && directory == name) ledger_.note(*reader, Verdict::kGood);
       return std::nullopt;
     } catch (const CheckpointDamage& damage) {
+      if (damage.place().file == kIndexFile && mend_index(directory, name, damage.reason()))
+        return std::nullopt;
       std::string reason = damage.reason();
       if (!damage.place().tensor.empty()) reason = "tensor " + damage.place().tensor + ": " + reason;
       return damage.place().file.empty() ? reason : damage.place().file + ": " + reason;
     } catch (const Fault& fault) {
       return fault.fact();
     }
+  }
+
+  // The index holds nothing of its own: where it alone is bad it is made anew from the manifest.
+  bool mend_index(const std::string& directory, const std::string& name, const std::string& finding) {
+    try {
+      const Manifest manifest = verify_all_but_index(disk_, path(directory));
+      good_[manifest.record.step] = {{name, manifest.digest}, manifest.record};
+    } catch (const Fault&) {
+      return false;
+    }
+    if (mending()) rebuild_index(disk_, path(directory));
+    say_({directory + "/" + kIndexFile, finding, "made anew from the manifest"});
+    return true;
   }
 
   void judge(const CatalogEntry& entry) {

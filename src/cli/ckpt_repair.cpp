@@ -51,7 +51,9 @@ void add_ckpt_repair(CLI::App& ckpt, int& exit_code) {
       "  lockstep ckpt repair runs/digits\n"
       "  lockstep ckpt repair runs/digits --yes --json\n\n"
       "Verifies every checkpoint and mends the folder, or with no --yes says what it would do: leftovers go, "
-      "bad checkpoints are set aside, good ones come back, latest and best name what they should.");
+      "bad checkpoints are set aside, good ones come back, a lost index.h5 is made anew, latest and best "
+      "name "
+      "what they should.");
   const auto arguments = std::make_shared<RepairArguments>();
   verb->add_option("DIR", arguments->directory, "A run directory or its ckpt folder")->required();
   verb->add_flag("--yes", arguments->yes, "Do it; 77 while a run has the directory");

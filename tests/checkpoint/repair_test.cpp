@@ -4,6 +4,7 @@
 #include "checkpoint/catalog.h"
 #include "checkpoint/fixture.h"
 #include "checkpoint/pointer.h"
+#include "checkpoint/sharded_save.h"
 #include "checkpoint/tags.h"
 #include "support/faulty_disk.h"
 
@@ -133,6 +134,61 @@ TEST_F(RepairTest, NamesTagsThatNameNothingAndLeavesThem) {
   EXPECT_EQ(lines[0].substr(0, 10), "tags/lost:");
   EXPECT_EQ(lines[1].substr(0, 10), "tags/torn:");
   EXPECT_EQ(slurp(dir_ + "/tags/torn"), "step-0000");
+}
+
+// Two sharded checkpoints, one whose index is gone and one set aside because its index was damaged.
+class LostIndex : public RepairTest {
+ protected:
+  void SetUp() override {
+    CheckpointStore store(dir_, {}, real_disk(), log_.sink());
+    for (const std::int64_t step : {1, 2}) save_sharded(store, splittable_state(step).state, 2);
+    good_ = slurp(dir_ + "/step-00000001/index.h5");
+    fs::remove(dir_ + "/step-00000001/index.h5");
+    flip(dir_ + "/step-00000002/index.h5");
+    EXPECT_EQ(code_of([&] { store.open_newest_verified(); }), ExitCode::kNoValidCheckpoint);
+    ASSERT_EQ(names(), (Lines{"step-00000001.bad", "step-00000002.bad"}));
+  }
+  std::string good_;
+};
+
+TEST_F(LostIndex, IsMadeAnewAndItsCheckpointComesBack) {
+  const Lines wanted = {"step-00000001.bad/index.h5: made anew from the manifest",
+                        "step-00000001.bad: put back as step-00000001",
+                        "step-00000002.bad/index.h5: made anew from the manifest",
+                        "step-00000002.bad: put back as step-00000002"};
+  EXPECT_EQ(repair(RepairMode::kLook), wanted);
+  EXPECT_TRUE(valid_);
+  EXPECT_FALSE(fs::exists(dir_ + "/step-00000001.bad/index.h5")) << "looking writes nothing";
+  EXPECT_EQ(repair(RepairMode::kMend), wanted);
+  EXPECT_EQ(slurp(dir_ + "/step-00000001/index.h5"), good_);
+  for (const char* name : {"/step-00000001", "/step-00000002"})
+    CheckpointReader::open(real_disk(), dir_ + name)->verify();
+  EXPECT_EQ(repair(RepairMode::kMend), Lines{});
+}
+
+TEST_F(LostIndex, IsLeftWhereMoreIsBad) {
+  flip(dir_ + "/step-00000001.bad/shard-00001-of-00002.h5");
+  spill(dir_ + "/step-00000002.bad/shard-00002-of-00003.h5", "of another save");
+  EXPECT_EQ(repair(RepairMode::kMend), Lines{});
+  EXPECT_FALSE(valid_);
+  EXPECT_EQ(names(), (Lines{"step-00000001.bad", "step-00000002.bad"}));
+  EXPECT_FALSE(fs::exists(dir_ + "/step-00000001.bad/index.h5"));
+}
+
+TEST_F(LostIndex, IsMadeByTheNextTryWhicheverOperationFails) {
+  std::int64_t injected = 0;
+  for (const std::string only : {"create", "write", "sync", "rename", "sync_directory"}) {
+    fs::remove_all(dir_);
+    SetUp();
+    FaultyDisk disk(real_disk());
+    disk.arm({.fail_at = 1, .for_ever = true, .only = only});
+    EXPECT_EQ(code_of([&] { repair(RepairMode::kMend, disk); }), ExitCode::kStorage) << only;
+    injected += disk.injections();
+    repair(RepairMode::kMend);
+    EXPECT_TRUE(valid_);
+    EXPECT_EQ(names(), (Lines{"step-00000001", "step-00000002"})) << only;
+  }
+  EXPECT_GE(injected, 5);
 }
 
 TEST_F(RepairTest, SaysThatNoneVerifies) {

@@ -158,6 +158,29 @@ TEST_F(CkptVerbs, RepairMendsWhatItNamedBefore) {
   EXPECT_THAT(names(), ElementsAre("step-00000004", "step-00000008", "step-00000012"));
 }
 
+TEST_F(CkptVerbs, RepairMakesALostIndexAnew) {
+  train({"run.dir=runs/sharded", "checkpoint.layout=sharded"});
+  const std::string newest = dir_ / "runs/sharded/ckpt/step-00000012";
+  const std::string good = read_file(newest + "/index.h5");
+  for (const bool removed : {true, false}) {
+    SCOPED_TRACE(removed);
+    if (removed)
+      fs::remove(newest + "/index.h5");
+    else
+      write_file(newest + "/index.h5", std::string(good.size(), 'x'));
+    const ProcessResult verified = ckpt({"verify", "runs/sharded"});
+    EXPECT_EQ(verified.code, 65) << verified.err;
+    EXPECT_THAT(verified.out, HasSubstr("index.h5"));
+    EXPECT_THAT(ckpt({"repair", "runs/sharded"}).out, HasSubstr("step-00000012/index.h5: "));
+    EXPECT_EQ(ckpt({"verify", "runs/sharded"}).code, 65) << "looking mends nothing";
+    const json mended = ckpt_json({"repair", "runs/sharded", "--yes"});
+    ASSERT_EQ(mended["findings"].size(), 1u) << mended;
+    EXPECT_EQ(mended["findings"][0]["mended"], true);
+    EXPECT_EQ(read_file(newest + "/index.h5"), good);
+    EXPECT_EQ(ckpt({"verify", "runs/sharded"}).code, 0);
+  }
+}
+
 TEST_F(CkptVerbs, ShowsTensorsAsATree) {
   const ProcessResult result = ckpt({"show", "runs/small"});
   EXPECT_THAT(result.out, HasSubstr("\nmodel "));
