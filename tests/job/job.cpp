@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <sstream>
 #include <thread>
 
@@ -27,7 +26,21 @@ std::vector<Json> json_lines(const std::string& path) {
 
 std::string command_line(const fs::path& process) {
   std::ifstream in(process / "cmdline", std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
+  std::ostringstream text;
+  text << in.rdbuf();  // of a process that ends meanwhile: nothing
+  return text.str();
+}
+
+// mpirun's form for a command line of its own for each rank.
+std::vector<std::string> of_each_rank(const std::vector<std::vector<std::string>>& before,
+                                      const std::vector<std::string>& command) {
+  std::vector<std::string> words;
+  for (const auto& mine : before) {
+    if (!words.empty()) words.insert(words.end(), {":", "-n", "1"});
+    words.insert(words.end(), mine.begin(), mine.end());
+    words.insert(words.end(), command.begin(), command.end());
+  }
+  return words;
 }
 
 }  // namespace
@@ -51,7 +64,10 @@ std::vector<std::string> Job::command(const Start& start) const {
     words = {LOCKSTEP_BINARY, "train", "-c", path("config.yaml")};
   }
   words.insert(words.end(), start.overrides.begin(), start.overrides.end());
-  if (start.launcher == Launcher::kMpirun) words = under_mpirun(start.ranks, words);
+  if (!start.before_rank.empty())
+    words = under_mpirun(1, of_each_rank(start.before_rank, words));
+  else if (start.launcher == Launcher::kMpirun)
+    words = under_mpirun(start.ranks, words);
   words.insert(words.begin(), start.before.begin(), start.before.end());
   return words;
 }
@@ -198,6 +214,18 @@ data: {type: synthetic, samples: 90, holdout_every: 5, input_shape: [3, 8, 8], c
 train: {steps: 3, global_batch: 24, micro_batch: 2}
 optim: {type: sgd, lr: 1e-2, momentum: 0.9}
 checkpoint: {async: false, every_steps: 1, keep_last: 2}
+log: {every_steps: 1}
+)";
+}
+
+std::string resnet18_adamw_config() {
+  return R"(version: 1
+run: {name: job, dir: run, seed: 7}
+model: {type: resnet18, classes: 4, stem: cifar}
+data: {type: synthetic, samples: 40, holdout_every: 5, input_shape: [3, 8, 8], classes: 4}
+train: {steps: 2, global_batch: 4, micro_batch: 2, eval_every: 0}
+optim: {type: adamw, lr: 1e-3}
+checkpoint: {async: false, every_steps: 1, keep_last: 1, keep_best: {count: 0}}
 log: {every_steps: 1}
 )";
 }

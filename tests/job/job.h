@@ -30,6 +30,9 @@ struct Start {
   std::string fault;                   // LOCKSTEP_FAULT
   std::vector<std::string> overrides;  // key=value
   std::vector<std::string> before;     // words in front of the command: strace, a shell with a limit
+  // With kMpirun, words in front of the binary for each rank: strace of that rank alone. `ranks` lists, or
+  // none.
+  std::vector<std::vector<std::string>> before_rank;
 };
 
 // A small training job in a folder of its own, driven through the real binary as a user does: config.yaml,
@@ -91,6 +94,9 @@ std::vector<std::string> lines_of(const std::string& file);
 std::string mlp_config();
 // 3 steps of 12 micro-batches with BatchNorm, a checkpoint each.
 std::string resnet_config();
+// 2 steps of 2 micro-batches of resnet18 with AdamW, 134 MB a checkpoint: split, whole, integer and 0-dim
+// tensors. Each save prunes the one before.
+std::string resnet18_adamw_config();
 // 4 steps of 12 micro-batches with attention and dropout, a checkpoint each, on files that write_text()
 // makes.
 std::string gpt_config();

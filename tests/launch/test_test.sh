@@ -21,18 +21,18 @@ run_tests() {
   calls=$(grep -E '^(cmake -|ctest)' "$FAKE_DIR/calls" | grep -v -- --version)
 }
 
-claims 'a first run sets up, builds dev and runs everything but the label gpu, ending in the words of ctest'
+claims 'a first run sets up, builds dev and runs everything but the labels gpu and nightly, ending in the words of ctest'
 run_tests
 equal 0 "$code" "code ($output)"
 contains "$output" 'launch/setup: ready'
 equal "cmake --preset dev -DLOCKSTEP_TORCH=$LOCKSTEP_DEPS/libtorch-2.11.0/torch
 cmake --build $repo/build/dev -j $(nproc)
-ctest --test-dir $repo/build/dev --output-on-failure --timeout 300 --parallel $((2 * $(nproc))) -LE ^gpu\$" "$calls" calls
+ctest --test-dir $repo/build/dev --output-on-failure --timeout 300 --parallel $((2 * $(nproc))) -LE ^(gpu|nightly)\$" "$calls" calls
 equal '100% tests passed' "$(tail -1 <<<"$output")" 'last line'
 
 claims 'a label and other arguments go to ctest, and a second run sets nothing up'
 run_tests -L unit -j 2
-contains "$calls" '-LE ^gpu$ -L unit -j 2'
+contains "$calls" '-LE ^(gpu|nightly)$ -L unit -j 2'
 lacks "$output" launch/setup
 run_tests -L gpu
 lacks "$calls" '-LE'

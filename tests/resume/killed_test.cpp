@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <cstdlib>
-#include <random>
 
 #include "job/job.h"
+#include "support/draw.h"
 
 namespace lockstep::testing {
 namespace {
-
-// LOCKSTEP_TEST_SEED replays a run of this test.
-std::uint64_t seed() {
-  const char* set = std::getenv("LOCKSTEP_TEST_SEED");
-  return set != nullptr ? std::strtoull(set, nullptr, 10) : std::random_device{}();
-}
 
 // What the newest checkpoint is when a run of mlp_config() is killed in this step: saves come every third
 // step, at best ones, and at the last.
@@ -40,11 +33,9 @@ void expect_real_resumes(const Job& job, bool announced = true) {
 class RandomlyKilledRun : public ::testing::TestWithParam<std::vector<std::string>> {};
 
 TEST_P(RandomlyKilledRun, EndsAsTheUninterruptedOne) {
-  const std::uint64_t replay = seed();
-  SCOPED_TRACE("LOCKSTEP_TEST_SEED=" + std::to_string(replay));
-  RecordProperty("seed", std::to_string(replay));
-  std::printf("LOCKSTEP_TEST_SEED=%llu\n", static_cast<unsigned long long>(replay));
-  std::mt19937_64 random(replay);
+  Draw draw;
+  SCOPED_TRACE("LOCKSTEP_TEST_SEED=" + std::to_string(draw.seed()));
+  RecordProperty("seed", std::to_string(draw.seed()));
   const Job uninterrupted(mlp_config());
   ASSERT_EQ(uninterrupted.train({.launcher = Launcher::kNone}).code, 0);
 
@@ -53,9 +44,9 @@ TEST_P(RandomlyKilledRun, EndsAsTheUninterruptedOne) {
   const char* const points[] = {"step", "reduce"};
   std::string plan;
   for (int life = 0; life < 3; ++life) {
-    const int step = 1 + 4 * life + static_cast<int>(random() % 4);
-    plan += (plan.empty() ? "" : ";") + std::string("kill@rank=") + std::to_string(random() % 2) +
-            ",step=" + std::to_string(step) + ",point=" + points[random() % 2] +
+    const int step = 1 + 4 * life + static_cast<int>(draw.below(4));
+    plan += (plan.empty() ? "" : ";") + std::string("kill@rank=") + std::to_string(draw.below(2)) +
+            ",step=" + std::to_string(step) + ",point=" + points[draw.below(2)] +
             ",file=" + job.path("fired." + std::to_string(life));
   }
   SCOPED_TRACE(plan);

@@ -166,7 +166,10 @@ std::unique_ptr<WritableFile> FaultyDisk::created(const std::string& path,
                                                   std::unique_ptr<WritableFile> file) {
   note({Change::Kind::kCreate, path, "", ""});
   auto contents = std::make_shared<Contents>();
-  contents_[path] = contents;
+  {
+    const std::lock_guard lock(mutex_);
+    contents_[path] = contents;
+  }
   return std::make_unique<FaultyWritableFile>(*this, path, std::move(file), std::move(contents));
 }
 
