@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <thread>
 
@@ -54,6 +55,19 @@ Reading reading_of(const World& world) {
   return {std::clamp(cores / ranks, 1, kMost), /*alone=*/ranks == 1};
 }
 
+// Rank 0 has opened it. A network file system may show the other hosts for a while what was there before the
+// rename that made it, and that is no damage.
+std::unique_ptr<CheckpointReader> open_as_root_did(const ResumeParts& parts, const std::string& directory) {
+  constexpr int kTries = 100;
+  constexpr std::chrono::milliseconds kBetween{100};
+  for (int left = parts.world.is_root() ? 0 : kTries; left > 0; --left) try {
+      return CheckpointReader::open(parts.disk, directory);
+    } catch (const CheckpointDamage&) {
+      std::this_thread::sleep_for(kBetween);
+    }
+  return CheckpointReader::open(parts.disk, directory);
+}
+
 // What is wrong with a candidate.
 struct Refusal {
   AgreedFault agreed;
@@ -70,7 +84,7 @@ std::optional<Refusal> restore(const ResumeParts& parts, const Candidate& candid
   try {
     together(parts.world, [&] {
       try {
-        const auto reader = CheckpointReader::open(parts.disk, candidate.directory);
+        const auto reader = open_as_root_did(parts, candidate.directory);
         parts.admit(reader->record());
         reader->read(parts.state.places(), /*all=*/true, reading_of(parts.world));
         from = {reader->record(), reader->state_hash(), false};

@@ -318,6 +318,24 @@ TEST_F(Commit, PreparationBelievesTheFreeSpaceItIsTold) {
   EXPECT_EQ(code_of([&] { store(disk).prepare(99); }), ExitCode::kDone);
 }
 
+// F18: what it was told at the start is no longer so when it writes.
+TEST_F(Commit, AFullDiskThatClaimedToHaveRoomLeavesThePreviousCheckpoint) {
+  start_over();
+  FaultyDisk disk(real_disk());
+  disk.claim_free_bytes(1ull << 40);
+  auto trusting = store(disk);
+  EXPECT_EQ(code_of([&] { trusting.prepare(1ull << 30); }), ExitCode::kDone);
+  std::int64_t full = 0;
+  for (const char* only : {"reserve", "write", "sync"}) {
+    disk.arm({.fail_at = 1, .for_ever = true, .error = ENOSPC, .only = only});
+    EXPECT_EQ(code_of([&] { trusting.save(OwnedState(3, 1, 4).state, false); }), ExitCode::kStorage);
+    full += disk.injections();
+    EXPECT_FALSE(any_staging());
+    EXPECT_EQ(newest(), Step{2});
+  }
+  EXPECT_GE(full, 3);
+}
+
 TEST_F(Commit, ReadingTriesAStorageErrorOnceMoreAndThenFallsBack) {
   std::int64_t fallbacks = 0;
   for (std::int64_t k = 1;; ++k) {

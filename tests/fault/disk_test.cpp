@@ -53,6 +53,25 @@ INSTANTIATE_TEST_SUITE_P(F17, FullDisk,
                                                                                 : "UnderTheSupervisor");
                          });
 
+// The disk has room for one shard more, and not for the last.
+TEST(FullDiskOfShards, LeavesThePreviousCheckpointIntactAtTwoRanks) {
+  const Job job(mlp_config());
+  std::vector<std::string> sharded = kLarge;
+  sharded.push_back("checkpoint.layout=sharded");
+  sharded.push_back("checkpoint.async=true");
+  SmallDisk disk(job.run(), "size=1900k");
+  const ProcessResult result = job.train({.ranks = 2, .overrides = sharded});
+  EXPECT_EQ(result.code, 74) << result.err;
+  EXPECT_NE(result.err.find("No space left"), std::string::npos) << result.err;
+  EXPECT_EQ(job.leftovers(), 0);
+  const std::vector<std::string> left = job.checkpoint_names();
+  ASSERT_FALSE(left.empty());
+  for (const std::string& name : left) EXPECT_TRUE(job.verifies(job.checkpoints() + "/" + name));
+  disk.resize("size=20m");
+  ASSERT_EQ(job.train({.ranks = 2, .overrides = sharded}).code, 0);
+  EXPECT_EQ(job.state_hash(), reference_hash(mlp_config(), kLarge));
+}
+
 TEST(WithoutCleanup, AFullDiskKeepsTheFailedSave) {
   const Job job(mlp_config());
   const SmallDisk disk(job.run(), "size=1900k");
@@ -192,10 +211,12 @@ TEST(DescriptorLimit, IsAnErrorWithAMessageAndNothingIsLost) {
   EXPECT_GT(refused, 0);
 }
 
-// Stops a run in a step with SIGSTOP, lets somebody do something to its files, and goes on.
-ProcessResult meanwhile(const Job& job, const std::string& guard, const std::function<void()>& somebody) {
+// Stops a run with SIGSTOP, in a step or where `where` says, lets somebody do something to its files, and
+// goes on.
+ProcessResult meanwhile(const Job& job, const std::string& guard, const std::function<void()>& somebody,
+                        const std::string& where = "step=7") {
   const std::string fired = job.path("fired");
-  const Start start{.launcher = Launcher::kNone, .fault = guard + "stop@step=7,file=" + fired};
+  const Start start{.launcher = Launcher::kNone, .fault = guard + "stop@" + where + ",file=" + fired};
   Process process(job.command(start), job.options(start));
   EXPECT_TRUE(wait_until([&] { return injections(fired) == 1 && is_stopped(process.pid()); }));
   somebody();
@@ -226,6 +247,19 @@ TEST(DeletedWhileRunning, TheCheckpointFolderEndsTheRunWithoutItsGuard) {
   const ProcessResult result = meanwhile(job, "skip@point=guard.skip_remake;",
                                          [&] { EXPECT_GT(fs::remove_all(job.checkpoints()), 0u); });
   EXPECT_EQ(result.code, 74) << result.err;
+}
+
+TEST(DeletedWhileRunning, ASaveThatIsBeingWrittenIsAClearErrorAndNothingElseIsLost) {
+  const Job job(mlp_config());
+  const ProcessResult result = meanwhile(
+      job, "", [&] { EXPECT_GT(fs::remove_all(job.checkpoints() + "/.staging-step-00000006"), 1u); },
+      "step=6,point=ckpt.after_shard");
+  EXPECT_EQ(result.code, 74) << result.err;
+  EXPECT_NE(result.err.find("Was it removed while the run was going on?"), std::string::npos) << result.err;
+  EXPECT_TRUE(job.verifies(job.checkpoint(4)));
+  ASSERT_EQ(job.train({.launcher = Launcher::kNone}).code, 0);
+  EXPECT_EQ(job.events("resumed").at(0).at("step"), 4);
+  EXPECT_EQ(job.state_hash(), reference_hash(mlp_config()));
 }
 
 TEST(DeletedWhileRunning, TheWholeRunDirectoryIsAClearError) {
