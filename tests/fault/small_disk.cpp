@@ -20,6 +20,8 @@ namespace {
                            "; these tests need root, or user namespaces in which one may mount");
 }
 
+}  // namespace
+
 void enter_own_mounts() {
   static bool entered = false;
   if (entered) return;
@@ -32,8 +34,6 @@ void enter_own_mounts() {
     cannot("making the mounts private");
   entered = true;
 }
-
-}  // namespace
 
 SmallDisk::SmallDisk(std::string folder, const std::string& options) : folder_(std::move(folder)) {
   enter_own_mounts();

@@ -5,6 +5,10 @@
 
 namespace lockstep::testing {
 
+// Mounts made from here on are seen by this process and its children alone, and go with them. Throws when
+// this process may not mount.
+void enter_own_mounts();
+
 // A file system in memory of its own, mounted on a folder that is made; only this process and its children
 // see it, and it goes with them. Throws when this process may not mount: the faults of a disk cannot be
 // tested then.
