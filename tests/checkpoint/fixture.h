@@ -24,14 +24,13 @@ namespace lockstep {
 
 namespace fs = std::filesystem;
 
-// A folder of its own for each test, removed at its end; in memory where there is room, because the tests
-// sync thousands of times.
+// A folder of its own for each test, removed at its end; in memory where there is that much room, because the
+// tests sync thousands of times.
 class ScratchFolder {
  public:
-  ScratchFolder() {
+  explicit ScratchFolder(std::uintmax_t bytes = 48u << 20) {
     std::error_code none;
-    const bool memory =
-        fs::is_directory("/dev/shm", none) && fs::space("/dev/shm", none).available > (48u << 20);
+    const bool memory = fs::is_directory("/dev/shm", none) && fs::space("/dev/shm", none).available > bytes;
     const fs::path base = memory ? fs::path("/dev/shm") : fs::temp_directory_path();
     std::string pattern = (base / "lockstep-ckpt-XXXXXX").string();
     path_ = ::mkdtemp(pattern.data());
