@@ -60,14 +60,21 @@ class DyingRun {
     }
     return points;
   }
-  // A life that dies.
-  void die(const std::string& layout, const KillPoint& point) {
-    SCOPED_TRACE(layout + ", " + point.text());
-    const ProcessResult result = ranks_.train({layout_is(layout), steps_are(newest_ + 1)}, &point);
-    ASSERT_EQ(result.code, 137) << result.err;
-    ASSERT_TRUE(ranks_.killed(point.rank));
-    ++killed_;
-    check();
+  // A life that dies. One after a death makes a call or two fewer than the one that was counted (there is no
+  // DONE to take away): where it ends before the point, the next dies at the call before that.
+  void die(const std::string& layout, KillPoint point) {
+    for (;; --point.number) {
+      SCOPED_TRACE(layout + ", " + point.text());
+      ASSERT_GT(point.number, 0);
+      const ProcessResult result = ranks_.train({layout_is(layout), steps_are(newest_ + 1)}, &point);
+      ASSERT_TRUE(result.code == 137 || result.code == 0) << result.err;
+      check();
+      if (::testing::Test::HasFatalFailure()) return;
+      if (result.code == 0) continue;
+      ASSERT_TRUE(ranks_.killed(point.rank));
+      ++killed_;
+      return;
+    }
   }
   // The last life, to the end of the undisturbed run.
   void end(int steps) {
@@ -114,7 +121,7 @@ TEST(Resnet18, KilledAtDrawnCallsGoesOnToTheSameEnd) {
   Draw draw;
   SCOPED_TRACE("LOCKSTEP_TEST_SEED=" + std::to_string(draw.seed()));
   constexpr std::size_t kLives = 3;
-  constexpr int kSteps = 11;
+  constexpr int kSteps = 14;
   const Uninterrupted wanted(kSteps);
   DyingRun run(wanted);
   run.live("sharded");
@@ -147,7 +154,7 @@ TEST_P(Resnet18Nightly, KilledAtEveryCallGoesOnToTheSameEnd) {
     counting.live(GetParam());
     points = counting.calls();
   }
-  const int steps = static_cast<int>(points.size()) + 2;
+  const int steps = static_cast<int>(points.size()) + 40;
   const Uninterrupted wanted(steps);
   DyingRun run(wanted);
   run.live(GetParam());
