@@ -184,7 +184,7 @@ std::vector<FileWork> work_of(Disk& disk, const std::string& directory, const Ma
       PieceWork work{&tensor, &piece, into, byte_count(tensor, piece), leaf_bytes(tensor.dtype, tensor.shape),
                      {}};
       if (work.bytes == 0) continue;
-      work.leaves.resize((work.bytes + work.leaf - 1) / work.leaf);
+      work.leaves.resize(leaf_count(tensor.dtype, rows_of(tensor.shape, piece.rows)));
       if (into != nullptr) into += work.bytes;
       by_file[piece.file].push_back(std::move(work));
     }

@@ -12,6 +12,7 @@
 #include <limits>
 #include <string>
 
+#include "base/huge_pages.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -61,8 +62,7 @@ StagingMemory::StagingMemory(std::size_t bytes) : size_(bytes) {
                     " bytes to stage a checkpoint in: " + std::strerror(errno),
                 "Raise the limit (ulimit -v), or set checkpoint.async=false");
   base_ = static_cast<std::byte*>(base);
-  // Refused by some kernels, and only slower without.
-  ::madvise(base_, size_, MADV_HUGEPAGE);
+  prefer_huge_pages(base_, size_);
 }
 
 StagingMemory::~StagingMemory() {

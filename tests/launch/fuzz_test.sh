@@ -1,17 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # launch/fuzz on a stand-in machine, with stand-in fuzzers: what it builds, how it shares the time, how it fails.
-# shellcheck source=tests/launch/assert.sh
-. "$(dirname "${BASH_SOURCE[0]}")/assert.sh"
+# shellcheck source=tests/launch/stand_in_machine.sh
+. "$(dirname "${BASH_SOURCE[0]}")/stand_in_machine.sh"
 
-unset LOCKSTEP_TORCH LOCKSTEP_SETUP_ANY
-mkdir -p "$scratch/bin"
-for program in dpkg-query apt-get sudo df g++ cmake python3 unzip ninja mpirun pkg-config; do
-  ln -s "$stubs/setup-machine" "$scratch/bin/$program"
-done
-PATH=$scratch/bin:$PATH
-printf 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12"\n' >"$scratch/debian"
-export LOCKSTEP_OS_RELEASE=$scratch/debian FAKE_DIR=$scratch/machine LOCKSTEP_DEPS=$scratch/machine/deps
+export FAKE_DIR=$scratch/machine LOCKSTEP_DEPS=$scratch/machine/deps
 mkdir "$FAKE_DIR"
 
 # A tree with two readers; the fuzzer of one finds something when told to.

@@ -1,19 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # launch/setup on a stand-in machine: what it fetches, what it says, how it fails and goes on.
-# shellcheck source=tests/launch/assert.sh
-. "$(dirname "${BASH_SOURCE[0]}")/assert.sh"
+# shellcheck source=tests/launch/stand_in_machine.sh
+. "$(dirname "${BASH_SOURCE[0]}")/stand_in_machine.sh"
 
-unset LOCKSTEP_TORCH LOCKSTEP_SETUP_ANY
-mkdir -p "$scratch/bin"
-for program in dpkg-query apt-get sudo df g++ cmake python3 unzip ninja mpirun pkg-config; do
-  ln -s "$stubs/setup-machine" "$scratch/bin/$program"
-done
-PATH=$scratch/bin:$PATH
-printf 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12"\n' >"$scratch/debian"
 printf 'ID=ubuntu\nVERSION_ID="24.04"\nPRETTY_NAME="Ubuntu 24.04"\n' >"$scratch/ubuntu"
 printf 'ID=fedora\nVERSION_ID=40\nPRETTY_NAME="Fedora 40"\n' >"$scratch/fedora"
-export LOCKSTEP_OS_RELEASE=$scratch/debian
 
 machine() {
   FAKE_DIR=$(mktemp -d "$scratch/machine.XXXX")
