@@ -5,13 +5,26 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
+#include "base/folder_owner.h"
 #include "lockstep/base/disk.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+std::optional<std::string> run_of(const std::string& folder) {
+  const fs::path path(folder);
+  std::error_code error;
+  if (path.filename() != "ckpt" || !fs::exists(path.parent_path() / "run.json", error)) return std::nullopt;
+  return path.parent_path().string();
+}
+
+}  // namespace
 
 std::string CkptTarget::folder() const {
   return is_checkpoint ? fs::path(path).parent_path().string() : path;
@@ -64,11 +77,15 @@ std::string human_bytes(std::uint64_t bytes) {
   return fmt::format("{:.1f} {}", value, unit);
 }
 
+void refuse_checkpoints_of_another(const std::string& folder) {
+  refuse_folder_of_another(folder);
+  if (const auto run = run_of(folder)) refuse_folder_of_another(*run);
+}
+
 std::unique_ptr<RunLock> lock_run_of(const std::string& folder) {
-  const fs::path path(folder);
-  std::error_code error;
-  if (path.filename() != "ckpt" || !fs::exists(path.parent_path() / "run.json", error)) return nullptr;
-  return std::make_unique<RunLock>(path.parent_path().string(), "");
+  refuse_checkpoints_of_another(folder);
+  const auto run = run_of(folder);
+  return run ? std::make_unique<RunLock>(*run, "") : nullptr;
 }
 
 void print(const std::string& text) {

@@ -40,8 +40,12 @@ std::uint64_t total_bytes(const Manifest& manifest);
 // "512 B", "1.5 MiB".
 std::string human_bytes(std::uint64_t bytes);
 
+// Before anything is changed in a folder of checkpoints. Throws Fault (73) when it, or the run directory
+// whose ckpt folder it is, belongs to another user.
+void refuse_checkpoints_of_another(const std::string& folder);
+
 // The lock of the run whose ckpt folder this is, so that no run starts meanwhile; none for a folder that is
-// no run's. Throws Fault (77) that names the owner.
+// no run's. Throws Fault: 77 that names the owner, 73 as refuse_checkpoints_of_another().
 std::unique_ptr<RunLock> lock_run_of(const std::string& folder);
 
 // To standard output, as it is.

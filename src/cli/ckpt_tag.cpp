@@ -45,6 +45,7 @@ void say(const TagArguments& arguments, const Json& json, const std::string& tex
 void remove_one(const TagArguments& arguments) {
   const std::string& name = arguments.words.back();
   const std::string folder = resolve_ckpt(place_of(arguments.words)).folder();
+  refuse_checkpoints_of_another(folder);
   if (!remove_tag(real_disk(), folder, name))
     throw Fault(ExitCode::kInputMissing, folder + ": no tag " + name, "lockstep ckpt ls lists them");
   say(arguments, {{"tag", name}, {"removed", true}}, "tag " + name + " is taken off");
@@ -69,6 +70,7 @@ void set_one(const TagArguments& arguments) {
   const std::string path = one_checkpoint(resolve_ckpt(place_of(arguments.words)));
   const auto reader = CheckpointReader::open(real_disk(), path);
   const std::string folder = fs::path(path).parent_path().string();
+  refuse_checkpoints_of_another(folder);
   if (!step_of_directory(path))
     throw Fault(ExitCode::kUsage, path + ": a checkpoint under a name of its own is never pruned",
                 "Tags are for checkpoints in a run's ckpt folder");

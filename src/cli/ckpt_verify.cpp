@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/folder_owner.h"
 #include "checkpoint/damage.h"
 #include "checkpoint/reader.h"
 #include "checkpoint/verified_ledger.h"
@@ -13,10 +14,11 @@
 namespace lockstep {
 namespace {
 
-// In a folder that a store keeps, `ls` shows the result from now on. Says false when it could not be kept.
+// In a folder that a store keeps, `ls` shows the result from now on. Another user's is read only. Says false
+// when it was not kept.
 bool note(const CheckpointReader& reader, Verdict verdict) {
   const std::string folder = std::filesystem::path(reader.directory()).parent_path().string();
-  if (!real_disk().info(folder + "/latest")) return false;
+  if (!real_disk().info(folder + "/latest") || is_folder_of_another(folder)) return false;
   return VerifiedLedger(real_disk(), folder).note(reader, verdict);
 }
 
@@ -55,9 +57,12 @@ int verify(const std::string& directory, bool json) {
     valid = valid && row["valid"];
     if (json) continue;
     print(row["valid"]
-              ? fmt::format("{}: valid, state hash {}{}\n", std::string(row["directory"]),
-                            std::string(row["state_hash"]),
-                            row["noted"] ? "" : " (not noted: its folder is no run's, or cannot be written)")
+              ? fmt::format(
+                    "{}: valid, state hash {}{}\n", std::string(row["directory"]),
+                    std::string(row["state_hash"]),
+                    row["noted"]
+                        ? ""
+                        : " (not noted: its folder is no run's or another user's, or cannot be written)")
               : fmt::format("{}\n", std::string(row["message"])));
   }
   if (json) print(pretty(Json{{"valid", valid}, {"checkpoints", rows}}));

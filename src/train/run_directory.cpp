@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/folder_owner.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 
@@ -30,13 +31,7 @@ Fault unusable(const std::string& path, const std::string& why) {
 
 RunDirectory::RunDirectory(Disk& disk, const RunDirectoryOptions& options)
     : disk_(disk), name_(options.run.name), path_(options.run.dir) {
-  try {
-    make_directories(disk_, path_);
-    disk_.make_directory(path_ + "/log");
-    disk_.make_directory(checkpoints());
-  } catch (const Fault& fault) {
-    throw unusable(path_, fault.fact());
-  }
+  for (const std::string& folder : {path_, path_ + "/log", checkpoints()}) make_own_folder(folder);
   lock_ = std::make_unique<RunLock>(path_, options.job);
   try {
     read_history();
@@ -47,6 +42,16 @@ RunDirectory::RunDirectory(Disk& disk, const RunDirectoryOptions& options)
   } catch (const Fault& fault) {
     throw unusable(path_, fault.fact());
   }
+}
+
+// Each before anything is made in it, so that another user's is left as it was.
+void RunDirectory::make_own_folder(const std::string& folder) {
+  try {
+    make_directories(disk_, folder);
+  } catch (const Fault& fault) {
+    throw unusable(path_, fault.fact());
+  }
+  refuse_folder_of_another(folder);
 }
 
 void RunDirectory::read_history() {

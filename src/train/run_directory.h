@@ -30,7 +30,7 @@ struct RunDirectoryOptions {
 // lifetime and counts the attempt. Local.
 class RunDirectory {
  public:
-  // Creates what is missing; throws Fault: 73 unusable, 77 locked by another job.
+  // Creates what is missing; throws Fault: 73 unusable or another user's, 77 locked by another job.
   RunDirectory(Disk& disk, const RunDirectoryOptions& options);
 
   const std::string& path() const { return path_; }
@@ -42,6 +42,7 @@ class RunDirectory {
   void finish(const Completion& done);
 
  private:
+  void make_own_folder(const std::string& folder);
   void read_history();
   void keep_config(const std::string& text);
 

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <csignal>
@@ -10,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lockstep/base/error.h"
+#include "lockstep/base/fault_point.h"
 #include "support/faulty_disk.h"
 #include "support/temp_dir.h"
 
@@ -145,6 +147,32 @@ TEST_F(RunDirectoryTest, WhicheverOperationFailsTheCodeIsTheRunDirectorys) {
   }
   EXPECT_GE(failed, 5);
   EXPECT_NO_THROW(RunDirectory(real_disk(), options()));
+}
+
+// The same with the real binary, in many ways: tests/cli/other_owner_test.cpp.
+TEST_F(RunDirectoryTest, OfAnotherUserIsRefusedByItsOwnerAlone) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can be another user";
+  make_directories(real_disk(), path_);
+  for (const std::string& folder : {folder_.path(), folder_ / "runs"}) ::chmod(folder.c_str(), 0755);
+  ASSERT_EQ(::chown(path_.c_str(), 1, 1), 0);
+  ASSERT_EQ(::chmod(path_.c_str(), 0777), 0);
+  const auto code_as_nobody = [&] {
+    EXPECT_EQ(::seteuid(65534), 0);
+    ExitCode code = ExitCode::kDone;
+    try {
+      const RunDirectory run(real_disk(), options());
+    } catch (const Fault& fault) {
+      code = fault.code();
+      EXPECT_THAT(fault.what(), HasSubstr("belongs to"));
+    }
+    EXPECT_EQ(::seteuid(0), 0);
+    return code;
+  };
+  EXPECT_EQ(code_as_nobody(), ExitCode::kRunDirectory);
+  EXPECT_TRUE(real_disk().list(path_).empty());
+  arm_fault_points("nan@point=guard.skip_owner", {});
+  EXPECT_EQ(code_as_nobody(), ExitCode::kDone);
+  arm_fault_points("", {});
 }
 
 }  // namespace
