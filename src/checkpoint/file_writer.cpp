@@ -25,6 +25,7 @@ class FilePass {
  public:
   FilePass(const FileContents& contents, const Hdf5Layout& layout)
       : plan_(contents.plan),
+        payload_(contents.payload),
         layout_(layout),
         segments_(segments_of(layout, contents.payload)),
         leaves_known_(!contents.leaves.empty()) {
@@ -38,16 +39,32 @@ class FilePass {
     }
   }
 
+  // The first ticket is all of the writing; what is left to whoever is free is to make the digests.
   void write(WritableFile& file, int writers) {
+    const std::size_t digests = 1 + (leaves_known_ ? 0 : plan_.datasets.size());
+    share_work(1 + digests, 2, [&](Tickets& tickets) {
+      while (const auto ticket = tickets.next()) {
+        if (*ticket == 0)
+          write_blocks(file, writers);
+        else if (*ticket == 1)
+          digest_metadata();
+        else
+          digest_leaves(*ticket - 2);
+      }
+    });
+  }
+
+  WrittenFile take() { return std::move(written_); }
+
+ private:
+  void write_blocks(WritableFile& file, int writers) {
     const std::size_t alignment = file.alignment();
     file.reserve(rounded_up(layout_.file_bytes, alignment));
     const std::vector<FileBlock> blocks = cut_into_blocks(segments_, alignment);
     share_work(blocks.size(), writers, [&](Tickets& tickets) {
       std::optional<AlignedBlock> through;
       while (const auto ticket = tickets.next()) {
-        if (*ticket == 0) digest_metadata();
         const FileBlock& block = blocks[*ticket];
-        if (!leaves_known_) digest_leaves(block);
         if (block.straight != nullptr) {
           file.write_at(block.offset, {block.straight, block.bytes});
           continue;
@@ -62,33 +79,22 @@ class FilePass {
     if (layout_.file_bytes % alignment != 0) file.truncate(layout_.file_bytes);
   }
 
-  WrittenFile take() { return std::move(written_); }
-
- private:
   void digest_metadata() {
     Hasher hasher;
     for (const Hdf5MetadataRun& run : layout_.metadata) hasher.update(run.bytes);
     written_.digest = hasher.digest();
   }
 
-  // Of a leaf that goes on into the next block all of it: leaves and blocks need no common border, and no
-  // thread waits for another.
-  void digest_leaves(const FileBlock& block) {
-    for (std::size_t s = block.first_segment; s < segments_.size() && segments_[s].offset < block.end();
-         ++s) {
-      const FileSegment& segment = segments_[s];
-      if (segment.dataset == FileSegment::kMetadata) continue;
-      const Hdf5Dataset& dataset = plan_.datasets[segment.dataset];
-      const std::uint64_t leaf = leaf_bytes(dataset.dtype, dataset.shape);
-      const std::uint64_t begin = block.offset - std::min(block.offset, segment.offset);
-      for (std::uint64_t at = (begin + leaf - 1) / leaf * leaf;
-           at < segment.bytes.size() && segment.offset + at < block.end(); at += leaf)
-        written_.datasets[segment.dataset].leaves[at / leaf] =
-            digest_of(segment.bytes.subspan(at, std::min(leaf, segment.bytes.size() - at)));
-    }
+  void digest_leaves(std::size_t dataset) {
+    const std::span<const std::byte> bytes = payload_[dataset];
+    const std::uint64_t leaf = leaf_bytes(plan_.datasets[dataset].dtype, plan_.datasets[dataset].shape);
+    for (std::uint64_t at = 0; at < bytes.size(); at += leaf)
+      written_.datasets[dataset].leaves[at / leaf] =
+          digest_of(bytes.subspan(at, std::min(leaf, bytes.size() - at)));
   }
 
   const Hdf5Plan& plan_;
+  std::span<const std::span<const std::byte>> payload_;
   const Hdf5Layout& layout_;
   std::vector<FileSegment> segments_;
   bool leaves_known_;
@@ -111,7 +117,7 @@ WrittenFile write_hdf5_file(Disk& disk, const std::string& path, const FileConte
     if (!fault_requested("guard.skip_file_sync")) file->sync();
     file->close();
     written = pass.take();
-    if (writing.verify) verify_written(disk, path, {contents, layout, written}, writing.writers);
+    if (writing.verify) verify_written(disk, path, {contents, layout, written}, writing.writers + 1);
   };
   // Laid out before the file is created: a refusal of HDF5 leaves nothing behind.
   if (writing.layouts != nullptr)

@@ -14,7 +14,7 @@ namespace lockstep {
 
 // How files are written.
 struct FileWriting {
-  int writers = 3;                 // threads of one file
+  int writers = 3;                 // threads of one file; one more makes the digests
   bool verify = false;             // read everything back from the disk before it counts
   LayoutCache* layouts = nullptr;  // of the files written before; somebody else's
 };
@@ -27,10 +27,9 @@ struct FileContents {
 };
 
 // Local. Lays the plan out and writes metadata and payload to a new file, then syncs and closes it. Note
-// [write pass]: the file is cut in blocks, which the writers take in turns; each makes the digests of the
-// leaves that start in its block and writes it while others are on their way to the disk. Three, because two
-// fall into step, and then the disk waits for both of them to make digests. Where the disk allows
-// it (Disk::create_direct) large tensors go out from their own memory; everything else is copied once,
+// [write pass]: the file is cut in blocks, which the writers take in turns, and nothing keeps them from the
+// disk: the digests, where they are not known, are made by a thread of its own meanwhile. Where the disk
+// allows it (Disk::create_direct) large tensors go out from their own memory; everything else is copied once,
 // through a block. Throws Fault (74); what was written until then stays, as a file nobody may use.
 WrittenFile write_hdf5_file(Disk& disk, const std::string& path, const FileContents& contents,
                             const FileWriting& writing);

@@ -52,7 +52,9 @@ std::vector<Row> checkpoint_rows() {
       row("checkpoint.writers", c, &C::writers)
           .in(between(1, 64), "threads")
           .may_change()
-          .says("Threads of a rank that write its file. They wait for the disk most of the time."),
+          .says("Threads of a rank that write its file. They wait for the disk most of the time; one more "
+                "makes the "
+                "digests."),
       row("checkpoint.verify_after_save", c, &C::verify_after_save)
           .may_change()
           .says("Read a save back from the disk, around the page cache, and compare all digests before it "

@@ -196,7 +196,7 @@ class Pinned {
   cpu_set_t before_;
 };
 
-// a += b by two threads, 256 MiB each: says whether the machine itself moved. Best of nine.
+// a += b by two threads: says whether the machine itself moved. Best of three.
 Times memory_limit(std::span<std::byte> a, std::span<const std::byte> b) {
   double best = 1e300;
   const std::size_t half = std::min(a.size(), b.size()) / 16 * 8;
@@ -205,7 +205,7 @@ Times memory_limit(std::span<std::byte> a, std::span<const std::byte> b) {
     const auto* y = reinterpret_cast<const std::uint64_t*>(b.data() + from);
     for (std::size_t i = 0; i < half / 8; ++i) x[i] += y[i];
   };
-  for (int round = 0; round < 9; ++round)
+  for (int round = 0; round < 3; ++round)
     best = std::min(best, ms_of([&] {
                       std::jthread other([&] {
                         const Pinned second(1);
@@ -214,7 +214,7 @@ Times memory_limit(std::span<std::byte> a, std::span<const std::byte> b) {
                       const Pinned first(0);
                       add(0);
                     }));
-  return {{"gb_per_s", static_cast<double>(half) * 2 * 3 / 1e6 / best}};
+  return {{"added", best}};
 }
 
 int serve(const std::string& folder, bool tiny, std::int64_t writers) {
