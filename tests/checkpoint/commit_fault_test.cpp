@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <functional>
+#include <set>
 
-#include "checkpoint/fixture.h"
-#include "checkpoint/shard_plan.h"
+#include "checkpoint/sharded_save.h"
 #include "support/faulty_disk.h"
 
 namespace lockstep {
@@ -16,6 +16,7 @@ class Commit : public ::testing::Test {
   CheckpointOptions options() const {
     CheckpointOptions options;
     options.keep_last = 2;
+    options.verify_after_save = verify_after_save_;
     return options;
   }
   CheckpointStore store(Disk& disk) { return {dir_, options(), disk, log_.sink()}; }
@@ -49,6 +50,8 @@ class Commit : public ::testing::Test {
       const ExitCode code = code_of([&] { save(broken, third.state); }, &message);
       const std::int64_t now = disk.injections();
       injected += now;
+      for (const std::string& path : disk.failed_on())
+        failed_syncs_.insert(path.substr(std::min(path.size(), dir_.size() + 1)));
       disk.arm({});
       if (now == 0) {
         EXPECT_EQ(code, ExitCode::kDone);
@@ -64,14 +67,23 @@ class Commit : public ::testing::Test {
       EXPECT_EQ(log_.count("checkpoint_refused"), 0u);
       store(real_disk()).prepare(0);
       EXPECT_FALSE(any_staging());
-      // The same save goes through once the disk is well.
+      // The same save goes through once the disk is well, with files of its own.
       EXPECT_EQ(code_of([&] { save(broken, third.state); }, &message), ExitCode::kDone) << message;
+      EXPECT_EQ(disk.asked_after_failed_sync(), std::vector<std::string>{});
       EXPECT_EQ(newest(), Step{3});
       if (k > 500 || HasFailure()) {
         ADD_FAILURE() << "a save of " << k << " operations";
         return injected;
       }
     }
+  }
+
+  // fail_each() with what syncs; returns the names, below the folder, of all whose sync failed. Each of these
+  // is then left alone, whatever is saved again.
+  std::set<std::string> fail_each_sync(const std::string& only) {
+    failed_syncs_.clear();
+    fail_each([&](std::int64_t k) { return DiskFaultPlan{.fail_at = k, .only = only}; });
+    return failed_syncs_;
   }
 
   // Cuts the power after k operations of the third save, for every k; true when every time a whole checkpoint
@@ -108,6 +120,8 @@ class Commit : public ::testing::Test {
   std::string dir_ = scratch_ / "ckpt";
   EventLog log_;
   int cuts_ = 0;
+  std::set<std::string> failed_syncs_;
+  bool verify_after_save_ = false;
 };
 
 TEST_F(Commit, LeavesThePreviousCheckpointWhicheverOperationFailsOnce) {
@@ -127,10 +141,38 @@ TEST_F(Commit, LeavesThePreviousCheckpointWhenTheDiskIsFullAtAnyWrite) {
 }
 
 TEST_F(Commit, GivesUpAFileWhoseSyncFailed) {
-  EXPECT_GE(fail_each([](std::int64_t k) { return DiskFaultPlan{.fail_at = k, .only = "sync"}; }), 2);
-  EXPECT_GE(fail_each([](std::int64_t k) { return DiskFaultPlan{.fail_at = k, .only = "sync_directory"}; }),
-            3);
+  EXPECT_EQ(fail_each_sync("sync"),
+            (std::set<std::string>{".staging-step-00000003/checkpoint.h5",
+                                   ".staging-step-00000003/manifest.json", "latest.part", "best.part"}));
+  EXPECT_EQ(fail_each_sync("sync_directory"), (std::set<std::string>{".staging-step-00000003", ""}));
   EXPECT_GE(fail_each([](std::int64_t k) { return DiskFaultPlan{.fail_at = k, .only = "close"}; }), 2);
+  verify_after_save_ = true;
+  EXPECT_TRUE(fail_each_sync("sync").contains("verified.part"));
+}
+
+// What the two above rest on: the disk of these tests sees every way to go on with such a file.
+TEST_F(Commit, SeesWhatIsAskedOfAFileWhoseSyncFailed) {
+  FaultyDisk disk(real_disk());
+  const std::string path = scratch_ / "file";
+  const auto file = disk.create(path);
+  disk.arm({.fail_at = 1});
+  EXPECT_THROW(file->sync(), Fault);
+  EXPECT_EQ(disk.failed_on(), std::vector<std::string>{path});
+  EXPECT_TRUE(disk.asked_after_failed_sync().empty());
+  file->sync();
+  file->write_at(0, std::as_bytes(std::span("x", 1)));
+  file->truncate(0);
+  disk.sync_file(path);
+  disk.rename(path, path + "2");
+  disk.append(path + "2", "y");
+  EXPECT_EQ(disk.asked_after_failed_sync(),
+            (std::vector<std::string>{"sync " + path, "write " + path, "truncate " + path,
+                                      "sync_file " + path, "rename " + path, "append " + path + "2"}));
+  disk.arm({.fail_at = 1});
+  const std::string folder = scratch_ / "graveyard";
+  EXPECT_THROW(disk.sync_directory(folder), Fault);
+  disk.sync_directory(folder);
+  EXPECT_EQ(disk.asked_after_failed_sync().back(), "sync_directory " + folder);
 }
 
 TEST_F(Commit, FreesItsRoomAtOnceWhenTheDiskIsFull) {
@@ -193,27 +235,10 @@ TEST_F(Commit, FailsAtEachOfItsNamedPointsWithAWholeCheckpointLeft) {
   }
 }
 
-// Three shards, the index over them and the manifest; one rank after the other, so that the k-th operation is
-// the same one each time.
+// Three shards, the index over them and the manifest.
 class ShardedCommit : public Commit {
  protected:
-  void save(CheckpointStore& store, const CheckpointState& state) override {
-    PlannedState planned = plan_state(state);
-    planned.plan = plan_sharded(planned.tensors, 3);
-    if (const auto there = store.begin_save(planned)) {
-      store.repeat_save(planned, *there, true);
-      return;
-    }
-    try {
-      std::vector<WrittenShard> written;
-      for (std::size_t s = 0; s < planned.plan.shards.size(); ++s)
-        written.push_back(store.write_shard(planned, s));
-      store.commit_save(planned, written, true);
-    } catch (...) {
-      store.abandon_save(state.record.step);
-      throw;
-    }
-  }
+  void save(CheckpointStore& store, const CheckpointState& state) override { save_in_turn(store, state, 3); }
 };
 
 TEST_F(ShardedCommit, LeavesThePreviousCheckpointWhicheverOperationFailsOnce) {
@@ -228,6 +253,15 @@ TEST_F(ShardedCommit, LeavesThePreviousCheckpointWhicheverErrorTheDiskDiesWith) 
               }),
               40);
   }
+}
+
+TEST_F(ShardedCommit, GivesUpAFileWhoseSyncFailed) {
+  const std::string staging = ".staging-step-00000003/";
+  EXPECT_EQ(fail_each_sync("sync"),
+            (std::set<std::string>{staging + "shard-00000-of-00003.h5", staging + "shard-00001-of-00003.h5",
+                                   staging + "shard-00002-of-00003.h5", staging + "index.h5",
+                                   staging + "manifest.json", "latest.part", "best.part"}));
+  EXPECT_EQ(fail_each_sync("sync_directory"), (std::set<std::string>{".staging-step-00000003", ""}));
 }
 
 // Of the shards, the last one included, the index and the manifest.

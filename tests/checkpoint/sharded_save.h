@@ -30,4 +30,24 @@ inline SaveReport save_sharded(CheckpointStore& store, const CheckpointState& st
   return store.commit_save(planned, written, false);
 }
 
+// The same with one rank after the other, so that the k-th operation of a disk is the same one each time, and
+// given up when it fails.
+inline void save_in_turn(CheckpointStore& store, const CheckpointState& state, int shards) {
+  PlannedState planned = plan_state(state);
+  planned.plan = plan_sharded(planned.tensors, shards);
+  if (const auto there = store.begin_save(planned)) {
+    store.repeat_save(planned, *there, true);
+    return;
+  }
+  try {
+    std::vector<WrittenShard> written;
+    for (std::size_t s = 0; s < planned.plan.shards.size(); ++s)
+      written.push_back(store.write_shard(planned, s));
+    store.commit_save(planned, written, true);
+  } catch (...) {
+    store.abandon_save(state.record.step);
+    throw;
+  }
+}
+
 }  // namespace lockstep
