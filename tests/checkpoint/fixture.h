@@ -4,12 +4,15 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <deque>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -166,6 +169,18 @@ inline std::string slurp(const std::string& path) {
 inline void spill(const std::string& path, const std::string& bytes) {
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
   out << bytes;
+}
+
+// Lengths that a file of `bytes` may be cut or grown to, falling: every 4 KiB, every byte near its ends, and
+// as many beyond it.
+inline std::vector<std::size_t> wrong_lengths(std::size_t bytes) {
+  constexpr std::size_t kPage = 4096;
+  constexpr std::size_t kNear = 64;
+  std::set<std::size_t, std::greater<>> lengths;
+  for (std::size_t n = 0; n < bytes + 16 * kPage; n += kPage) lengths.insert(n);
+  for (std::size_t n = 0; n <= kNear; ++n) lengths.insert({n, bytes - std::min(n, bytes), bytes + n});
+  lengths.erase(bytes);
+  return {lengths.begin(), lengths.end()};
 }
 
 // Arms fault points (or guards to take out) for one scope.
