@@ -205,6 +205,17 @@ TEST_F(Damage, NoticesEveryFlippedBitOfThePointer) {
   }
 }
 
+TEST_F(Damage, NoticesEveryWrongLengthOfThePointer) {
+  const std::string good = slurp(dir_ + "/latest");
+  for (const std::size_t length : wrong_lengths(good.size())) {
+    spill(dir_ + "/latest", good);
+    fs::resize_file(dir_ + "/latest", length);
+    log_.events.clear();
+    EXPECT_EQ(store().open_newest_verified()->record().step, Step{2});
+    EXPECT_EQ(log_.count("pointer_ignored"), 1u) << length;
+  }
+}
+
 TEST_F(Damage, RefusesTensorsThatOverlap) {
   const std::string& good = good_["manifest.json"];
   const Manifest manifest = parse_manifest(good, "m");
