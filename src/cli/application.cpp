@@ -10,6 +10,7 @@
 
 #include "cli/ckpt_command.h"
 #include "cli/config_command.h"
+#include "cli/doctor_command.h"
 #include "cli/eval_command.h"
 #include "cli/help_formatter.h"
 #include "cli/predict_command.h"
@@ -63,6 +64,7 @@ int run_application(int argc, char** argv, const Registries& registries) {
   add_status_command(app, types);
   add_config_command(app, types, exit_code);
   add_ckpt_command(app, registries, exit_code);
+  add_doctor_command(app, exit_code);
   try {
     return run_command(app, argc, argv, exit_code);
   } catch (const AgreedFault& fault) {

@@ -82,6 +82,10 @@ TEST_F(OtherOwner, OfTheRunDirectoryOrAFolderInItIsRefusedBeforeAnythingIsWritte
     EXPECT_LE(contents().size(), before.size() + 1);  // our own log folder, made before the other is seen
     EXPECT_FALSE(fs::exists(dir_ / "runs/small/run.json"));
     EXPECT_FALSE(fs::exists(dir_ / "runs/small/lock"));
+    if (foreign.ends_with("log")) continue;  // no checkpoint goes there
+    const ProcessResult doctor = lockstep_as_us({"doctor", "--run", foreign});
+    EXPECT_EQ(doctor.code, 73);
+    EXPECT_THAT(doctor.out, ::testing::HasSubstr("bad   owner"));
   }
 }
 
