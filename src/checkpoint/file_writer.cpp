@@ -86,11 +86,9 @@ class FilePass {
   }
 
   void digest_leaves(std::size_t dataset) {
-    const std::span<const std::byte> bytes = payload_[dataset];
-    const std::uint64_t leaf = leaf_bytes(plan_.datasets[dataset].dtype, plan_.datasets[dataset].shape);
-    for (std::uint64_t at = 0; at < bytes.size(); at += leaf)
-      written_.datasets[dataset].leaves[at / leaf] =
-          digest_of(bytes.subspan(at, std::min(leaf, bytes.size() - at)));
+    LeafDigester digester(plan_.datasets[dataset].dtype, plan_.datasets[dataset].shape);
+    digester.update(payload_[dataset]);
+    written_.datasets[dataset].leaves = digester.finish();
   }
 
   const Hdf5Plan& plan_;
