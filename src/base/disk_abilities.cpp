@@ -51,6 +51,14 @@ bool makes_holes(const std::string& file, std::uint64_t bytes) {
   return static_cast<std::uint64_t>(status.st_blocks) * kBlock < bytes;
 }
 
+std::optional<std::size_t> direct_alignment_of(int fd) {
+  struct statx status {};
+  if (::statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) != 0 || (status.stx_mask & STATX_DIOALIGN) == 0)
+    return std::nullopt;
+  if (status.stx_dio_offset_align == 0) return 0;
+  return std::max(status.stx_dio_offset_align, status.stx_dio_mem_align);
+}
+
 DiskLimits disk_limits(const std::string& file) {
   const Descriptor fd(open_or_throw(file, O_RDONLY, /*reading=*/false));
   struct statvfs status {};
@@ -59,10 +67,8 @@ DiskLimits disk_limits(const std::string& file) {
   DiskLimits limits;
   limits.name_bytes = status.f_namemax;
   if (status.f_files > 0) limits.free_inodes = status.f_favail;
-  struct statx more {};
-  if (::statx(fd.get(), "", AT_EMPTY_PATH, STATX_DIOALIGN, &more) == 0 &&
-      (more.stx_mask & STATX_DIOALIGN) != 0 && more.stx_dio_offset_align > 0)
-    limits.direct_alignment = std::max(more.stx_dio_offset_align, more.stx_dio_mem_align);
+  if (const auto wanted = direct_alignment_of(fd.get()); wanted && *wanted > 0)
+    limits.direct_alignment = wanted;
   return limits;
 }
 

@@ -18,6 +18,10 @@ std::optional<std::string> why_no_room_ahead(const std::string& file, std::uint6
 // Makes `file` with that length, which no byte was written to. Whether it takes less room than that.
 bool makes_holes(const std::string& file, std::uint64_t bytes);
 
+// What O_DIRECT wants of the offsets and the memory of an open file: 0 where it is not to be had, empty where
+// the kernel cannot say.
+std::optional<std::size_t> direct_alignment_of(int fd);
+
 // What the file system of a folder says about itself.
 struct DiskLimits {
   std::uint64_t name_bytes = 0;                 // of the longest name

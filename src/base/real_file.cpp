@@ -11,6 +11,7 @@
 
 #include "base/aligned_block.h"
 #include "base/descriptor.h"
+#include "base/disk_abilities.h"
 #include "base/disk_errors.h"
 #include "base/whole_write.h"
 #include "lockstep/base/fault_point.h"
@@ -24,12 +25,8 @@ namespace {
 bool go_direct(int fd) {
   // The switch is for tests of file systems without it.
   if (fault_requested("guard.skip_direct")) return false;
-  struct statx status {};
-  if (::statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) == 0 &&
-      (status.stx_mask & STATX_DIOALIGN) != 0) {
-    const std::size_t wanted = std::max(status.stx_dio_offset_align, status.stx_dio_mem_align);
-    if (status.stx_dio_offset_align == 0 || wanted > kDirectAlignment) return false;
-  }
+  const auto wanted = direct_alignment_of(fd);
+  if (wanted && (*wanted == 0 || *wanted > kDirectAlignment)) return false;
   const int flags = ::fcntl(fd, F_GETFL);
   return flags >= 0 && ::fcntl(fd, F_SETFL, flags | O_DIRECT) == 0;
 }

@@ -24,24 +24,21 @@ std::uint64_t rounded_up(std::uint64_t bytes, std::size_t alignment) {
 class FilePass {
  public:
   FilePass(const FileContents& contents, const Hdf5Layout& layout)
-      : plan_(contents.plan),
-        payload_(contents.payload),
-        layout_(layout),
-        segments_(segments_of(layout, contents.payload)),
-        leaves_known_(!contents.leaves.empty()) {
+      : contents_(contents), layout_(layout), segments_(segments_of(layout, contents.payload)) {
     written_.bytes = layout.file_bytes;
     for (std::size_t i = 0; i < contents.payload.size(); ++i) {
-      const std::size_t leaves = leaf_count(plan_.datasets[i].dtype, plan_.datasets[i].shape);
-      written_.datasets.push_back({layout.offsets[i], std::vector<Digest>(leaves)});
-      if (!leaves_known_) continue;
-      check(contents.leaves[i].size() == leaves, "the known leaves of a dataset are all of its leaves");
+      written_.datasets.push_back({layout.offsets[i], {}});
+      if (!leaves_known()) continue;
+      const Hdf5Dataset& dataset = contents.plan.datasets[i];
+      check(contents.leaves[i].size() == leaf_count(dataset.dtype, dataset.shape),
+            "the known leaves of a dataset are all of its leaves");
       written_.datasets.back().leaves = contents.leaves[i];
     }
   }
 
   // The first ticket is all of the writing; what is left to whoever is free is to make the digests.
   void write(WritableFile& file, int writers) {
-    const std::size_t digests = 1 + (leaves_known_ ? 0 : plan_.datasets.size());
+    const std::size_t digests = 1 + (leaves_known() ? 0 : contents_.payload.size());
     share_work(1 + digests, 2, [&](Tickets& tickets) {
       while (const auto ticket = tickets.next()) {
         if (*ticket == 0)
@@ -57,6 +54,8 @@ class FilePass {
   WrittenFile take() { return std::move(written_); }
 
  private:
+  bool leaves_known() const { return !contents_.leaves.empty(); }
+
   void write_blocks(WritableFile& file, int writers) {
     const std::size_t alignment = file.alignment();
     file.reserve(rounded_up(layout_.file_bytes, alignment));
@@ -86,16 +85,15 @@ class FilePass {
   }
 
   void digest_leaves(std::size_t dataset) {
-    LeafDigester digester(plan_.datasets[dataset].dtype, plan_.datasets[dataset].shape);
-    digester.update(payload_[dataset]);
+    const Hdf5Dataset& planned = contents_.plan.datasets[dataset];
+    LeafDigester digester(planned.dtype, planned.shape);
+    digester.update(contents_.payload[dataset]);
     written_.datasets[dataset].leaves = digester.finish();
   }
 
-  const Hdf5Plan& plan_;
-  std::span<const std::span<const std::byte>> payload_;
+  const FileContents& contents_;
   const Hdf5Layout& layout_;
   std::vector<FileSegment> segments_;
-  bool leaves_known_;
   WrittenFile written_;
 };
 

@@ -10,16 +10,16 @@
 #include "base/aligned_block.h"
 #include "base/disk_abilities.h"
 #include "base/folder_owner.h"
+#include "checkpoint/usable_folder.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
 
 namespace {
 
-// What a run of any size takes (usable_folder.cpp), and below what most are in trouble soon.
+// What no run does without, and below what most are in trouble soon.
 constexpr std::uint64_t kLeastRoom = 1u << 20;
 constexpr std::uint64_t kLittleRoom = 1u << 30;
-constexpr std::uint64_t kLeastInodes = 16;
 constexpr std::uint64_t kFewInodes = 1000;
 // A tag of 64 letters on its way to its place: "<tag>.part".
 constexpr std::uint64_t kLongestName = 69;
@@ -187,7 +187,7 @@ class Probe {
     const auto free = disk_limits(at("1")).free_inodes;
     if (!free) return ok("not counted", "");
     const std::string found = std::to_string(*free);
-    if (*free < kLeastInodes) return bad(found, "remove files, or choose another run.dir");
+    if (*free < kInodesOfARun) return bad(found, "remove files, or choose another run.dir");
     return *free < kFewInodes ? warn(found, "a checkpoint takes one for each rank, and three")
                               : ok(found, "");
   }

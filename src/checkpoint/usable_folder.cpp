@@ -28,10 +28,6 @@ void as_run_directory_fault(Work work) {
   }
 }
 
-// Folder, data and manifest of three checkpoints and of a fourth before the oldest goes, then the pointers
-// and what a run leaves at its end.
-constexpr int kInodesOfARun = 4 * 3 + 4;
-
 // Tries what a save will do, and says which way its bytes will go.
 void probe_direct_writing(Disk& disk, const std::string& path) {
   const auto file = disk.create_direct(path);

@@ -8,6 +8,10 @@
 
 namespace lockstep {
 
+// Folder, data and manifest of three checkpoints and of a fourth before the oldest goes, then the pointers
+// and what a run leaves at its end.
+inline constexpr int kInodesOfARun = 4 * 3 + 4;
+
 // Local. Makes the folder and the missing ones above it, each durable in the one above: a new folder is no
 // more durable than its name there. Throws Fault (74).
 void make_durable_folder(Disk& disk, const std::string& path);
