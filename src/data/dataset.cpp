@@ -28,4 +28,8 @@ Digest Dataset::fingerprint() const {
   return hasher.digest();
 }
 
+std::string Dataset::place_of(std::int64_t index) const {
+  return "sample " + std::to_string(index);
+}
+
 }  // namespace lockstep

@@ -22,9 +22,12 @@ std::int64_t SampleSplit::size() const {
 
 void SampleSplit::sample(std::int64_t index, std::span<std::byte> input, std::span<std::byte> target) const {
   check(index >= 0 && index < size(), "a sample lies inside its part");
+  whole_->sample(whole_index(index), input, target);
+}
+
+std::int64_t SampleSplit::whole_index(std::int64_t index) const {
   // Training skips one sample after each run of n - 1.
-  const std::int64_t from = part_ == DataPart::kValid ? index * n_ + n_ - 1 : index + index / (n_ - 1);
-  whole_->sample(from, input, target);
+  return part_ == DataPart::kValid ? index * n_ + n_ - 1 : index + index / (n_ - 1);
 }
 
 Digest SampleSplit::fingerprint() const {

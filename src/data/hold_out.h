@@ -22,9 +22,13 @@ class SampleSplit : public Dataset {
   void sample(std::int64_t index, std::span<std::byte> input, std::span<std::byte> target) const override;
   // Differs between the two parts and from the whole.
   Digest fingerprint() const override;
+  std::string place_of(std::int64_t index) const override { return whole_->place_of(whole_index(index)); }
   void check_unchanged() const override { whole_->check_unchanged(); }
 
  private:
+  // The sample of the whole that is sample `index` of this part.
+  std::int64_t whole_index(std::int64_t index) const;
+
   std::unique_ptr<Dataset> whole_;
   std::int64_t n_;
   DataPart part_;

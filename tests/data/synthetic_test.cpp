@@ -95,6 +95,17 @@ TEST(Synthetic, RegressionTargetsAreAFixedLinearMapPlusNoise) {
   EXPECT_LT(left, 0.2 * total);
 }
 
+TEST(Synthetic, APartNamesTheSampleOfTheWhole) {
+  DataOptions options = synthetic();
+  EXPECT_EQ(open_data(options)->place_of(17), "sample 17");
+  options.holdout_every = 5;
+  const auto train = DatasetRegistry::with_builtin().open(options, DataPart::kTrain);
+  const auto valid = DatasetRegistry::with_builtin().open(options, DataPart::kValid);
+  EXPECT_EQ(train->place_of(3), "sample 3");
+  EXPECT_EQ(train->place_of(4), "sample 5");
+  EXPECT_EQ(valid->place_of(1), "sample 9");
+}
+
 TEST(Synthetic, HeldOutSamplesAreTheOthers) {
   DataOptions options = synthetic();
   EXPECT_EQ(open_data(options, DataPart::kValid), nullptr);

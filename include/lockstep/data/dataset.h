@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "lockstep/base/hash.h"
 #include "lockstep/base/span.h"
@@ -35,6 +36,8 @@ class Dataset {
 
   // What the data is, by content: a resumed run must find the same. The default covers size and spec only.
   virtual Digest fingerprint() const;
+  // Where sample `index` lies, for messages: "train/a.h5, row 17". The default is "sample 17".
+  virtual std::string place_of(std::int64_t index) const;
   // Throws Fault (66) when a file behind the dataset is not what it was when opened. The default has no
   // files.
   virtual void check_unchanged() const {}

@@ -28,6 +28,7 @@ class WithoutTargets : public Dataset {
     whole_->sample(index, input, unwanted);
   }
   Digest fingerprint() const override { return whole_->fingerprint(); }
+  std::string place_of(std::int64_t index) const override { return whole_->place_of(index); }
   void check_unchanged() const override { whole_->check_unchanged(); }
 
  private:
