@@ -68,8 +68,7 @@ class TorchExport {
     PyValue* root = pool_.make(ValueKind::kDict);
     const auto set = [&](const char* key, PyValue* value) { put(*root, pool_.text(key), value); };
     // In Python `epoch: e` means that e is complete, and a loop goes on at e + 1.
-    const std::int64_t complete =
-        record.steps_per_epoch > 0 ? record.step.value / record.steps_per_epoch - 1 : record.epoch.value;
+    const std::int64_t complete = record.epoch.value - (record.epoch_is_over() ? 0 : 1);
     set("epoch", pool_.integer(complete));
     set("step", pool_.integer(record.step.value));
     set("model_state_dict", state_dict());
@@ -80,7 +79,25 @@ class TorchExport {
     for (const auto& [name, value] : record.metrics) put(*metrics, pool_.text(name), pool_.real(value));
     set("metrics", metrics);
     set("metadata", value_of(nlohmann::ordered_json::parse(record.metadata), pool_));
+    const auto extra = nlohmann::ordered_json::parse(record.extra);
+    if (!extra.empty()) set("extra", value_of(extra, pool_));
+    if (PyValue* sections = extra_tensors()) set("extra_tensors", sections);
     return root;
+  }
+
+  // {section: {name: tensor}}; null where there are none.
+  PyValue* extra_tensors() {
+    std::map<std::string, PyValue*> sections;
+    for (const ManifestTensor& stored : manifest_.tensors) {
+      if (!stored.key.in_extra()) continue;
+      PyValue*& section = sections[stored.key.section];
+      if (section == nullptr) section = pool_.make(ValueKind::kDict);
+      put(*section, pool_.text(stored.key.name), tensor(stored));
+    }
+    if (sections.empty()) return nullptr;
+    PyValue* all = pool_.make(ValueKind::kDict);
+    for (const auto& [name, section] : sections) put(*all, pool_.text(name), section);
+    return all;
   }
 
   const CheckpointReader& from_;

@@ -14,11 +14,11 @@ namespace lockstep {
 namespace {
 
 // What a stranger who opens the file needs to know first.
-Hdf5Group root(const char* kind) {
-  return {"/", {{"format", std::string(kind)}, {"format_version", std::int64_t{kNewestFormat}}}};
+Hdf5Group root(const char* kind, int format = kNewestFormat) {
+  return {"/", {{"format", std::string(kind)}, {"format_version", std::int64_t{format}}}};
 }
 
-Hdf5Group train_group(const TrainRecord& record) {
+Hdf5Group train_group(const TrainRecord& record, int format) {
   Hdf5Group group{"/train",
                   {{"step", record.step.value},
                    {"epoch", record.epoch.value},
@@ -37,18 +37,35 @@ Hdf5Group train_group(const TrainRecord& record) {
     group.attributes.push_back({"metric." + encode_link(name), value});
   for (const auto& [name, value] : record.best)
     group.attributes.push_back({"best." + encode_link(name), value});
+  if (format < 3) return group;
+  group.attributes.push_back({"epoch_offset", record.epoch_offset});
+  group.attributes.push_back({"epoch_samples", record.epoch_samples});
+  group.attributes.push_back({"eval_modules", nlohmann::json(record.eval_modules).dump()});
+  group.attributes.push_back({"frozen", nlohmann::json(record.frozen).dump()});
+  group.attributes.push_back({"extra", record.extra});
   return group;
 }
 
-// The groups of a file that holds all kinds of tensors.
-std::vector<Hdf5Group> groups_of(const char* kind, const TrainRecord& record,
-                                 const std::set<std::string>& slots) {
-  std::vector<Hdf5Group> groups{root(kind), {"/model", {}}, {"/optimizer", {}}};
-  for (const std::string& slot : slots) {
-    check(encode_link(slot) == slot, "an optimizer slot is a plain word");
-    groups.push_back({"/optimizer/" + slot, {}});
+// The groups below / that hold tensors, parents first; /model and /optimizer are there without any, too.
+template <class Tensors>
+std::set<std::string> tensor_groups(const Tensors& tensors) {
+  std::set<std::string> groups{"/model", "/optimizer"};
+  for (const auto& tensor : tensors) {
+    if (tensor.key.in_model()) continue;
+    const std::string& word = tensor.key.in_extra() ? tensor.key.section : tensor.key.slot;
+    check(encode_link(word) == word, "an optimizer slot and a section are plain words");
+    if (tensor.key.in_extra()) groups.insert("/extra");
+    groups.insert("/" + tensor.key.group());
   }
-  groups.push_back(train_group(record));
+  return groups;
+}
+
+// The groups of a file that holds all kinds of tensors.
+template <class Tensors>
+std::vector<Hdf5Group> groups_of(const Hdf5Group& root, const Hdf5Group& train, const Tensors& tensors) {
+  std::vector<Hdf5Group> groups{root};
+  for (const std::string& path : tensor_groups(tensors)) groups.push_back({path, {}});
+  groups.push_back(train);
   return groups;
 }
 
@@ -62,7 +79,8 @@ TrainRecord as_read_back(TrainRecord record) {
   through_json(record.lr);
   for (auto* values : {&record.metrics, &record.best})
     for (auto& [name, value] : *values) through_json(value);
-  record.metadata = nlohmann::ordered_json::parse(record.metadata).dump();
+  for (std::string* text : {&record.metadata, &record.extra})
+    *text = nlohmann::ordered_json::parse(*text).dump();
   return record;
 }
 
@@ -74,23 +92,19 @@ void add_datasets(Hdf5Plan& plan, std::span<const StateTensor> tensors) {
 }  // namespace
 
 std::string dataset_path(const TensorKey& key) {
-  return (key.in_model() ? "/model/" : "/optimizer/" + key.slot + "/") + encode_link(key.name);
+  return "/" + key.group() + "/" + encode_link(key.name);
 }
 
 Hdf5Plan plan_checkpoint_file(const TrainRecord& record, std::span<const StateTensor> tensors) {
-  std::set<std::string> slots;
-  for (const StateTensor& tensor : tensors)
-    if (!tensor.key.in_model()) slots.insert(tensor.key.slot);
-  Hdf5Plan plan{groups_of("lockstep-checkpoint", record, slots), {}};
+  Hdf5Plan plan{groups_of(root("lockstep-checkpoint"), train_group(record, kNewestFormat), tensors), {}};
   add_datasets(plan, tensors);
   return plan;
 }
 
 std::vector<Hdf5Group> index_groups(const Manifest& manifest) {
-  std::set<std::string> slots;
-  for (const ManifestTensor& tensor : manifest.tensors)
-    if (!tensor.key.in_model()) slots.insert(tensor.key.slot);
-  return groups_of("lockstep-index", as_read_back(manifest.record), slots);
+  // In the manifest's own format, so that an old index is made anew byte for byte.
+  return groups_of(root("lockstep-index", manifest.format),
+                   train_group(as_read_back(manifest.record), manifest.format), manifest.tensors);
 }
 
 // Without a manifest beside it, the file itself has to carry the digests.

@@ -12,12 +12,13 @@
 
 namespace lockstep {
 
-// Local. Where a tensor lies in every file of a checkpoint: "/model/<name>", the name as encode_link() has
-// it.
+// Local. Where a tensor lies in every file of a checkpoint: "/" and its group and name, the name as
+// encode_link() has it.
 std::string dataset_path(const TensorKey& key);
 
-// Local. What checkpoint.h5 or a shard holds: /model, /optimizer/<slot> and /train with the record as
-// attributes; datasets in the order of `tensors`. Throws Bug for a slot that is no plain word.
+// Local. What checkpoint.h5 or a shard holds: /model, /optimizer/<slot>, /extra/<section> and /train with
+// the record as attributes; datasets in the order of `tensors`. Throws Bug for a slot or section that is no
+// plain word.
 Hdf5Plan plan_checkpoint_file(const TrainRecord& record, std::span<const StateTensor> tensors);
 
 // Local. The groups of index.h5: those of checkpoint.h5.

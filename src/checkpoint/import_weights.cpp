@@ -101,7 +101,7 @@ class Importer {
     nlohmann::json digests = nlohmann::json::object();
     std::set<std::string> slots;
     for (const Incoming& tensor : incoming_) {
-      const std::string group = tensor.key.in_model() ? "/model/" : "/optimizer/" + tensor.key.slot + "/";
+      const std::string group = "/" + tensor.key.group() + "/";
       const std::string path = group + encode_link(tensor.key.name);
       (tensor.key.in_model() ? report_.tensors : report_.optimizer_tensors) += 1;
       if (!tensor.alias_of.empty()) {

@@ -38,7 +38,7 @@ Digest config_digest(const std::map<std::string, std::string>& config) {
   return hasher.digest();
 }
 
-void put_record(Json& out, const TrainRecord& record) {
+void put_record(Json& out, const TrainRecord& record, int format) {
   out["run_id"] = record.run_id;
   out["step"] = record.step.value;
   out["epoch"] = record.epoch.value;
@@ -56,6 +56,13 @@ void put_record(Json& out, const TrainRecord& record) {
   out["environment"] = record.environment;
   out["metadata"] = Json::parse(record.metadata);
   if (!record.parameter_order.empty()) out["parameter_order"] = record.parameter_order;
+  if (format < 3) return;
+  out["epoch_offset"] = record.epoch_offset;
+  out["epoch_samples"] = record.epoch_samples;
+  out["eval_modules"] = record.eval_modules;
+  out["frozen"] = record.frozen;
+  out["extra"] = Json::parse(record.extra);
+  check(out["extra"].is_object(), "a record's extra is a JSON object");
 }
 
 // One line a tensor: a manifest is read by people and compared by diff. Written by hand, because thousands of
@@ -100,10 +107,9 @@ std::string place_of(const ManifestTensor& tensor) {
 std::string tensor_lines(const Manifest& manifest) {
   Lines lines;
   for (const ManifestTensor& tensor : manifest.tensors)
-    lines.next() += fmt::format(
-        R"({{"name":{},"group":{},"dtype":"{}","shape":[{}],{},"digest":"{}"}})", quoted(tensor.key.name),
-        quoted(tensor.key.in_model() ? "model" : "optimizer/" + tensor.key.slot), name_of(tensor.dtype),
-        fmt::join(tensor.shape, ","), place_of(tensor), tensor.digest.hex());
+    lines.next() += fmt::format(R"({{"name":{},"group":{},"dtype":"{}","shape":[{}],{},"digest":"{}"}})",
+                                quoted(tensor.key.name), quoted(tensor.key.group()), name_of(tensor.dtype),
+                                fmt::join(tensor.shape, ","), place_of(tensor), tensor.digest.hex());
   return lines.take();
 }
 
@@ -115,7 +121,7 @@ std::string write_manifest(const Manifest& manifest) {
     Json head;
     head["format"] = manifest.format;
     head["layout"] = manifest.layout;
-    put_record(head, manifest.record);
+    put_record(head, manifest.record, manifest.format);
     head["state_hash"] = manifest.state_hash.hex();
     for (const auto& [name, value] : head.items())
       text += "  " + Json(name).dump() + ": " + value.dump() + ",\n";

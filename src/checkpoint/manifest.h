@@ -10,7 +10,7 @@
 
 namespace lockstep {
 
-inline constexpr int kNewestFormat = 2;
+inline constexpr int kNewestFormat = 3;
 inline constexpr const char* kManifestFile = "manifest.json";
 inline constexpr const char* kConsolidated = "consolidated";  // one file, written by rank 0
 inline constexpr const char* kSharded = "sharded";            // a file a rank, and an index over them

@@ -97,10 +97,15 @@ class Members {
       out[key] = number_in(value, name);
     return out;
   }
-  // A list of texts; empty where there is none.
+  // A JSON object, as text.
+  std::string object(const char* name) const {
+    const Json& value = at(name);
+    if (!value.is_object()) refuse(std::string("\"") + name + "\" is not an object");
+    return value.dump();
+  }
+  // A list of texts.
   std::vector<std::string> names(const char* name) const {
     std::vector<std::string> out;
-    if (!object_.contains(name)) return out;
     for (const Json& value : list(name, kMaxTensors)) {
       if (!value.is_string()) refuse(std::string("\"") + name + "\" holds something that is not a text");
       out.push_back(value.get<std::string>());
@@ -121,7 +126,30 @@ class Members {
   std::string origin_;
 };
 
-TrainRecord parse_record(const Members& in) {
+// Formats 1 and 2 count steps alone. Their whole steps of an epoch are its samples; a key that the flat
+// config lacks had its default.
+void derive_place(TrainRecord& record) {
+  const auto given = record.config.find("train.global_batch");
+  std::int64_t batch = given == record.config.end() ? 0 : std::strtoll(given->second.c_str(), nullptr, 10);
+  if (batch < 1) batch = 64;
+  const std::int64_t steps = std::max<std::int64_t>(record.steps_per_epoch, 1);
+  const std::int64_t in_epoch = record.step.value == 0 ? 0 : (record.step.value - 1) % steps + 1;
+  const bool sane = steps <= std::numeric_limits<std::int64_t>::max() / batch;
+  record.epoch_offset = sane ? in_epoch * batch : 0;
+  record.epoch_samples = sane ? steps * batch : 0;
+}
+
+// What came with format 3.
+void parse_format_3(const Members& in, TrainRecord& record) {
+  record.epoch_samples = in.integer("epoch_samples", 0);
+  record.epoch_offset = in.integer("epoch_offset", 0);
+  if (record.epoch_offset > record.epoch_samples) in.refuse("\"epoch_offset\" is beyond the epoch's samples");
+  record.eval_modules = in.names("eval_modules");
+  record.frozen = in.names("frozen");
+  record.extra = in.object("extra");
+}
+
+TrainRecord parse_record(const Members& in, int format) {
   constexpr std::int64_t kMaxInt = std::numeric_limits<int>::max();
   TrainRecord record;
   record.run_id = in.text("run_id");
@@ -139,7 +167,11 @@ TrainRecord parse_record(const Members& in) {
   record.config = in.texts("config");
   record.environment = in.texts("environment");
   record.metadata = in.at("metadata").dump();
-  record.parameter_order = in.names("parameter_order");
+  if (in.has("parameter_order")) record.parameter_order = in.names("parameter_order");
+  if (format < 3)
+    derive_place(record);
+  else
+    parse_format_3(in, record);
   return record;
 }
 
@@ -173,16 +205,18 @@ std::vector<ManifestFile> parse_files(const Members& in, const std::string& orig
   return files;
 }
 
-// Only one level below optimizer/: a slot is a group of the HDF5 file.
-TensorKey parse_key(const Members& tensor) {
-  constexpr std::string_view kOptimizer = "optimizer/";
+// Only one level below optimizer/ and extra/: each is a group of the HDF5 file.
+TensorKey parse_key(const Members& tensor, int format) {
   const std::string group = tensor.short_text("group");
   TensorKey key{"", tensor.short_text("name")};
   if (group == "model") return key;
-  if (!group.starts_with(kOptimizer) || group.size() == kOptimizer.size())
+  const std::size_t slash = group.find('/');
+  const std::string above = group.substr(0, slash);
+  const std::string below = slash == std::string::npos ? "" : group.substr(slash + 1);
+  const bool known = above == "optimizer" || (above == "extra" && format >= 3);
+  if (!known || below.empty() || below.find('/') != std::string::npos)
     tensor.refuse("unknown group \"" + group + "\"");
-  key.slot = group.substr(kOptimizer.size());
-  if (key.slot.find('/') != std::string::npos) tensor.refuse("unknown group \"" + group + "\"");
+  (above == "extra" ? key.section : key.slot) = below;
   return key;
 }
 
@@ -234,9 +268,9 @@ void refuse_outside(const Members& in, const ManifestTensor& tensor, const Manif
     in.refuse("tensor " + tensor.key.path() + " reaches beyond the end of " + piece.file);
 }
 
-ManifestTensor parse_tensor(const Members& in, const FileLengths& files) {
+ManifestTensor parse_tensor(const Members& in, const FileLengths& files, int format) {
   ManifestTensor tensor;
-  tensor.key = parse_key(in);
+  tensor.key = parse_key(in, format);
   const auto dtype = dtype_from_name(in.text("dtype"));
   if (!dtype)
     in.refuse("tensor " + tensor.key.path() + " has the unknown dtype \"" + in.text("dtype") + "\"");
@@ -270,10 +304,10 @@ void refuse_overlap(const Members& in, const std::vector<ManifestTensor>& tensor
   }
 }
 
-std::vector<ManifestTensor> parse_tensors(const Members& in, const FileLengths& files) {
+std::vector<ManifestTensor> parse_tensors(const Members& in, const FileLengths& files, int format) {
   std::vector<ManifestTensor> tensors;
   for (const Json& item : in.list("tensors", kMaxTensors)) {
-    tensors.push_back(parse_tensor(in.member(item), files));
+    tensors.push_back(parse_tensor(in.member(item), files, format));
     if (tensors.size() > 1 && tensors[tensors.size() - 2].key.path() >= tensors.back().key.path())
       in.refuse("tensor " + tensors.back().key.path() + " is out of order or listed twice");
   }
@@ -305,10 +339,10 @@ Manifest parse_manifest(const std::string& text, const std::string& origin) {
   manifest.layout = in.text("layout");
   if (manifest.layout != kConsolidated && manifest.layout != kSharded)
     in.refuse("unknown layout \"" + manifest.layout + "\"");
-  manifest.record = parse_record(in);
+  manifest.record = parse_record(in, manifest.format);
   manifest.state_hash = in.digest("state_hash");
   manifest.files = parse_files(in, origin);
-  manifest.tensors = parse_tensors(in, FileLengths(manifest.files));
+  manifest.tensors = parse_tensors(in, FileLengths(manifest.files), manifest.format);
   manifest.digest = *claimed;
   return manifest;
 }

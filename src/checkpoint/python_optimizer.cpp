@@ -42,7 +42,7 @@ class OptimizerBuilder {
   OptimizerBuilder(const Manifest& manifest, ValuePool& pool, const TensorValue& tensor)
       : manifest_(manifest), pool_(pool), tensor_(tensor), options_(manifest.record) {
     for (const ManifestTensor& stored : manifest.tensors)
-      if (!stored.key.in_model()) slots_[stored.key.name][stored.key.slot] = &stored;
+      if (stored.key.in_optimizer()) slots_[stored.key.name][stored.key.slot] = &stored;
   }
 
   PyValue* build() {

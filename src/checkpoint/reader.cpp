@@ -97,9 +97,13 @@ void CheckpointReader::read(std::span<const MutableStateTensor> tensors, bool al
     check(tensor.bytes.size() == byte_count(have), "a tensor to read into has the bytes its shape says");
     request.tensors.push_back({found->second, tensor.bytes.data()});
   }
-  for (const auto& [path, index] : stored)
-    if (all && !asked.contains(path))
+  for (const auto& [path, index] : stored) {
+    if (!all || asked.contains(path)) continue;
+    // What a later part keeps is no hindrance; its bytes are compared like all others.
+    if (!manifest_.tensors[index].key.in_extra())
       refuse(path, "in the checkpoint, but the model and optimizer here have no such tensor");
+    request.tensors.push_back({index, nullptr});
+  }
   // Nothing is filled before every request has been found to fit.
   run_payload_pass(disk_, directory_, manifest_, request);
 }

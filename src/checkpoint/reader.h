@@ -29,8 +29,8 @@ class CheckpointReader {
   // Fault (65) naming file and tensor.
   void verify(int threads = 2) const;
 
-  // Fills `tensors` and compares their digests before returning. Each must be in the
-  // checkpoint with the same dtype and shape, and (when `all`) each of the checkpoint must be asked for, else
+  // Fills `tensors` and compares their digests before returning. Each must be in the checkpoint with the same
+  // dtype and shape, and (when `all`) each of the checkpoint but those of extra/ must be asked for, else
   // Fault (78) that names it with the two values, and nothing is filled. With `all` everything that verify()
   // compares is compared in the same pass. After a Fault (65), (74) what was filled is not to be used.
   void read(std::span<const MutableStateTensor> tensors, bool all, const Reading& reading = {}) const;

@@ -32,6 +32,24 @@ std::string standing(const CheckpointReader& reader) {
                      tags.empty() ? "" : "tags        " + tags + "\n");
 }
 
+// Where in the data it goes on, and what of the model does not train.
+std::string place_and_modes(const TrainRecord& record) {
+  std::string out;
+  if (record.epoch_samples > 0)
+    out += fmt::format("data        {} of {} samples of epoch {}\n", record.epoch_offset,
+                       record.epoch_samples, record.epoch.value);
+  const auto list = [&](const char* title, const std::vector<std::string>& names) {
+    if (names.empty()) return;
+    out += fmt::format("{:<12}", title);
+    for (const std::string& name : names) out += (name.empty() ? "(the model)" : printable(name)) + " ";
+    out.back() = '\n';
+  };
+  list("eval mode", record.eval_modules);
+  list("frozen", record.frozen);
+  if (record.extra != "{}") out += fmt::format("extra       {}\n", printable(record.extra));
+  return out;
+}
+
 void show(const std::string& directory, bool json) {
   std::error_code ignored;
   if (std::filesystem::is_regular_file(directory, ignored)) return show_file(directory, json);
@@ -50,6 +68,7 @@ void show(const std::string& directory, bool json) {
                   "{}\nstate hash  {}\n",
                   record.seed, record.world.value, record.micro_batches, record.attempt.value,
                   printable(record.metadata), reader->state_hash().hex()));
+  print(place_and_modes(record));
   print(standing(*reader));
   std::vector<WeightsTensor> tensors;
   for (const ManifestTensor& tensor : reader->manifest().tensors)

@@ -38,6 +38,8 @@ TrainRecord record_of(const RunConfig& config, const AdoptedCheckpoint& from, St
   record.step = step;
   record.epoch = order.epoch_of(step);
   record.steps_per_epoch = order.steps_per_epoch();
+  record.epoch_offset = order.offset_after(step);
+  record.epoch_samples = order.samples_per_epoch();
   record.loss = from.loss;
   record.lr = from.lr.value_or(config.optim.lr);
   record.seed = config.run.seed;

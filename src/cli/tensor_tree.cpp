@@ -36,7 +36,7 @@ struct Branch {
 
 // "model", "layers", "0" and the last part; "optimizer/exp_avg" is one part.
 std::vector<std::string> parts_of(const TensorKey& key) {
-  std::vector<std::string> parts{key.in_model() ? "model" : "optimizer/" + key.slot};
+  std::vector<std::string> parts{key.group()};
   std::size_t begin = 0;
   for (std::size_t dot = key.name.find('.'); dot != std::string::npos && parts.size() < kDeepest;
        dot = key.name.find('.', begin)) {

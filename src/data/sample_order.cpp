@@ -34,6 +34,10 @@ Epoch SampleOrder::epoch_of(Step step) const {
   return Epoch((step.value - 1) / steps_per_epoch());
 }
 
+std::int64_t SampleOrder::offset_after(Step step) const {
+  return (step.value - epoch_of(step).value * steps_per_epoch()) * global_batch;
+}
+
 std::int64_t SampleOrder::index_of(Step step, std::int64_t position) const {
   check(position >= 0 && position < global_batch, "a position lies inside the global batch");
   const Epoch epoch = epoch_of(step);

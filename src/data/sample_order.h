@@ -18,6 +18,9 @@ struct SampleOrder {
 
   // Throws Fault (78) when an epoch would have no step.
   std::int64_t steps_per_epoch() const;
+  // Samples that an epoch trains on, and those of them that step (>= 1) and the steps before it have had.
+  std::int64_t samples_per_epoch() const { return steps_per_epoch() * global_batch; }
+  std::int64_t offset_after(Step step) const;
   // Samples that each epoch leaves out.
   std::int64_t left_out() const;
   // The epoch that step (>= 1) belongs to.

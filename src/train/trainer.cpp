@@ -196,6 +196,8 @@ TrainRecord Trainer::train_record(const StepRecord& record) const {
   train.step = record.step;
   train.epoch = record.epoch;
   train.steps_per_epoch = plan_.steps_per_epoch;
+  train.epoch_offset = order_.offset_after(record.step);
+  train.epoch_samples = order_.samples_per_epoch();
   train.loss = record.loss;
   train.lr = record.lr;
   train.seed = options_.run.seed;

@@ -16,6 +16,11 @@ class Convert : public ::testing::Test {
   Convert() {
     CheckpointStore store(dir_, {}, real_disk(), log_.sink());
     owned_.state.record.metrics = {{"valid_loss", 0.5}};
+    owned_.state.record.eval_modules = {"norm"};
+    owned_.state.record.frozen = {"layers.0.bias"};
+    owned_.state.record.extra = R"({"of a later part":{"list":[1,2.5]}})";
+    owned_.add_tensor({"", "seen", "mine"}, DType::kInt64, {5});
+    owned_.add_tensor({"", "table", "mine"}, DType::kFloat32, {200, 784});
     hash_ = store.save(owned_.state, false).state_hash;
   }
   std::unique_ptr<CheckpointReader> open(const std::string& path) {
@@ -26,6 +31,10 @@ class Convert : public ::testing::Test {
     reader->verify();
     EXPECT_EQ(reader->state_hash(), hash_);
     EXPECT_EQ(reader->record().metrics, owned_.state.record.metrics);
+    EXPECT_EQ(reader->record().eval_modules, owned_.state.record.eval_modules);
+    EXPECT_EQ(reader->record().frozen, owned_.state.record.frozen);
+    EXPECT_EQ(reader->record().extra, owned_.state.record.extra);
+    EXPECT_EQ(reader->record().epoch_offset, 192);
     expect_reads_back(*reader, owned_);
   }
 

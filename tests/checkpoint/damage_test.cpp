@@ -128,9 +128,9 @@ std::string forged(std::string text, const std::string& from, const std::string&
 }
 
 TEST_F(Damage, RefusesANewerFormatAndSaysWhich) {
-  damage("manifest.json", forged(good_["manifest.json"], "\"format\": 2", "\"format\": 3"));
+  damage("manifest.json", forged(good_["manifest.json"], "\"format\": 3", "\"format\": 4"));
   EXPECT_TRUE(refused("manifest.json"));
-  EXPECT_NE(log_.last("checkpoint_refused").at("reason").find("format 3, but this Lockstep reads up to 2"),
+  EXPECT_NE(log_.last("checkpoint_refused").at("reason").find("format 4, but this Lockstep reads up to 3"),
             std::string::npos)
       << log_.last("checkpoint_refused").at("reason");
 }

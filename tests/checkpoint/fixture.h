@@ -59,6 +59,8 @@ class OwnedState {
     state.record.step = Step{step};
     state.record.epoch = Epoch{2};
     state.record.steps_per_epoch = 10;
+    state.record.epoch_offset = ((step - 1) % 10 + 1) * 64;
+    state.record.epoch_samples = 640;
     state.record.loss = 0.1 + static_cast<double>(step) / 3.0;
     state.record.lr = 1e-3;
     state.record.seed = 0xFFFFFFFFFFFFFFF0ull;

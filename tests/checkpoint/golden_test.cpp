@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+
+#include "checkpoint/index.h"
 #include "checkpoint/sharded_save.h"
 #include "checkpoint/weights.h"
 
@@ -85,6 +88,77 @@ TEST(Golden, DISABLED_WritesTheFilesOfFormat2) {
     else
       store.save(owned.state, false);
     fs::remove(kGolden2 + layout + "/latest");
+  }
+}
+
+// Format 3 came with the place in the data, modes of modules, frozen parameters, step counts per parameter
+// and the open part.
+const std::string kGolden3 = std::string(LOCKSTEP_SOURCE_DIR) + "/tests/checkpoint/data/format-3-";
+
+OwnedState golden_state_of_format_3() {
+  OwnedState owned = golden_state_of_format_2();
+  TrainRecord& record = owned.state.record;
+  record.eval_modules = {"", "layers.0"};
+  record.frozen = {"layers.0.bias"};
+  record.extra = R"({"loss_scaler":{"scale":65536.0,"good_steps":3},"of a later part":[null,true,"x"]})";
+  record.parameter_order = {"layers.0.weight", "layers.0.bias"};
+  owned.add_tensor({"step", "layers.0.weight"}, DType::kFloat32, {});
+  owned.add_tensor({"", "episodes/seen", "mine"}, DType::kInt64, {3});
+  owned.add_tensor({"", "scale", "loss_scaler"}, DType::kFloat32, {});
+  return owned;
+}
+
+TEST(Golden, Format3StaysReadable) {
+  OwnedState owned = golden_state_of_format_3();
+  for (const std::string layout : {"consolidated", "sharded"}) {
+    const auto reader = CheckpointReader::open(real_disk(), kGolden3 + layout + "/step-00000003");
+    reader->verify();
+    EXPECT_EQ(reader->manifest().format, 3);
+    EXPECT_EQ(reader->manifest().layout, layout);
+    EXPECT_EQ(reader->state_hash().hex(), "5d2f77f85a690dcea62cab5dc19124bb");
+    const TrainRecord& record = reader->record();
+    EXPECT_EQ(record.epoch_offset, 192);
+    EXPECT_EQ(record.epoch_samples, 640);
+    EXPECT_FALSE(record.epoch_is_over());
+    EXPECT_EQ(record.eval_modules, owned.state.record.eval_modules);
+    EXPECT_EQ(record.frozen, owned.state.record.frozen);
+    EXPECT_EQ(record.extra, owned.state.record.extra);
+    expect_reads_back(*reader, owned);
+  }
+}
+
+TEST(Golden, DISABLED_WritesTheFilesOfFormat3) {
+  OwnedState owned = golden_state_of_format_3();
+  for (const std::string layout : {"consolidated", "sharded"}) {
+    ASSERT_FALSE(fs::exists(kGolden3 + layout)) << "never replaced";
+    CheckpointStore store(kGolden3 + layout, {}, real_disk(), EventLog().sink());
+    if (layout == "sharded")
+      save_sharded(store, owned.state, 2);
+    else
+      store.save(owned.state, false);
+    fs::remove(kGolden3 + layout + "/latest");
+  }
+}
+
+// The place in the data of the formats that count steps alone.
+TEST(Golden, OldFormatsGoOnWhereTheirStepsAre) {
+  for (const std::string& folder : {kGolden, kGolden2 + "consolidated", kGolden2 + "sharded"}) {
+    const auto reader = CheckpointReader::open(real_disk(), folder + "/step-00000003");
+    EXPECT_EQ(reader->record().epoch_offset, 3 * 64);
+    EXPECT_EQ(reader->record().epoch_samples, 10 * 64);
+    EXPECT_THAT(reader->record().eval_modules, testing::IsEmpty());
+    EXPECT_THAT(reader->record().frozen, testing::IsEmpty());
+    EXPECT_EQ(reader->record().extra, "{}");
+  }
+}
+
+// The index of a format is made anew by every later release as it was.
+TEST(Golden, IndexesOfOldFormatsAreMadeAnewByteForByte) {
+  for (const std::string& folder : {kGolden2 + "sharded", kGolden3 + "sharded"}) {
+    const auto reader = CheckpointReader::open(real_disk(), folder + "/step-00000003");
+    const std::vector<std::byte> made = index_file(reader->manifest());
+    const std::string there = slurp(folder + "/step-00000003/index.h5");
+    EXPECT_EQ(std::string(reinterpret_cast<const char*>(made.data()), made.size()), there) << folder;
   }
 }
 

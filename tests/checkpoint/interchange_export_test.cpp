@@ -91,6 +91,21 @@ TEST_F(Export, FullPthHoldsTorchOptimsOwnForm) {
             Bytes(owned_.state.tensors[14].bytes.begin(), owned_.state.tensors[14].bytes.end()));
 }
 
+TEST_F(Export, TheOpenPartIsInTheFullFormsAndNotInWeights) {
+  owned_.state.record.extra = R"({"loss_scaler":{"scale":65536}})";
+  owned_.add_tensor({"", "seen", "mine"}, DType::kInt64, {5});
+  const auto reader = saved();
+  export_checkpoint(real_disk(), *reader, scratch_ / "full.pth", {ExportFormat::kPth, false, 0});
+  const auto file = open_foreign_file(scratch_ / "full.pth");
+  EXPECT_EQ(json_of(file->root())["extra"]["loss_scaler"]["scale"], 65536);
+  const Bytes seen(owned_.state.tensors.back().bytes.begin(), owned_.state.tensors.back().bytes.end());
+  EXPECT_EQ(contents_of(*file).at("extra_tensors.mine.seen"), seen);
+  export_checkpoint(real_disk(), *reader, scratch_ / "w.pth", {ExportFormat::kPth, true, 0});
+  EXPECT_FALSE(contents_of(*open_foreign_file(scratch_ / "w.pth")).contains("seen"));
+  export_checkpoint(real_disk(), *reader, scratch_ / "full.h5", {ExportFormat::kHdf5, false, 0});
+  EXPECT_NE(slurp(scratch_ / "full.h5").find("loss_scaler"), std::string::npos);
+}
+
 TEST_F(Export, FullPthNeedsTheOrderOfTheParameters) {
   owned_.state.record.parameter_order.clear();
   const auto reader = saved();

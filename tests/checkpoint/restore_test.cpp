@@ -36,6 +36,24 @@ class Restore : public ::testing::Test {
   EventLog log_;
 };
 
+// What a later part keeps beside the training state: read past, but never unchecked.
+TEST_F(Restore, PassesOverTensorsOfTheOpenPartButComparesTheirBytes) {
+  OwnedState kept = splittable_state(3);
+  OwnedState known = splittable_state(3);
+  kept.add_tensor({"", "of a later part", "mine"}, DType::kFloat64, {3000});
+  store().save(kept.state, false);
+  const std::string directory = dir_ + "/step-00000003";
+  const auto reader = CheckpointReader::open(real_disk(), directory);
+  expect_reads_back(*reader, known);
+  const auto& tensors = reader->manifest().tensors;
+  ASSERT_EQ(tensors.front().key.path(), "extra/mine/of a later part");
+  std::string bytes = slurp(directory + "/checkpoint.h5");
+  bytes[tensors.front().pieces.front().offset + 8] ^= 1;
+  spill(directory + "/checkpoint.h5", bytes);
+  const auto places = known.blank();
+  EXPECT_THROW(CheckpointReader::open(real_disk(), directory)->read(places, true), CheckpointDamage);
+}
+
 TEST_F(Restore, GoesOnToTheNextCandidateOnceOneIsRefused) {
   flip("shard-00001-of-00002.h5");
   CheckpointStore checkpoints = store();

@@ -134,7 +134,8 @@ def hdf5_seeds(lockstep):
 
 def manifest_seeds():
     """Golden manifests, with fewer settings and tensors, up to where their digest begins."""
-    for form in ("format-1", "format-2-consolidated", "format-2-sharded"):
+    for form in ("format-1", "format-2-consolidated", "format-2-sharded", "format-3-consolidated",
+                 "format-3-sharded"):
         manifest = json.loads((GOLDEN / form / "step-00000003" / "manifest.json").read_text())
         del manifest["manifest_digest"]
         manifest["config"] = dict(list(manifest["config"].items())[:3])
