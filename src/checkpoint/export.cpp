@@ -2,6 +2,7 @@
 #include "checkpoint/export.h"
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "checkpoint/export_parts.h"
 #include "checkpoint/file_plan.h"
@@ -73,7 +74,9 @@ class TorchExport {
     set("step", pool_.integer(record.step.value));
     set("model_state_dict", state_dict());
     set("optimizer_state_dict",
-        python_optimizer(manifest_, pool_, [this](const ManifestTensor& stored) { return tensor(stored); }));
+        python_optimizer(
+            manifest_, pool_, [this](const ManifestTensor& stored) { return tensor(stored); },
+            never_updated()));
     set("loss", pool_.real(record.loss));
     PyValue* metrics = pool_.make(ValueKind::kDict);
     for (const auto& [name, value] : record.metrics) put(*metrics, pool_.text(name), pool_.real(value));
@@ -98,6 +101,20 @@ class TorchExport {
     PyValue* all = pool_.make(ValueKind::kDict);
     for (const auto& [name, section] : sections) put(*all, pool_.text(name), section);
     return all;
+  }
+
+  // Parameters whose own step count is 0.
+  std::set<std::string> never_updated() const {
+    std::set<std::string> names;
+    for (const ManifestTensor& stored : manifest_.tensors) {
+      float count = 1;
+      if (stored.key.slot != "step" || byte_count(stored) != sizeof count) continue;
+      const MutableStateTensor into{stored.key, stored.dtype, stored.shape,
+                                    std::as_writable_bytes(std::span(&count, 1))};
+      from_.read({&into, 1}, /*all=*/false);
+      if (count == 0) names.insert(stored.key.name);
+    }
+    return names;
   }
 
   const CheckpointReader& from_;

@@ -28,6 +28,9 @@ struct CheckpointOptions {
   bool verify_after_save = false;  // read everything back from the disk before the commit
 };
 
+// What resume.allow_changes calls a change of what is frozen; no key, since the model decides it.
+inline constexpr const char* kModelFrozen = "model.frozen";
+
 // The `resume` section.
 struct ResumeOptions {
   std::string mode = "auto";               // auto|must|never, or the path of a checkpoint

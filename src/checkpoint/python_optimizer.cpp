@@ -39,10 +39,18 @@ class Options {
 
 class OptimizerBuilder {
  public:
-  OptimizerBuilder(const Manifest& manifest, ValuePool& pool, const TensorValue& tensor)
-      : manifest_(manifest), pool_(pool), tensor_(tensor), options_(manifest.record) {
+  OptimizerBuilder(const Manifest& manifest, ValuePool& pool, const TensorValue& tensor,
+                   const std::set<std::string>& never_updated)
+      : manifest_(manifest),
+        pool_(pool),
+        tensor_(tensor),
+        never_updated_(never_updated),
+        options_(manifest.record) {
     for (const ManifestTensor& stored : manifest.tensors)
-      if (stored.key.in_optimizer()) slots_[stored.key.name][stored.key.slot] = &stored;
+      if (stored.key.slot == "step")
+        steps_[stored.key.name] = &stored;
+      else if (stored.key.in_optimizer())
+        slots_[stored.key.name][stored.key.slot] = &stored;
   }
 
   PyValue* build() {
@@ -57,6 +65,7 @@ class OptimizerBuilder {
     for (std::size_t i = 0; i < order.size(); ++i) {
       PyValue* number = pool_.integer(static_cast<std::int64_t>(i));
       parameters->items.push_back(number);
+      if (never_updated_.contains(order[i])) continue;
       if (PyValue* slots = slots_of(order[i])) put(*state, number, slots);
     }
     PyValue* groups = pool_.make(ValueKind::kList);
@@ -68,21 +77,23 @@ class OptimizerBuilder {
   }
 
  private:
-  // Null where torch.optim keeps nothing: SGD without momentum.
+  // Null where torch.optim keeps nothing: of a frozen parameter, and for SGD without momentum.
   PyValue* slots_of(const std::string& parameter) {
     const auto found = slots_.find(parameter);
     if (found == slots_.end()) return nullptr;
     PyValue* slots = pool_.make(ValueKind::kDict);
     // SGD has no step. Each of the others needs one of its own, since torch.optim counts them up in place.
-    if (options_.text("optim.type") != "sgd") put(*slots, pool_.text("step"), tensor_(stored_step()));
+    if (options_.text("optim.type") != "sgd") put(*slots, pool_.text("step"), tensor_(step_of(parameter)));
     for (const auto& [slot, tensor] : found->second) put(*slots, pool_.text(slot), tensor_(*tensor));
     return slots;
   }
 
-  const ManifestTensor& stored_step() const {
-    for (const ManifestTensor& tensor : manifest_.tensors)
-      if (tensor.key.slot == "step") return tensor;
-    throw Fault(ExitCode::kNoValidCheckpoint, "the checkpoint has no optimizer step",
+  // While all have had as many updates there is one count, of a name that is no parameter's.
+  const ManifestTensor& step_of(const std::string& parameter) const {
+    const auto own = steps_.find(parameter);
+    if (own != steps_.end()) return *own->second;
+    if (steps_.size() == 1) return *steps_.begin()->second;
+    throw Fault(ExitCode::kNoValidCheckpoint, "the checkpoint has no optimizer step of " + parameter,
                 "Export with --weights-only");
   }
 
@@ -130,14 +141,17 @@ class OptimizerBuilder {
   const Manifest& manifest_;
   ValuePool& pool_;
   const TensorValue& tensor_;
+  const std::set<std::string>& never_updated_;
   Options options_;
+  std::map<std::string, const ManifestTensor*> steps_;
   std::map<std::string, std::map<std::string, const ManifestTensor*>> slots_;
 };
 
 }  // namespace
 
-PyValue* python_optimizer(const Manifest& manifest, ValuePool& pool, const TensorValue& tensor) {
-  return OptimizerBuilder(manifest, pool, tensor).build();
+PyValue* python_optimizer(const Manifest& manifest, ValuePool& pool, const TensorValue& tensor,
+                          const std::set<std::string>& never_updated) {
+  return OptimizerBuilder(manifest, pool, tensor, never_updated).build();
 }
 
 }  // namespace lockstep

@@ -22,6 +22,18 @@ std::string shares(const TrainingPlan& plan, WorldSize world) {
   return text;
 }
 
+std::string parameters(const ModelArena& arena) {
+  const auto elements = [](const std::vector<ArenaEntry>& entries) {
+    std::int64_t sum = 0;
+    for (const ArenaEntry& entry : entries) sum += entry.count;
+    return sum;
+  };
+  const std::string all = fmt::format("{} parameters", elements(arena.parameters()));
+  if (arena.frozen().empty()) return all;
+  return fmt::format("{} ({} of them in {} frozen tensors)", all, elements(arena.frozen()),
+                     arena.frozen().size());
+}
+
 // Rank 0's share is the largest, or within one digest leaf of it.
 std::string staging(TrainingState& state, const CheckpointOptions& options, const World& world) {
   if (!options.async) return "";
@@ -45,9 +57,9 @@ int describe_training(Job& job, const Registries& registries) {
     text = fmt::format(
         "{} samples, {} steps an epoch ({} samples left out), {} steps in all\n"
         "{} samples a step in {} micro-batches of {}\n{}"
-        "{} parameters; a checkpoint takes {} bytes{}\nrun directory {}\n",
+        "{}; a checkpoint takes {} bytes{}\nrun directory {}\n",
         data->size(), plan.steps_per_epoch, order.left_out(), plan.last_step.value, plan.global_batch,
-        plan.micro_batches, plan.micro_batch, shares(plan, job.world.size()), state.arena().parameter_count(),
+        plan.micro_batches, plan.micro_batch, shares(plan, job.world.size()), parameters(state.arena()),
         state.bytes(), staging(state, config.checkpoint, job.world), config.run.dir);
   });
   if (job.world.is_root()) fmt::print("{}", text);

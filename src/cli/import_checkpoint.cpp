@@ -86,7 +86,8 @@ ImportedCheckpoint import_checkpoint(const CheckpointImport& import, const Regis
   made.lr = config.optim.lr;
   TrainRecord record = record_of(config, made.from, made.step, order);
   record.environment = describe_environment(compute);
-  for (const ArenaEntry& entry : state.arena().parameters()) record.parameter_order.push_back(entry.name);
+  record.parameter_order = state.parameter_names();
+  record.frozen = state.frozen_names();
   made.state_hash = commit_as(import.output, {record, state.tensors()});
   return made;
 }

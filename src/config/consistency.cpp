@@ -104,7 +104,7 @@ void check_evaluation(const Given& given, const RunConfig& config) {
 void check_resume(const Given& given, const RunConfig& config) {
   const Schema& schema = given.schema;
   for (const std::string& key : config.resume.allow_changes) {
-    if (schema.is_section(key)) continue;
+    if (schema.is_section(key) || key == kModelFrozen) continue;
     const Row* row = schema.find(key);
     if (row != nullptr && row->on_resume == OnResume::kFixed) continue;
     if (row != nullptr)

@@ -8,6 +8,8 @@
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/aligned_block.h"
 #include "base/huge_pages.h"
 #include "lockstep/base/error.h"
@@ -61,10 +63,12 @@ torch::Tensor zeros_placed_like(const torch::Tensor& parameters) {
 
 // Note [one flat tensor]: the fused kernels take lists and start once per tensor on the CPU; one flat tensor
 // is one pass at memory speed. Each element is computed by itself, so the split over threads cannot change a
-// bit.
+// bit. Where parameters are skipped or have been, a call each for the stretches between them (Run) does the
+// same; in the normal case there is one, and it is the whole.
 class Sgd : public FlatOptimizer {
  public:
-  Sgd(const OptimOptions& options, const torch::Tensor& parameters) : FlatOptimizer(options, parameters) {
+  Sgd(const OptimOptions& options, const torch::Tensor& parameters, ParameterOffsets offsets)
+      : FlatOptimizer(options, parameters, std::move(offsets)) {
     if (options.momentum > 0.0) momentum_buffer_.push_back(zeros_placed_like(parameters));
   }
 
@@ -74,13 +78,16 @@ class Sgd : public FlatOptimizer {
   }
 
  protected:
-  void apply(const torch::Tensor& gradients, double lr) override {
-    // torch.optim's first buffer is the gradient itself; known from the count, so that a restored run does
-    // the same.
-    const bool is_first_step = steps_done() == 1;
-    at::_fused_sgd_({parameters_}, {gradients}, momentum_buffer_, options_.weight_decay, options_.momentum,
-                    lr,
-                    /*dampening=*/0.0, options_.nesterov, /*maximize=*/false, is_first_step);
+  // torch.optim's first buffer is the gradient itself; known from the count, so that a restored run does the
+  // same.
+  double run_key(double steps) const override { return steps == 1 ? 1 : 0; }
+
+  void apply(const Run& run, const torch::Tensor& gradients, double lr) override {
+    std::vector<torch::Tensor> momentum;
+    for (const torch::Tensor& buffer : momentum_buffer_) momentum.push_back(run.of(buffer));
+    at::_fused_sgd_({run.of(parameters_)}, {run.of(gradients)}, momentum, options_.weight_decay,
+                    options_.momentum, lr, /*dampening=*/0.0, options_.nesterov, /*maximize=*/false,
+                    /*is_first_step=*/run.steps == 1);
   }
 
  private:
@@ -89,8 +96,8 @@ class Sgd : public FlatOptimizer {
 
 class Adam : public FlatOptimizer {
  public:
-  Adam(const OptimOptions& options, const torch::Tensor& parameters)
-      : FlatOptimizer(options, parameters),
+  Adam(const OptimOptions& options, const torch::Tensor& parameters, ParameterOffsets offsets)
+      : FlatOptimizer(options, parameters, std::move(offsets)),
         exp_avg_(zeros_placed_like(parameters)),
         exp_avg_sq_(zeros_placed_like(parameters)),
         step_(torch::zeros({}, torch::TensorOptions(torch::kFloat32).device(parameters.device()))),
@@ -99,61 +106,92 @@ class Adam : public FlatOptimizer {
   std::vector<Slot> slots() const override { return {{"exp_avg", exp_avg_}, {"exp_avg_sq", exp_avg_sq_}}; }
 
  protected:
-  void apply(const torch::Tensor& gradients, double lr) override {
+  double run_key(double steps) const override { return steps; }
+
+  void apply(const Run& run, const torch::Tensor& gradients, double lr) override {
     // The kernel reads the count from a float32 on the device; ours stays on the host, where a checkpoint
     // reads it without a wait.
-    step_.fill_(steps_done());
-    fused_(*this, gradients, lr);
+    step_.fill_(run.steps);
+    fused_(*this, run, run.of(gradients), lr);
   }
 
  private:
-  static void decoupled(Adam& self, const torch::Tensor& gradients, double lr) {
+  static void decoupled(Adam& self, const Run& run, const torch::Tensor& gradients, double lr) {
     const OptimOptions& o = self.options_;
-    at::_fused_adamw_({self.parameters_}, {gradients}, {self.exp_avg_}, {self.exp_avg_sq_}, {}, {self.step_},
-                      lr, o.betas[0], o.betas[1], o.weight_decay, o.eps, /*amsgrad=*/false,
-                      /*maximize=*/false);
+    at::_fused_adamw_({run.of(self.parameters_)}, {gradients}, {run.of(self.exp_avg_)},
+                      {run.of(self.exp_avg_sq_)}, {}, {self.step_}, lr, o.betas[0], o.betas[1],
+                      o.weight_decay, o.eps, /*amsgrad=*/false, /*maximize=*/false);
   }
-  static void coupled(Adam& self, const torch::Tensor& gradients, double lr) {
+  static void coupled(Adam& self, const Run& run, const torch::Tensor& gradients, double lr) {
     const OptimOptions& o = self.options_;
-    at::_fused_adam_({self.parameters_}, {gradients}, {self.exp_avg_}, {self.exp_avg_sq_}, {}, {self.step_},
-                     lr, o.betas[0], o.betas[1], o.weight_decay, o.eps, /*amsgrad=*/false,
-                     /*maximize=*/false);
+    at::_fused_adam_({run.of(self.parameters_)}, {gradients}, {run.of(self.exp_avg_)},
+                     {run.of(self.exp_avg_sq_)}, {}, {self.step_}, lr, o.betas[0], o.betas[1], o.weight_decay,
+                     o.eps, /*amsgrad=*/false, /*maximize=*/false);
   }
 
   torch::Tensor exp_avg_;
   torch::Tensor exp_avg_sq_;
   torch::Tensor step_;
-  void (*fused_)(Adam&, const torch::Tensor&, double);
+  void (*fused_)(Adam&, const Run&, const torch::Tensor&, double);
 };
 
 }  // namespace
 
-FlatOptimizer::FlatOptimizer(const OptimOptions& options, const torch::Tensor& parameters)
+FlatOptimizer::FlatOptimizer(const OptimOptions& options, const torch::Tensor& parameters,
+                             ParameterOffsets offsets)
     // Detached, it shares the memory but not the history: in-place updates of a leaf are legal.
-    : options_(options), parameters_(parameters.detach()) {
+    : options_(options),
+      parameters_(parameters.detach()),
+      offsets_(std::move(offsets)),
+      steps_(offsets_.size(), 0) {
   check(parameters.dim() == 1 && parameters.is_contiguous(),
         "an optimizer works on one flat, contiguous tensor");
   check(parameters.scalar_type() == torch::kFloat32 || parameters.scalar_type() == torch::kFloat64,
         "the optimizer's parameters are float32 or float64");
+  check(!offsets_.empty() && offsets_.front() == 0 && std::is_sorted(offsets_.begin(), offsets_.end()) &&
+            offsets_.back() <= parameters.numel(),
+        "parameters begin one after the other, the first at 0");
 }
 
 std::unique_ptr<FlatOptimizer> FlatOptimizer::make(const OptimOptions& options,
-                                                   const torch::Tensor& parameters) {
+                                                   const torch::Tensor& parameters,
+                                                   ParameterOffsets offsets) {
   require(options.type == "sgd" || options.type == "adam" || options.type == "adamw",
           fmt::format("optim.type is '{}'", options.type), "use sgd, adam or adamw");
   check_options(options);
   const torch::NoGradGuard no_grad;
-  if (options.type == "sgd") return std::make_unique<Sgd>(options, parameters);
-  return std::make_unique<Adam>(options, parameters);
+  if (options.type == "sgd") return std::make_unique<Sgd>(options, parameters, std::move(offsets));
+  return std::make_unique<Adam>(options, parameters, std::move(offsets));
+}
+
+void FlatOptimizer::set_steps(std::vector<double> steps) {
+  check(steps.size() == steps_.size(), "each parameter has a step count");
+  steps_ = std::move(steps);
+}
+
+std::int64_t FlatOptimizer::end_of(std::size_t parameter) const {
+  return parameter + 1 < offsets_.size() ? offsets_[parameter + 1] : parameters_.numel();
 }
 
 void FlatOptimizer::update(const torch::Tensor& gradients, double lr) {
+  update(gradients, lr, std::vector<char>(steps_.size(), 1));
+}
+
+void FlatOptimizer::update(const torch::Tensor& gradients, double lr, const std::vector<char>& reached) {
   check(gradients.sizes() == parameters_.sizes() && gradients.scalar_type() == parameters_.scalar_type() &&
             gradients.is_contiguous() && gradients.device() == parameters_.device(),
         "gradients are laid out like the parameters");
+  check(reached.size() == steps_.size(), "each parameter was reached or not");
   const torch::NoGradGuard no_grad;
-  ++steps_done_;
-  apply(gradients, lr);
+  for (std::size_t first = 0, next = 0; first < steps_.size(); first = next) {
+    next = first + 1;
+    if (!reached[first]) continue;
+    const double steps = ++steps_[first];
+    while (next < steps_.size() && reached[next] && run_key(steps_[next] + 1) == run_key(steps))
+      ++steps_[next++];
+    const std::int64_t count = end_of(next - 1) - offsets_[first];
+    if (count > 0) apply({offsets_[first], count, steps}, gradients, lr);
+  }
 }
 
 }  // namespace lockstep

@@ -18,8 +18,12 @@ struct Slot {
   torch::Tensor flat;  // the live tensor, not a copy
 };
 
+// Where each parameter begins in the flat tensor, in elements, ascending from 0. What lies between the end of
+// one and the next (zeros) belongs to the first.
+using ParameterOffsets = std::vector<std::int64_t>;
+
 // sgd, adam or adamw over one flat tensor, with ATen's fused kernels: the same numbers as torch.optim over
-// its views. Every update is a pure function of parameters, gradients, slots, steps_done and lr, so what is
+// its views. Every update is a pure function of parameters, gradients, slots, steps and lr, so what is
 // restored goes on bit for bit. The tensors may be padded with zeros, which stay zeros. Local; not
 // thread-safe; on a device the kernels run on the current stream.
 class FlatOptimizer {
@@ -27,30 +31,46 @@ class FlatOptimizer {
   // `parameters`: 1-D, contiguous, float32 or float64; the optimizer shares its memory and updates it in
   // place. Slots start as zeros. Throws Fault (78) for options that are out of range or have no effect on
   // this type.
-  static std::unique_ptr<FlatOptimizer> make(const OptimOptions& options, const torch::Tensor& parameters);
+  static std::unique_ptr<FlatOptimizer> make(const OptimOptions& options, const torch::Tensor& parameters,
+                                             ParameterOffsets offsets = {0});
   virtual ~FlatOptimizer() = default;
 
-  // One update. `gradients` must match the parameters in size, dtype and device; they are only read.
+  // One update of all parameters. `gradients` must match them in size, dtype and device; they are only read.
   void update(const torch::Tensor& gradients, double lr);
+  // The same of those parameters alone where `reached` is not 0. The others are skipped as torch.optim skips
+  // grad == None: no decay, no slot changes, no step is counted.
+  void update(const torch::Tensor& gradients, double lr, const std::vector<char>& reached);
 
   // In a fixed order; empty for sgd without momentum.
   virtual std::vector<Slot> slots() const = 0;
 
-  // Updates so far: torch.optim's `step`. With the slots it is the whole state.
-  double steps_done() const { return steps_done_; }
-  void set_steps_done(double steps) { steps_done_ = steps; }
+  // Updates of each parameter so far: torch.optim's `step`. With the slots it is the whole state.
+  const std::vector<double>& steps() const { return steps_; }
+  void set_steps(std::vector<double> steps);
 
  protected:
-  FlatOptimizer(const OptimOptions& options, const torch::Tensor& parameters);
+  FlatOptimizer(const OptimOptions& options, const torch::Tensor& parameters, ParameterOffsets offsets);
 
-  // Called with steps_done() already counting this update.
-  virtual void apply(const torch::Tensor& gradients, double lr) = 0;
+  // A stretch of the flat tensors whose parameters one kernel call can update.
+  struct Run {
+    std::int64_t first = 0;
+    std::int64_t count = 0;
+    double steps = 0;  // of its parameters, this update counted
+
+    torch::Tensor of(const torch::Tensor& flat) const { return flat.narrow(0, first, count); }
+  };
+  virtual void apply(const Run& run, const torch::Tensor& gradients, double lr) = 0;
+  // Neighbours whose step counts (this update counted) have one key are updated by one call.
+  virtual double run_key(double steps) const = 0;
 
   OptimOptions options_;
   torch::Tensor parameters_;
 
  private:
-  double steps_done_ = 0;
+  std::int64_t end_of(std::size_t parameter) const;
+
+  ParameterOffsets offsets_;
+  std::vector<double> steps_;
 };
 
 }  // namespace lockstep

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+#include <optional>
 #include <set>
 
 #include "base/aligned_block.h"
@@ -44,36 +46,63 @@ void require_dtype(const std::string& name, const torch::Tensor& tensor, torch::
 
 ModelArena::ModelArena(torch::nn::Module& model) {
   const auto named = model.named_parameters();
-  check(!named.is_empty(), "a model has at least one parameter");
+  if (named.is_empty())
+    throw Fault(ExitCode::kConfig, "the model has no parameters, so there is nothing to train",
+                "Register them: register_module(), register_parameter()");
   options_ = named[0].value().options().requires_grad(false);
-  const torch::ScalarType type = named[0].value().scalar_type();
+  lay_out_parameters(model, /*trainable=*/true);
+  trainable_end_ = end_;
+  if (trainable_.empty())
+    throw Fault(ExitCode::kConfig,
+                fmt::format("none of the model's parameters has requires_grad, so there is nothing to train "
+                            "(the first is {})",
+                            named[0].key()),
+                "Leave requires_grad of those that shall be trained as it is");
+  lay_out_buffers(model);
+  buffer_end_ = end_;
+  lay_out_parameters(model, /*trainable=*/false);
+  adopt();
+  std::map<std::string, const ArenaEntry*> by_name;
+  for (const auto* entries : {&trainable_, &frozen_})
+    for (const ArenaEntry& entry : *entries) by_name[entry.name] = &entry;
+  for (const auto& item : named)
+    if (const auto found = by_name.find(item.key()); found != by_name.end())
+      parameters_.push_back(*found->second);
+}
+
+void ModelArena::lay_out_parameters(const torch::nn::Module& model, bool trainable) {
+  const auto type = c10::typeMetaToScalarType(options_.dtype());
   std::set<const void*> seen;
-  for (const auto& item : named) {
+  for (const auto& item : model.named_parameters()) {
     require_dtype(item.key(), item.value(), type);
     if (!seen.insert(item.value().unsafeGetTensorImpl()).second) continue;
-    lay_out(parameters_, item.key(), item.value());
-    leaves_.push_back(item.value());
+    if (item.value().requires_grad() != trainable) continue;
+    (trainable ? trainable_ : frozen_).push_back(lay_out(item.key(), item.value()));
+    (trainable ? leaves_ : frozen_tensors_).push_back(item.value());
   }
-  parameter_elements_ = end_;
+}
+
+void ModelArena::lay_out_buffers(const torch::nn::Module& model) {
+  std::set<const void*> seen;
   for (const auto& item : model.named_buffers()) {
+    if (!seen.insert(item.value().unsafeGetTensorImpl()).second) continue;
     if (!item.value().is_floating_point()) {
       integers_.emplace_back(item.key(), item.value());
       continue;
     }
-    require_dtype(item.key(), item.value(), type);
-    lay_out(buffers_, item.key(), item.value());
+    require_dtype(item.key(), item.value(), c10::typeMetaToScalarType(options_.dtype()));
+    buffers_.push_back(lay_out(item.key(), item.value()));
     buffer_tensors_.push_back(item.value());
   }
-  adopt();
 }
 
-void ModelArena::lay_out(std::vector<ArenaEntry>& entries, const std::string& name,
-                         const torch::Tensor& tensor) {
+ArenaEntry ModelArena::lay_out(const std::string& name, const torch::Tensor& tensor) {
   const auto element = static_cast<std::int64_t>(tensor.element_size());
   const bool large = tensor.numel() * element >= kPageFrom;
   end_ = rounded_up(end_, (large ? kPageBytes : kAlignBytes) / element);
-  entries.push_back({name, tensor.sizes().vec(), end_, tensor.numel()});
+  ArenaEntry entry{name, tensor.sizes().vec(), end_, tensor.numel()};
   end_ += rounded_up(tensor.numel(), kAlignBytes / element);
+  return entry;
 }
 
 void ModelArena::adopt() {
@@ -86,12 +115,33 @@ void ModelArena::adopt() {
       tensors[i].set_data(place);
     }
   };
-  move_in(parameters_, leaves_);
+  move_in(trainable_, leaves_);
   move_in(buffers_, buffer_tensors_);
+  move_in(frozen_, frozen_tensors_);
 }
 
-torch::Tensor ModelArena::buffer_values() const {
-  return values_.narrow(0, parameter_elements_, value_count() - parameter_elements_);
+void ModelArena::require_intact() const {
+  const auto* const memory = static_cast<const std::byte*>(values_.const_data_ptr());
+  const auto look = [&](const std::vector<ArenaEntry>& entries, const std::vector<torch::Tensor>& tensors,
+                        std::optional<bool> trainable) {
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      if (trainable && tensors[i].requires_grad() != *trainable)
+        throw Fault(ExitCode::kConfig,
+                    fmt::format("requires_grad of {} became {} while the run was under way", entries[i].name,
+                                *trainable ? "false" : "true"),
+                    "Set it in the model's constructor. To freeze or thaw layers later, stop the run, and "
+                    "resume it with resume.allow_changes=[model.frozen]");
+      const auto place = static_cast<std::size_t>(entries[i].offset) * values_.element_size();
+      if (entries[i].count > 0 && tensors[i].const_data_ptr() != memory + place)
+        throw Fault(ExitCode::kConfig,
+                    fmt::format("the memory of {} was replaced while the run was under way", entries[i].name),
+                    "Change it in place (copy_), or leave it to the optimizer; no set_data() or to() in "
+                    "forward()");
+    }
+  };
+  look(trainable_, leaves_, true);
+  look(frozen_, frozen_tensors_, false);
+  look(buffers_, buffer_tensors_, std::nullopt);
 }
 
 torch::Tensor ModelArena::new_contribution() const {

@@ -19,58 +19,78 @@ struct ArenaEntry {
   std::int64_t count = 0;
 };
 
-// Note [arena]: all parameters, then all floating-point buffers of a model, are views of one flat tensor
-// (`values`). Gradients and the buffers a micro-batch leaves behind have the same places in flat tensors of
-// contributions, which end with one more element: the loss. So one exchange and one fused optimizer call
-// serve a whole step. Each view starts at a multiple of 64 bytes, one of 64 KiB and more on a page of 4096;
-// the padding is zero and stays zero under every operation here.
+// Note [arena]: all trainable parameters, then all floating-point buffers of a model, then its frozen
+// parameters, are views of one flat tensor (`values`). Gradients and the buffers a micro-batch leaves behind
+// have the same places in flat tensors of contributions, which end behind them with the loss and with one
+// number for each trainable parameter: how many micro-batches reached it. So one exchange and one fused
+// optimizer call serve a whole step, and what is frozen takes no part in either. Each view starts at a
+// multiple of 64 bytes, one of 64 KiB and more on a page of 4096; the padding is zero and stays zero under
+// every operation here.
 class ModelArena {
  public:
   // Moves the parameters and floating buffers of `model` into one flat tensor: afterwards they are views of
   // it. The model must have its final dtype and device, and must not be moved later (module->to() would
-  // replace the views). A parameter that is reachable under two names is laid out once, under its first name.
-  // Throws Fault (78) for a parameter or floating buffer of another dtype.
+  // replace the views). A tensor that is reachable under two names is laid out once, under its first name.
+  // What has requires_grad now is trainable for good. Throws Fault (78) for a parameter or floating buffer of
+  // another dtype, and when no parameter is trainable.
   explicit ModelArena(torch::nn::Module& model);
 
+  // All, in the order of named_parameters(), by which torch.optim numbers them.
   const std::vector<ArenaEntry>& parameters() const { return parameters_; }
+  // Those with requires_grad, and the others; both in that order too, and in that of their offsets.
+  const std::vector<ArenaEntry>& trainable() const { return trainable_; }
+  const std::vector<ArenaEntry>& frozen() const { return frozen_; }
   const std::vector<ArenaEntry>& buffers() const { return buffers_; }
-  // Parameter tensors in the order of parameters(); autograd leaves.
+  // Parameter tensors in the order of trainable(); autograd leaves.
   const std::vector<torch::Tensor>& leaves() const { return leaves_; }
+  const std::vector<torch::Tensor>& frozen_tensors() const { return frozen_tensors_; }
   // Buffer tensors in the order of buffers(); views of values().
   const std::vector<torch::Tensor>& buffer_tensors() const { return buffer_tensors_; }
   // The buffers of an integer or bool dtype; they stay outside the arena.
   const std::vector<std::pair<std::string, torch::Tensor>>& integer_buffers() const { return integers_; }
 
-  // Flat [value_count()]: parameters, then floating buffers.
+  // Flat: trainable parameters, floating buffers, frozen parameters.
   const torch::Tensor& values() const { return values_; }
-  std::int64_t value_count() const { return values_.numel(); }
-  std::int64_t parameter_count() const { return parameter_elements_; }
-  // The parts of values() that parameters and buffers fill.
-  torch::Tensor parameter_values() const { return values_.narrow(0, 0, parameter_elements_); }
-  torch::Tensor buffer_values() const;
+  std::int64_t trainable_count() const { return trainable_end_; }
+  std::int64_t buffer_count() const { return buffer_end_ - trainable_end_; }
+  // The parts of values() that trainable parameters and buffers fill.
+  torch::Tensor trainable_values() const { return values_.narrow(0, 0, trainable_count()); }
+  torch::Tensor buffer_values() const { return values_.narrow(0, trainable_count(), buffer_count()); }
 
-  // The place of the loss in a contribution, and the length of one.
-  std::int64_t loss_offset() const { return value_count(); }
-  std::int64_t contribution_count() const { return value_count() + 1; }
+  // The places in a contribution: gradients from 0, buffers from trainable_count(), the loss, and the number
+  // of micro-batches that reached each of trainable().
+  std::int64_t loss_offset() const { return buffer_end_; }
+  std::int64_t reached_offset() const { return buffer_end_ + 1; }
+  std::int64_t contribution_count() const { return reached_offset() + std::ssize(trainable_); }
   // Zeros; the floating dtype and the device of the model.
   torch::Tensor new_contribution() const;
 
   // The entry's view of a flat tensor that has this arena's layout.
   static torch::Tensor view(const torch::Tensor& flat, const ArenaEntry& entry);
 
+  // Local. Throws Fault (78) naming a tensor that is no longer a view of values(), or whose requires_grad is
+  // no longer what the arena was laid out for.
+  void require_intact() const;
+
  private:
-  void lay_out(std::vector<ArenaEntry>& entries, const std::string& name, const torch::Tensor& tensor);
+  ArenaEntry lay_out(const std::string& name, const torch::Tensor& tensor);
+  void lay_out_parameters(const torch::nn::Module& model, bool trainable);
+  void lay_out_buffers(const torch::nn::Module& model);
   void adopt();
 
   std::vector<ArenaEntry> parameters_;
+  std::vector<ArenaEntry> trainable_;
+  std::vector<ArenaEntry> frozen_;
   std::vector<ArenaEntry> buffers_;
   std::vector<torch::Tensor> leaves_;
+  std::vector<torch::Tensor> frozen_tensors_;
   std::vector<torch::Tensor> buffer_tensors_;
   std::vector<std::pair<std::string, torch::Tensor>> integers_;
   torch::Tensor values_;
   torch::TensorOptions options_;
   std::int64_t end_ = 0;
-  std::int64_t parameter_elements_ = 0;
+  std::int64_t trainable_end_ = 0;
+  std::int64_t buffer_end_ = 0;
 };
 
 // A contiguous tensor as the span collectives work on. Throws Bug for a dtype Lockstep does not move.

@@ -1,31 +1,110 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parallel/gradient_hooks.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "lockstep/base/error.h"
 
 namespace lockstep {
+namespace {
+
+bool is_movable(const torch::Tensor& gradient, const ArenaEntry& entry) {
+  return gradient.layout() == torch::kStrided && gradient.sizes() == c10::IntArrayRef(entry.shape);
+}
+
+[[noreturn]] void refuse(const torch::Tensor& gradient, const ArenaEntry& entry) {
+  if (gradient.layout() != torch::kStrided)
+    throw Fault(
+        ExitCode::kConfig,
+        fmt::format("the gradient of {} is sparse; gradients are summed as dense tensors", entry.name),
+        "Make it dense: torch::nn::EmbeddingOptions(…).sparse(false), which is the default");
+  throw Fault(ExitCode::kConfig,
+              fmt::format("the gradient of {} has shape [{}], the parameter [{}]", entry.name,
+                          fmt::join(gradient.sizes(), ", "), fmt::join(entry.shape, ", ")),
+              "Whatever the model puts into .grad must have the parameter's shape");
+}
+
+// How often each was changed in place, by whoever had it in hand; the optimizer works on the flat tensor.
+std::vector<std::uint32_t> versions_of(const ModelArena& arena) {
+  std::vector<std::uint32_t> versions;
+  for (const auto* tensors : {&arena.leaves(), &arena.frozen_tensors()})
+    for (const torch::Tensor& tensor : *tensors)
+      versions.push_back(static_cast<std::uint32_t>(tensor._version()));
+  return versions;
+}
+
+}  // namespace
 
 struct GradientHooks::Target {
+  enum class Place : char {
+    kOutside,  // not in the contribution; in .grad, if there is one
+    kMoved,
+    kSpoiled,  // moved, and then more came
+  };
+
   std::vector<ArenaEntry> entries;
   std::vector<torch::Tensor> leaves;
   std::vector<torch::Tensor> views;
-  std::vector<char> fired;
+  std::vector<Place> places;  // each written by the one thread that accumulates there
+  std::vector<char> late;     // for good
+  std::vector<std::uint32_t> versions;
+  torch::Tensor counts;  // the part of the contribution that says who was reached
+  torch::Tensor ones;    // what it is nearly always
+  std::atomic<bool> watching = false;
   bool accumulate = false;
 
-  void take(std::size_t index) {
-    torch::NoGradGuard no_grad;
+  void hook(std::size_t index) {
+    if (!watching || late[index]) return;
+    if (places[index] == Place::kOutside) {
+      if (is_movable(leaves[index].grad(), entries[index])) move(index);
+      return;
+    }
+    places[index] = Place::kSpoiled;
+    late[index] = 1;
+  }
+
+  void put(const torch::Tensor& place, const torch::Tensor& value) const {
+    accumulate ? place.add_(value) : place.copy_(value);
+  }
+
+  void move(std::size_t index) {
+    const torch::NoGradGuard no_grad;
     torch::Tensor& gradient = leaves[index].mutable_grad();
-    if (accumulate)
-      views[index].add_(gradient);
-    else
-      views[index].copy_(gradient);
+    put(views[index], gradient);
     gradient.reset();
-    fired[index] = 1;
+    places[index] = Place::kMoved;
+  }
+
+  // False when it cannot be right.
+  bool settle(std::size_t index) {
+    torch::Tensor& gradient = leaves[index].mutable_grad();
+    const bool more = gradient.defined() && places[index] == Place::kMoved;
+    if (more || places[index] == Place::kSpoiled) {
+      late[index] = 1;
+      return false;
+    }
+    if (gradient.defined()) {
+      if (!is_movable(gradient, entries[index])) refuse(gradient, entries[index]);
+      move(index);
+    } else if (places[index] == Place::kOutside && !accumulate) {
+      views[index].zero_();
+    }
+    return true;
+  }
+
+  void count_reached() const {
+    if (std::count(places.begin(), places.end(), Place::kMoved) == std::ssize(places))
+      return put(counts, ones);
+    const torch::Tensor reached = torch::zeros_like(ones, ones.options().device(torch::kCPU));
+    for (std::size_t i = 0; i < places.size(); ++i)
+      if (places[i] == Place::kMoved) reached[static_cast<std::int64_t>(i)].fill_(1);
+    put(counts, reached.to(ones.device()));
   }
 };
 
@@ -34,43 +113,79 @@ namespace {
 template <class Target>
 struct Hook : torch::autograd::PostAccumulateGradHook {
   Hook(std::shared_ptr<Target> owner, std::size_t place) : target(std::move(owner)), index(place) {}
-  void operator()(const torch::autograd::Variable&) override { target->take(index); }
+  void operator()(const torch::autograd::Variable& leaf) override {
+    if (before) (*before)(leaf);
+    // Somebody else's hook may want to find .grad where it was.
+    if (!before) target->hook(index);
+  }
 
   std::shared_ptr<Target> target;
   std::size_t index;
+  std::unique_ptr<torch::autograd::PostAccumulateGradHook> before;  // the user's own
 };
 }  // namespace
 
-GradientHooks::GradientHooks(const ModelArena& arena) : target_(std::make_shared<Target>()) {
-  target_->entries = arena.parameters();
+GradientHooks::GradientHooks(const ModelArena& arena) : arena_(arena), target_(std::make_shared<Target>()) {
+  target_->entries = arena.trainable();
   target_->leaves = arena.leaves();
-  target_->fired.assign(arena.leaves().size(), 0);
-  for (std::size_t i = 0; i < target_->leaves.size(); ++i)
-    torch::autograd::impl::set_post_acc_grad_hooks(target_->leaves[i],
-                                                   std::make_unique<Hook<Target>>(target_, i));
+  target_->late.assign(arena.leaves().size(), 0);
+  target_->ones = torch::ones({std::ssize(arena.leaves())}, arena.values().options());
+  for (std::size_t i = 0; i < target_->leaves.size(); ++i) {
+    auto hook = std::make_unique<Hook<Target>>(target_, i);
+    hook->before = std::move(torch::autograd::impl::post_acc_grad_hooks(target_->leaves[i]));
+    torch::autograd::impl::set_post_acc_grad_hooks(target_->leaves[i], std::move(hook));
+  }
 }
 
 GradientHooks::~GradientHooks() {
-  for (const torch::Tensor& leaf : target_->leaves)
-    torch::autograd::impl::set_post_acc_grad_hooks(leaf, nullptr);
+  for (const torch::Tensor& leaf : target_->leaves) {
+    auto* ours = dynamic_cast<Hook<Target>*>(torch::autograd::impl::post_acc_grad_hooks(leaf).get());
+    if (ours != nullptr) torch::autograd::impl::set_post_acc_grad_hooks(leaf, std::move(ours->before));
+  }
 }
 
 void GradientHooks::aim(const torch::Tensor& contribution, bool accumulate) {
-  target_->views.clear();
-  for (const ArenaEntry& entry : target_->entries)
-    target_->views.push_back(ModelArena::view(contribution, entry));
-  std::fill(target_->fired.begin(), target_->fired.end(), 0);
-  target_->accumulate = accumulate;
+  Target& target = *target_;
+  target.views.clear();
+  for (const ArenaEntry& entry : target.entries)
+    target.views.push_back(ModelArena::view(contribution, entry));
+  target.counts = contribution.narrow(0, arena_.reached_offset(), std::ssize(target.entries));
+  for (const torch::Tensor& leaf : target.leaves) leaf.mutable_grad().reset();
+  target.places.assign(target.leaves.size(), Target::Place::kOutside);
+  target.accumulate = accumulate;
+  target.versions = versions_of(arena_);
 }
 
-void GradientHooks::settle() {
-  const auto& fired = target_->fired;
-  check(std::any_of(fired.begin(), fired.end(), [](char f) { return f != 0; }),
-        "a backward pass reaches at least one parameter");
-  if (target_->accumulate) return;
-  torch::NoGradGuard no_grad;
-  for (std::size_t i = 0; i < fired.size(); ++i)
-    if (!fired[i]) target_->views[i].zero_();
+void GradientHooks::watch() {
+  target_->watching = true;
+}
+
+// A rank would make such a change as often as it computes micro-batches.
+void GradientHooks::require_unchanged_parameters() const {
+  const std::vector<std::uint32_t> now = versions_of(arena_);
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    if (now[i] == target_->versions[i]) continue;
+    const std::size_t trainable = arena_.trainable().size();
+    const ArenaEntry& entry = i < trainable ? arena_.trainable()[i] : arena_.frozen()[i - trainable];
+    throw Fault(ExitCode::kConfig, fmt::format("parameter {} was changed in place by the model", entry.name),
+                "Parameters change through the optimizer alone. What a model changes itself, as a moving "
+                "average of weights, belongs into a buffer: register_buffer()");
+  }
+}
+
+GradientHooks::Outcome GradientHooks::settle() {
+  Target& target = *target_;
+  target.watching = false;
+  arena_.require_intact();
+  require_unchanged_parameters();
+  const torch::NoGradGuard no_grad;
+  bool complete = true;
+  for (std::size_t i = 0; i < target.leaves.size(); ++i) {
+    complete = target.settle(i) && complete;
+    target.leaves[i].mutable_grad().reset();
+  }
+  if (complete) target.count_reached();
+  return complete ? Outcome::kComplete : Outcome::kSpoiled;
 }
 
 }  // namespace lockstep

@@ -10,22 +10,45 @@
 
 namespace lockstep {
 
-// Moves each parameter's gradient into a flat contribution the moment autograd has it, while it is still in
-// cache, and drops .grad: so no pass is spent on zeroing gradients. Installs one post-accumulate hook on each
-// parameter (torch/csrc/autograd/function_hook.h), so a model may have one GradientHooks at a time.
+// Brings what `.grad` holds after the whole of forward and backward into a flat contribution.
+//
+// Note [gradients]: most parameters are accumulated once in a backward pass. So a post-accumulate hook
+// (torch/csrc/autograd/function_hook.h) moves each gradient out the moment autograd has it, while it is still
+// in cache, and drops .grad: no pass is spent on zeroing. But the loss of a model that recomputes its
+// activations, or calls backward() itself, comes to a parameter more often, and only .grad knows the sum in
+// PyTorch's order. Where a gradient was moved and .grad has got something again, the contribution is of no
+// use: that parameter is *late* from then on, its .grad is left alone until the pass has ended, and the
+// micro-batches are computed once more. What happens to .grad before watch() is none of the hook's business,
+// and a hook that is gone costs time only: settle() moves whatever .grad still holds.
+//
+// One object a model. Local; settle() and what comes before it on one thread, hooks on autograd's.
 class GradientHooks {
  public:
+  // A post-accumulate hook that a parameter has already is called before ours, and put back at the end.
   explicit GradientHooks(const ModelArena& arena);
   ~GradientHooks();
 
-  // Local. From here on gradients go to `contribution`: added to what is there, or put in its place.
+  // Before forward: gradients will go to `contribution`, added to what is there or put in its place, and
+  // .grad is empty, as zero_grad() leaves it.
   void aim(const torch::Tensor& contribution, bool accumulate);
-  // Local. After backward: a parameter that took no part has gradient zero. Throws Bug when no hook fired at
-  // all.
-  void settle();
+  // Between forward and the backward pass over the loss.
+  void watch();
+
+  enum class Outcome {
+    kComplete,  // the contribution has all gradients
+    kSpoiled,   // a parameter was late: compute all micro-batches that the contribution holds again
+  };
+  // After backward: moves what .grad still holds. A parameter that nothing reached (.grad is empty, as
+  // torch.optim sees it) has gradient zero and is counted as not reached. Leaves .grad empty. Throws Fault
+  // (78) naming the parameter for a sparse gradient or one of another shape, for a parameter that was changed
+  // since aim(), or whose requires_grad or memory was.
+  [[nodiscard]] Outcome settle();
 
  private:
+  void require_unchanged_parameters() const;
+
   struct Target;
+  const ModelArena& arena_;
   std::shared_ptr<Target> target_;
 };
 

@@ -25,6 +25,8 @@ std::string kind_of(const Shape& shape, const std::string& dtype) {
   return fmt::format("[{}] {}", fmt::join(shape, ", "), dtype);
 }
 
+constexpr double kSome = -1;  // updates, nobody knows how many
+
 class Adoption {
  public:
   Adoption(TrainingState& state, const std::string& path, const PartKeys& keys)
@@ -84,12 +86,15 @@ class Adoption {
   }
 
   // Slots by parameter name. Without names torch.optim has only numbers, in the order in which one list of
-  // parameters was given to it.
+  // parameters was given to it: all of them, or those that are trained.
   std::map<std::string, OptimizerState::Slots> by_parameter(const OptimizerState& optimizer) {
-    const auto& entries = state_.arena().parameters();
-    if (optimizer.parameters.size() != entries.size())
-      refuse(fmt::format("{}: the optimizer has {} parameters, the model {}", path_,
-                         optimizer.parameters.size(), entries.size()));
+    const ModelArena& arena = state_.arena();
+    const std::size_t count = optimizer.parameters.size();
+    const auto& entries = count == arena.parameters().size() ? arena.parameters() : arena.trainable();
+    if (count != entries.size())
+      refuse(fmt::format(
+          "{}: the optimizer has {} parameters, the model {}{}", path_, count, arena.parameters().size(),
+          arena.frozen().empty() ? "" : fmt::format(", {} of them trainable", entries.size())));
     if (optimizer.groups.size() > 1 && optimizer.names.empty())
       refuse(fmt::format(
           "{}: the optimizer has {} parameter groups and no param_names, so its numbers do not say "
@@ -106,42 +111,36 @@ class Adoption {
     if (!optimizer.groups.empty())
       if (const PyValue* lr = optimizer.groups[0]->find("lr")) adopted.lr = as_number(*lr, *file_);
     auto slots = by_parameter(optimizer);
-    std::optional<double> steps;
-    bool any = false;
+    // What torch.optim still keeps of a parameter from before it was frozen is of no use.
+    for (const ArenaEntry& entry : state_.arena().frozen()) slots.erase(entry.name);
     for (auto& [name, slot] : slots) {
-      any = any || !slot.empty();
-      if (const auto step = slot.find("step"); step != slot.end()) {
-        const double count = step_count(*step->second, *file_, path_);
-        if (steps.value_or(count) != count)
-          refuse(fmt::format("{}: {} has had {} updates, another parameter {}", path_, printable(name), count,
-                             *steps));
-        steps = count;
-        slot.erase(step);
-      }
+      // Before the first gradient torch.optim has no state of a parameter, which is what zeros mean here.
+      if (slot.empty()) continue;
+      const auto step = slot.find("step");
+      // SGD keeps no count; its kernel asks only whether this is the first update.
+      updates_[name] = step == slot.end() ? kSome : step_count(*step->second, *file_, path_);
+      if (step != slot.end()) slot.erase(step);
     }
     for (const MutableStateTensor& place : places_) {
       if (place.key.in_model() || place.key.slot == "step") continue;
-      take_slot(place, slots, any);
+      take_slot(place, slots);
     }
     for (const auto& [name, slot] : slots)
       if (!slot.empty())
         refuse(fmt::format("{}: the file's optimizer has {} of {}, the config's has not", path_,
                            slot.begin()->first, printable(name)));
-    steps_ = steps;
-    has_state_ = any;
   }
 
-  // Before its first step torch.optim has no state at all, which is what zeros mean here.
-  void take_slot(const MutableStateTensor& place, std::map<std::string, OptimizerState::Slots>& slots,
-                 bool any) {
+  void take_slot(const MutableStateTensor& place, std::map<std::string, OptimizerState::Slots>& slots) {
     const auto parameter = slots.find(place.key.name);
     if (parameter == slots.end())
       refuse(fmt::format("{}: the optimizer does not name {}", path_, place.key.name));
     const auto slot = parameter->second.find(place.key.slot);
     if (slot == parameter->second.end()) {
-      if (any)
+      if (updates_.contains(place.key.name))
         refuse(
             fmt::format("{}: the config's optimizer needs {}, the file has none", path_, place.key.path()));
+      std::fill(place.bytes.begin(), place.bytes.end(), std::byte{0});
       return;
     }
     if (!slot->second->is_tensor())
@@ -165,15 +164,19 @@ class Adoption {
     for (std::size_t i = 0; i < root.items.size(); i += 2)
       if (root.items[i]->is_text() && !known.contains(root.items[i]->text))
         adopted.unused.push_back(root.items[i]->text);
-    state_.optimizer().set_steps_done(updates(adopted.step));
+    set_steps(adopted.step);
   }
 
-  // SGD keeps no count of its own; its kernel asks only whether this is the first update.
-  double updates(const std::optional<std::int64_t>& step) const {
-    if (steps_) return *steps_;
-    for (const MutableStateTensor& place : places_)
-      if (place.key.slot == "exp_avg") return 0;
-    return std::max(has_state_ ? 1.0 : 0.0, static_cast<double>(step.value_or(0)));
+  void set_steps(const std::optional<std::int64_t>& step) {
+    std::vector<double> steps;
+    const bool stateless = state_.optimizer().slots().empty();
+    for (const ArenaEntry& entry : state_.arena().trainable()) {
+      if (stateless) updates_[entry.name] = kSome;
+      const auto found = updates_.find(entry.name);
+      steps.push_back(found == updates_.end() ? 0 : found->second);
+      if (steps.back() == kSome) steps.back() = std::max(1.0, static_cast<double>(step.value_or(0)));
+    }
+    state_.optimizer().set_steps(std::move(steps));
   }
 
   TrainingState& state_;
@@ -181,8 +184,8 @@ class Adoption {
   std::unique_ptr<ForeignFile> file_;
   CheckpointParts parts_;
   std::vector<MutableStateTensor> places_;
-  std::optional<double> steps_;
-  bool has_state_ = false;
+  // Of each parameter with state.
+  std::map<std::string, double> updates_;
 };
 
 }  // namespace

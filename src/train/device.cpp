@@ -8,6 +8,7 @@
 #include "data/host_batch.h"
 #include "lockstep/base/error.h"
 #include "parallel/arena.h"
+#include "parallel/tensor_rules.h"
 
 namespace lockstep {
 namespace {
@@ -54,6 +55,7 @@ ComputeDevice prepare_device(const TrainOptions& options, int local_rank) {
 }
 
 void move_model(torch::nn::Module& model, const ComputeDevice& compute) {
+  require_ordinary_tensors(model);
   model.to(compute.device);
   for (torch::Tensor& parameter : model.parameters()) parameter.set_data(parameter.to(compute.dtype));
   for (torch::Tensor& buffer : model.buffers())

@@ -18,6 +18,13 @@ torch::Tensor aligned(const torch::Tensor& part) {
   const auto address = reinterpret_cast<std::uintptr_t>(part.data_ptr());
   return address % 64 == 0 ? part : part.clone();
 }
+
+void require_gradient(const torch::Tensor& loss, Step step) {
+  if (loss.requires_grad()) return;
+  throw Fault(ExitCode::kConfig,
+              fmt::format("step {}: the loss depends on no trainable parameter of the model", step.value),
+              "Compute it from the model's output, without detach(), .item() or NoGradGuard");
+}
 }  // namespace
 
 GradientPass::GradientPass(TrainingState& state, const TrainingPlan& plan, const GradientPassOptions& options)
@@ -42,41 +49,57 @@ std::vector<PartialSum> GradientPass::run(Step step, const HostBatch& batch) {
     for (std::size_t i = 0; i < int_start_.size(); ++i)
       int_start_[i].copy_(state_.arena().integer_buffers()[i].second);
   }
-  stack_.clear();
-  for (int i = 0; i < plan_.mine.count; ++i) {
-    const std::int64_t first = i * plan_.micro_batch;
-    run_one(step, plan_.mine.first + i,
-            {aligned(whole.inputs.narrow(0, first, plan_.micro_batch)),
-             aligned(whole.targets.narrow(0, first, plan_.micro_batch))});
+  while (!run_all(step, whole)) {
   }
   return stack_.sums();
 }
 
-void GradientPass::run_one(Step step, int leaf, const DeviceBatch& micro_batch) {
-  const bool first = leaf == plan_.mine.first;
-  if (!first) {
-    torch::NoGradGuard no_grad;
-    state_.arena().buffer_values().copy_(start_);
-    for (std::size_t i = 0; i < int_start_.size(); ++i)
-      state_.arena().integer_buffers()[i].second.copy_(int_start_[i]);
+// False when a gradient was late (Note [gradients]); each time one more parameter is known for it.
+bool GradientPass::run_all(Step step, const DeviceBatch& whole) {
+  stack_.clear();
+  for (int i = 0; i < plan_.mine.count; ++i) {
+    const std::int64_t first = i * plan_.micro_batch;
+    const bool complete = run_one(step, plan_.mine.first + i,
+                                  {aligned(whole.inputs.narrow(0, first, plan_.micro_batch)),
+                                   aligned(whole.targets.narrow(0, first, plan_.micro_batch))});
+    if (!complete) {
+      put_back();
+      return false;
+    }
   }
+  return true;
+}
+
+void GradientPass::put_back() {
+  const torch::NoGradGuard no_grad;
+  state_.arena().buffer_values().copy_(start_);
+  for (std::size_t i = 0; i < int_start_.size(); ++i)
+    state_.arena().integer_buffers()[i].second.copy_(int_start_[i]);
+}
+
+bool GradientPass::run_one(Step step, int leaf, const DeviceBatch& micro_batch) {
+  const bool first = leaf == plan_.mine.first;
+  if (!first) put_back();
   torch::manual_seed(mix_key({options_.seed, kDropoutStream, static_cast<std::uint64_t>(step.value),
                               static_cast<std::uint64_t>(leaf)}));
   stack_.open(leaf);
   hooks_.aim(stack_.target(), stack_.accumulates());
   const torch::Tensor output = state_.model().forward(micro_batch.inputs);
   const torch::Tensor loss = state_.model().loss(output, micro_batch.targets, options_.loss);
+  require_gradient(loss, step);
+  hooks_.watch();
   loss.backward();
-  hooks_.settle();
+  if (hooks_.settle() == GradientHooks::Outcome::kSpoiled) return false;
   {
     torch::NoGradGuard no_grad;
-    contribute(state_.arena().parameter_count(), state_.arena().buffer_values());
+    contribute(state_.arena().trainable_count(), state_.arena().buffer_values());
     contribute(state_.arena().loss_offset(), loss.detach().view({1}));
-    settle_integers();
+    settle_integers(first);
   }
   stack_.close();
   ++computed_;
   fault_point("micro_batch", leaf);
+  return true;
 }
 
 void GradientPass::contribute(std::int64_t offset, const torch::Tensor& values) {
@@ -84,9 +107,8 @@ void GradientPass::contribute(std::int64_t offset, const torch::Tensor& values) 
   stack_.accumulates() ? place.add_(values) : place.copy_(values);
 }
 
-void GradientPass::settle_integers() {
+void GradientPass::settle_integers(bool first) {
   const auto& integers = state_.arena().integer_buffers();
-  const bool first = computed_ % plan_.mine.count == 0;
   for (std::size_t i = 0; i < integers.size(); ++i) {
     if (first) {
       int_result_[i].copy_(integers[i].second);

@@ -24,23 +24,27 @@ struct GradientPassOptions {
 //
 // Note [equal start]: every micro-batch sees the state of the step's beginning and nothing of the
 // micro-batches before it: buffers are put back first, the generator is keyed by (seed, step, micro-batch).
-// So what a micro-batch contributes does not depend on which rank computed it, or after what.
+// So what a micro-batch contributes does not depend on which rank computed it, or after what, and it can be
+// computed once more (Note [gradients]).
 class GradientPass {
  public:
   GradientPass(TrainingState& state, const TrainingPlan& plan, const GradientPassOptions& options);
 
   // Local. `batch` holds this rank's micro-batches in order. Returns the partial sums of gradients, buffers
   // and loss; valid until the next call. The model's integer buffers are left as one micro-batch leaves them;
-  // throws Fault (70) when two micro-batches disagree.
+  // throws Fault (70) when two micro-batches disagree, and (78) for a loss that depends on no trainable
+  // parameter or a gradient that cannot be summed (GradientHooks::settle).
   std::vector<PartialSum> run(Step step, const HostBatch& batch);
 
   // Micro-batches computed since construction.
   std::int64_t computed() const { return computed_; }
 
  private:
-  void run_one(Step step, int leaf, const DeviceBatch& micro_batch);
+  bool run_all(Step step, const DeviceBatch& whole);
+  bool run_one(Step step, int leaf, const DeviceBatch& micro_batch);
+  void put_back();
   void contribute(std::int64_t offset, const torch::Tensor& values);
-  void settle_integers();
+  void settle_integers(bool first);
 
   TrainingState& state_;
   TrainingPlan plan_;

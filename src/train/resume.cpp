@@ -12,6 +12,8 @@
 #include "checkpoint/reader.h"
 #include "comm/agree.h"
 #include "lockstep/base/error.h"
+#include "lockstep/base/log.h"
+#include "train/restore_places.h"
 
 namespace lockstep {
 namespace {
@@ -76,17 +78,27 @@ struct Refusal {
   const Fault& why() const { return here ? static_cast<const Fault&>(*here) : agreed; }
 };
 
+void say_what_changed(const RestorePlaces& places) {
+  for (const std::string& name : places.thawed)
+    log_info("changed since the checkpoint: {} is trainable now; its optimizer state starts at zero", name);
+  for (const std::string& name : places.frozen)
+    log_info("changed since the checkpoint: {} is frozen now; its optimizer state is gone", name);
+}
+
 // Note [one pass]: bytes go where the state lives and are compared with their digests on the way, on every
 // rank, so that nothing is read twice. What a damaged checkpoint leaves there is never used: the next
 // candidate fills all of it, or the run ends.
-std::optional<Refusal> restore(const ResumeParts& parts, const Candidate& candidate, ResumedFrom& from) {
+std::optional<Refusal> restore(const ResumeParts& parts, const Candidate& candidate,
+                               const ResumeOptions& options, ResumedFrom& from) {
   std::optional<CheckpointDamage> seen_here;
+  RestorePlaces places;
   try {
     together(parts.world, [&] {
       try {
         const auto reader = open_as_root_did(parts, candidate.directory);
         parts.admit(reader->record());
-        reader->read(parts.state.places(), /*all=*/true, reading_of(parts.world));
+        places = restore_places(parts.state, reader->manifest(), options.allow_changes);
+        reader->read(places.tensors, /*all=*/true, reading_of(parts.world));
         from = {reader->record(), reader->state_hash(), false};
       } catch (const CheckpointDamage& damage) {
         seen_here = damage;
@@ -98,6 +110,8 @@ std::optional<Refusal> restore(const ResumeParts& parts, const Candidate& candid
     return Refusal{fault, seen_here};
   }
   parts.state.commit_restore();
+  from.record.frozen = parts.state.frozen_names();
+  if (parts.world.is_root()) say_what_changed(places);
   return std::nullopt;
 }
 
@@ -122,7 +136,7 @@ std::optional<ResumedFrom> resume(const ResumeParts& parts, const ResumeOptions&
   for (bool restored = false; !restored;) {
     candidate = next_candidate(parts, options.mode);
     if (candidate.directory.empty()) return std::nullopt;
-    const std::optional<Refusal> refusal = restore(parts, candidate, from);
+    const std::optional<Refusal> refusal = restore(parts, candidate, options, from);
     restored = !refusal;
     if (refusal && !newest) throw refusal->agreed;
     on_root(parts.world, [&] {

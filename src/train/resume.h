@@ -29,7 +29,7 @@ struct ResumeParts {
 
 // Where a run goes on.
 struct ResumedFrom {
-  TrainRecord record;
+  TrainRecord record;  // with what is frozen now
   Digest state_hash;
   bool foreign = false;  // another run's checkpoint: not in this run's directory yet
 };

@@ -53,31 +53,38 @@ void StateFreezer::prepare(std::span<const StateTensor> tensors, std::span<const
   std::size_t end = 0;
   // On a page each, so that they can be written around the page cache.
   for (const StateTensor& tensor : tensors) {
-    places_.push_back(end);
+    if (tensor.key.slot == kStepSlot) continue;
+    places_[tensor.key.path()] = end;
     end += round_up_to_direct(tensor.bytes.size());
   }
   memory_ = std::make_unique<StagingMemory>(end);
   for (const ShardPiece& piece : mine) {
+    if (tensors[piece.tensor].key.slot == kStepSlot) continue;
     const auto from = piece_of(tensors, piece).bytes;
     const auto before = static_cast<std::size_t>(from.data() - tensors[piece.tensor].bytes.data());
-    memory_->touch(staged(piece.tensor).subspan(before, from.size()));
+    memory_->touch(staged(tensors[piece.tensor]).subspan(before, from.size()));
   }
 }
 
-std::span<std::byte> StateFreezer::staged(std::size_t tensor) const {
-  return memory_->bytes().subspan(places_[tensor]);
+std::span<std::byte> StateFreezer::staged(const StateTensor& tensor) const {
+  return memory_->bytes().subspan(places_.at(tensor.key.path()), tensor.bytes.size());
 }
 
 void StateFreezer::stage_on_cpu(std::span<StateTensor> tensors, std::span<const ShardPiece> mine) {
-  check(memory_ != nullptr && places_.size() == tensors.size(), "memory was prepared for these tensors");
+  check(memory_ != nullptr, "memory was prepared for these tensors");
   std::set<std::string> passing;
   for (const auto& item : state_.persisted())
     if (!item.steady) passing.insert(item.key.path());
   for (const ShardPiece& piece : mine) {
     StateTensor& tensor = tensors[piece.tensor];
     const StateTensor from = piece_of(tensors, piece);
-    std::byte* const to = staged(piece.tensor).data() + (from.bytes.data() - tensor.bytes.data());
-    tensor.bytes = staged(piece.tensor).first(tensor.bytes.size());
+    if (tensor.key.slot == kStepSlot) {
+      copies_.push_back({from, nullptr});
+      continue;
+    }
+    const std::span<std::byte> place = staged(tensor);
+    std::byte* const to = place.data() + (from.bytes.data() - tensor.bytes.data());
+    tensor.bytes = place;
     if (passing.contains(tensor.key.path())) {
       std::memcpy(to, from.bytes.data(), from.bytes.size());
       copies_.push_back({piece_of(tensors, piece), nullptr});

@@ -5,8 +5,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "checkpoint/shard.h"
@@ -33,8 +35,9 @@ class StateFreezer {
   // pinned memory is there already. Throws Fault (69) when there is none.
   void prepare(std::span<const StateTensor> tensors, std::span<const ShardPiece> mine);
 
-  // Local, on the training thread. `tensors` are host_tensors() of the state, in the order prepare() had them
-  // in; those of `mine` then point to where their frozen bytes will be once copy() has returned.
+  // Local, on the training thread. `tensors` are host_tensors() of the state: the persisted ones that
+  // prepare() had, and step counts, which are frozen already. Those of `mine` then point to where their
+  // frozen bytes will be once copy() has returned.
   void begin(std::span<StateTensor> tensors, std::span<const ShardPiece> mine);
   // On the thread that writes, once after begin(). Returns the digests of the leaves of each piece, when the
   // copy makes them: each byte is read from memory once for both.
@@ -52,11 +55,11 @@ class StateFreezer {
   void stage_on_device(std::span<const StateTensor> tensors, std::span<const ShardPiece> mine);
   // The staged bytes of a tensor, laid out like the whole state so that a piece lies where its tensor would;
   // only the pages of our own pieces are ever real.
-  std::span<std::byte> staged(std::size_t tensor) const;
+  std::span<std::byte> staged(const StateTensor& tensor) const;
 
   TrainingState& state_;
   std::unique_ptr<StagingMemory> memory_;
-  std::vector<std::size_t> places_;  // in it, of each tensor
+  std::map<std::string, std::size_t> places_;  // in it, by the tensor's path
   std::vector<Copy> copies_;
   std::unique_ptr<c10::Event> arrived_;  // on a device: all is in pinned memory
   std::atomic<bool> copied_ = true;

@@ -109,7 +109,7 @@ StepRecord Trainer::advance(Step step) {
   const std::vector<PartialSum> sums = pass_.run(step, batch);
   fault_point("reduce");
   const torch::Tensor mean = reducer_->mean_over_micro_batches(sums);
-  const torch::Tensor gradients = mean.narrow(0, 0, state_.arena().parameter_count());
+  const torch::Tensor gradients = mean.narrow(0, 0, state_.arena().trainable_count());
   record.loss = mean[state_.arena().loss_offset()].item<double>();
   if (fault_requested("loss")) record.loss = std::nan("");
   if (norm_is_needed(step)) record.grad_norm = global_norm(gradients);
@@ -169,7 +169,7 @@ void Trainer::save(const StepRecord& record) {
 
 Ending Trainer::save_and_yield(const StepRecord& record) {
   // A step that nobody reads does not look at its gradients (norm_is_needed); what is kept is looked at here.
-  if (!std::isfinite(global_norm(state_.arena().parameter_values()))) end_diverged(record);
+  if (!std::isfinite(global_norm(state_.arena().trainable_values()))) end_diverged(record);
   checkpointer_.drain();
   if (checkpointer_.last_step() != record.step) checkpointer_.save(train_record(record), SaveReason::kAsked);
   checkpointer_.require(record.step);
@@ -209,7 +209,8 @@ TrainRecord Trainer::train_record(const StepRecord& record) const {
   train.config = options_.config;
   train.environment = describe_environment(parts_.compute);
   train.metadata = options_.run.metadata;
-  for (const ArenaEntry& entry : state_.arena().parameters()) train.parameter_order.push_back(entry.name);
+  train.parameter_order = state_.parameter_names();
+  train.frozen = state_.frozen_names();
   return train;
 }
 

@@ -1,13 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/training_state.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "lockstep/base/error.h"
 
 namespace lockstep {
 namespace {
 
-// Slot "step", one for all parameters: they are always updated together.
-const char* const kStepsDone = "all_parameters";
+const char* const kAllParameters = "all_parameters";
+
+ParameterOffsets offsets_of(const std::vector<ArenaEntry>& entries) {
+  ParameterOffsets offsets;
+  for (const ArenaEntry& entry : entries) offsets.push_back(entry.offset);
+  return offsets;
+}
+
+std::vector<std::string> names_of(const std::vector<ArenaEntry>& entries) {
+  std::vector<std::string> names;
+  for (const ArenaEntry& entry : entries) names.push_back(entry.name);
+  return names;
+}
 
 std::shared_ptr<Model> moved(std::shared_ptr<Model> model, const ComputeDevice& compute) {
   move_model(*model, compute);
@@ -21,22 +35,20 @@ TrainingState::TrainingState(std::shared_ptr<Model> model, const OptimOptions& o
     : model_(moved(std::move(model), compute)),
       compute_(compute),
       arena_(*model_),
-      optimizer_(FlatOptimizer::make(optim, arena_.parameter_values())),
-      steps_done_(torch::zeros({}, torch::kFloat32)) {
+      optimizer_(FlatOptimizer::make(optim, arena_.trainable_values(), offsets_of(arena_.trainable()))) {
   list_persisted();
 }
 
 void TrainingState::list_persisted() {
-  const auto add_steady = [&](const std::string& slot, const torch::Tensor& flat) {
-    for (const ArenaEntry& entry : arena_.parameters())
-      add({slot, entry.name}, ModelArena::view(flat, entry), /*steady=*/true);
+  const auto add_all = [&](const std::string& slot, const std::vector<ArenaEntry>& entries,
+                           const torch::Tensor& flat, bool steady) {
+    for (const ArenaEntry& entry : entries) add({slot, entry.name}, ModelArena::view(flat, entry), steady);
   };
-  add_steady("", arena_.values());
-  for (const ArenaEntry& entry : arena_.buffers())
-    add({"", entry.name}, ModelArena::view(arena_.values(), entry), /*steady=*/false);
+  add_all("", arena_.parameters(), arena_.values(), /*steady=*/true);
+  add_all("", arena_.buffers(), arena_.values(), /*steady=*/false);
   for (const auto& [name, tensor] : arena_.integer_buffers()) add({"", name}, tensor, /*steady=*/false);
-  for (const Slot& slot : optimizer_->slots()) add_steady(slot.name, slot.flat);
-  add({"step", kStepsDone}, steps_done_, /*steady=*/false);
+  for (const Slot& slot : optimizer_->slots())
+    add_all(slot.name, arena_.trainable(), slot.flat, /*steady=*/true);
 }
 
 void TrainingState::add(TensorKey key, const torch::Tensor& live, bool steady) {
@@ -50,9 +62,14 @@ void TrainingState::add(TensorKey key, const torch::Tensor& live, bool steady) {
 
 void TrainingState::apply(const torch::Tensor& mean, double lr) {
   torch::NoGradGuard no_grad;
-  optimizer_->update(mean.narrow(0, 0, arena_.parameter_count()), lr);
-  const std::int64_t buffers = arena_.value_count() - arena_.parameter_count();
-  if (buffers > 0) arena_.buffer_values().copy_(mean.narrow(0, arena_.parameter_count(), buffers));
+  const std::int64_t parameters = std::ssize(arena_.trainable());
+  const torch::Tensor share =
+      mean.narrow(0, arena_.reached_offset(), parameters).to(torch::kCPU, torch::kFloat64).contiguous();
+  std::vector<char> reached;
+  for (std::int64_t i = 0; i < parameters; ++i) reached.push_back(share.const_data_ptr<double>()[i] > 0);
+  optimizer_->update(mean.narrow(0, 0, arena_.trainable_count()), lr, reached);
+  const std::int64_t buffers = arena_.buffer_count();
+  if (buffers > 0) arena_.buffer_values().copy_(mean.narrow(0, arena_.trainable_count(), buffers));
 }
 
 std::vector<StateTensor> TrainingState::tensors() {
@@ -63,23 +80,45 @@ std::vector<StateTensor> TrainingState::tensors() {
 }
 
 std::vector<StateTensor> TrainingState::host_tensors() {
-  torch::NoGradGuard no_grad;
-  steps_done_.fill_(optimizer_->steps_done());
   std::vector<StateTensor> list;
   for (Persisted& item : persisted_) {
     const MutableSpan span = span_of(item.host);
     list.push_back(
         {item.key, span.dtype, item.shape, {static_cast<const std::byte*>(span.data), span.bytes()}});
   }
+  const std::vector<double>& steps = optimizer_->steps();
+  const bool one = std::adjacent_find(steps.begin(), steps.end(), std::not_equal_to<>()) == steps.end();
+  for (const MutableStateTensor& place : step_places({one, {}}))
+    list.push_back({place.key, place.dtype, place.shape, place.bytes});
+  for (std::size_t i = 0; i < steps_.size(); ++i) steps_[i] = static_cast<float>(steps[i]);
   return list;
 }
 
-std::vector<MutableStateTensor> TrainingState::places() {
+// Into steps_, which becomes as long as there are counts.
+std::vector<MutableStateTensor> TrainingState::step_places(const StoredOptimizer& stored) {
+  std::vector<std::string> names;
+  for (const ArenaEntry& entry : arena_.trainable())
+    if (!stored.one_step && !stored.without_state.contains(entry.name)) names.push_back(entry.name);
+  if (stored.one_step) names = {kAllParameters};
+  steps_.assign(names.size(), 0);
+  std::vector<MutableStateTensor> list;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    list.push_back(
+        {{kStepSlot, names[i]}, DType::kFloat32, {}, std::as_writable_bytes(std::span(&steps_[i], 1))});
+  return list;
+}
+
+std::vector<MutableStateTensor> TrainingState::places(const StoredOptimizer& stored) {
   std::vector<MutableStateTensor> list;
   for (Persisted& item : persisted_) {
     const MutableSpan span = span_of(item.host);
-    list.push_back({item.key, span.dtype, item.shape, {static_cast<std::byte*>(span.data), span.bytes()}});
+    if (!item.key.in_model() && stored.without_state.contains(item.key.name))
+      std::memset(span.data, 0, span.bytes());
+    else
+      list.push_back({item.key, span.dtype, item.shape, {static_cast<std::byte*>(span.data), span.bytes()}});
   }
+  for (MutableStateTensor& place : step_places(stored)) list.push_back(std::move(place));
+  stored_ = stored;
   return list;
 }
 
@@ -87,13 +126,28 @@ void TrainingState::commit_restore() {
   torch::NoGradGuard no_grad;
   for (Persisted& item : persisted_)
     if (!item.live.device().is_cpu()) item.live.copy_(item.host);
-  optimizer_->set_steps_done(steps_done_.item<double>());
+  std::vector<double> steps;
+  auto next = steps_.begin();
+  for (const ArenaEntry& entry : arena_.trainable()) {
+    const bool has = !stored_.without_state.contains(entry.name);
+    steps.push_back(has ? *next : 0);
+    if (has && !stored_.one_step) ++next;
+  }
+  optimizer_->set_steps(std::move(steps));
+}
+
+std::vector<std::string> TrainingState::parameter_names() const {
+  return names_of(arena_.parameters());
+}
+
+std::vector<std::string> TrainingState::frozen_names() const {
+  return names_of(arena_.frozen());
 }
 
 std::uint64_t TrainingState::bytes() {
   std::uint64_t total = 0;
   for (const Persisted& item : persisted_) total += item.live.nbytes();
-  return total;
+  return total + arena_.trainable().size() * sizeof(float);
 }
 
 std::uint64_t TrainingState::integer_digest() const {

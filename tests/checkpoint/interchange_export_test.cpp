@@ -106,6 +106,29 @@ TEST_F(Export, TheOpenPartIsInTheFullFormsAndNotInWeights) {
   EXPECT_NE(slurp(scratch_ / "full.h5").find("loss_scaler"), std::string::npos);
 }
 
+TEST_F(Export, FullPthHasTheStepOfEachParameterAndNoStateOfWhatIsFrozenOrWasNeverUpdated) {
+  std::array<float, 2> counts = {7.0F, 0.0F};
+  owned_.state.record.parameter_order = {"layers.0.weight", "layers.0.bias", "late"};
+  owned_.state.tensors.pop_back();
+  const auto exp_avg = owned_.state.tensors.back();
+  owned_.state.tensors.push_back({{"exp_avg", "late"}, exp_avg.dtype, exp_avg.shape, exp_avg.bytes});
+  owned_.state.tensors.push_back(
+      {{"step", "layers.0.bias"}, DType::kFloat32, {}, std::as_bytes(std::span(&counts[0], 1))});
+  owned_.state.tensors.push_back(
+      {{"step", "late"}, DType::kFloat32, {}, std::as_bytes(std::span(&counts[1], 1))});
+  std::erase_if(owned_.state.tensors, [](const StateTensor& tensor) {
+    return tensor.key.in_optimizer() && tensor.key.name == "layers.0.weight";
+  });
+  export_checkpoint(real_disk(), *saved(), scratch_ / "full.pth", {ExportFormat::kPth, false, 0});
+  const auto file = open_foreign_file(scratch_ / "full.pth");
+  const PyValue& value = *file->root().find("optimizer_state_dict");
+  EXPECT_EQ(json_of(value)["param_groups"][0]["params"], (nlohmann::ordered_json{0, 1, 2}));
+  const OptimizerState optimizer = read_optimizer_state(value, "own");
+  EXPECT_TRUE(optimizer.parameters[0].empty()) << "frozen";
+  EXPECT_EQ(step_count(*optimizer.parameters[1].at("step"), *file, "own"), 7);
+  EXPECT_TRUE(optimizer.parameters[2].empty()) << "never updated";
+}
+
 TEST_F(Export, FullPthNeedsTheOrderOfTheParameters) {
   owned_.state.record.parameter_order.clear();
   const auto reader = saved();

@@ -145,14 +145,17 @@ class Twin:
         options = {key: value for key, value in self.case["optim"].items() if key != "type"}
         return model, OPTIMIZERS[self.case["optim"]["type"]](model.parameters(), **options)
 
-    def steps(self, model, optimizer, first, last):
-        losses, batch = [], self.case["batch"]
+    def steps(self, model, optimizer, first, last, skipped=lambda step: []):
+        """`skipped` says which parameters a step leaves without a gradient."""
+        losses, batch, parameters = [], self.case["batch"], list(model.parameters())
         for step in range(first, last + 1):
             begin = (step - 1) % EPOCH_STEPS * batch
             optimizer.zero_grad()
             output = model(self.inputs[begin:begin + batch])
             loss = F.cross_entropy(output.flatten(0, -2), self.targets[begin:begin + batch].flatten())
             loss.backward()
+            for number in skipped(step):
+                parameters[number].grad = None
             optimizer.step()
             losses.append(loss.item())
         return losses
@@ -236,6 +239,25 @@ def python_to_lockstep(twin):
     return relative(twin.losses_of("back", EPOCH_STEPS + 1, last), losses), weight_difference(twin.weights_of("back"), model)
 
 
+def skips_to_lockstep_and_back(twin):
+    """Parameters that had fewer updates than others, and one that had none."""
+    last = EPOCH_STEPS + MORE_STEPS
+    twin.seed(2)
+    model, optimizer = twin.make()
+    losses = twin.steps(model, optimizer, 1, EPOCH_STEPS, skipped=lambda step: [-1] if step % 2 else [-1, 1])
+    saved = {"epoch": 0, "model_state_dict": model.state_dict(), "optimizer_state_dict": optimizer.state_dict(), "loss": losses[-1]}
+    torch.save(saved, twin.folder / "skips.pth")
+    twin.run("ckpt", "import", "skips.pth", "-c", "run.yaml", "-o", "skips")
+    twin.run("ckpt", "export", "skips", "--to", "pth", "-o", "again.pth")
+    ours, theirs = (state["optimizer_state_dict"]["state"] for state in (torch.load(twin.folder / "again.pth", weights_only=True), saved))
+    assert ours.keys() == theirs.keys(), "state of other parameters than torch.optim's"
+    for number, slots in theirs.items():
+        assert ours[number].keys() == slots.keys() and all(torch.equal(ours[number][slot], slots[slot]) for slot in slots), number
+    twin.run("train", "-c", "run.yaml", "run.dir=skips-run", "resume.mode=skips", f"train.steps={last}")
+    losses = twin.steps(model, optimizer, EPOCH_STEPS + 1, last)
+    return relative(twin.losses_of("skips-run", EPOCH_STEPS + 1, last), losses), weight_difference(twin.weights_of("skips-run"), model)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lockstep")
@@ -249,7 +271,8 @@ def main():
             limit = 1e-9 if dtype == "float64" else math.inf if name == "resnet50" else 1e-5
             with tempfile.TemporaryDirectory() as scratch:
                 twin = Twin(os.path.abspath(arguments.lockstep), pathlib.Path(scratch), name, dtype)
-                for way, check in (("to Python", lockstep_to_python), ("from Python", python_to_lockstep)):
+                for way, check in (("to Python", lockstep_to_python), ("from Python", python_to_lockstep),
+                                   ("with skips", skips_to_lockstep_and_back)):
                     loss, weights = check(twin)
                     verdict = "ok" if loss <= limit else "TOO FAR"
                     bad += loss > limit

@@ -61,7 +61,7 @@ std::vector<std::string> Job::command(const Start& start) const {
   if (start.launcher == Launcher::kSupervisor) {
     words = {LOCKSTEP_SOURCE_DIR "/launch/run", "-n", std::to_string(start.ranks), path("config.yaml")};
   } else {
-    words = {LOCKSTEP_BINARY, "train", "-c", path("config.yaml")};
+    words = {start.binary, "train", "-c", path("config.yaml")};
   }
   words.insert(words.end(), start.overrides.begin(), start.overrides.end());
   if (!start.before_rank.empty())

@@ -33,6 +33,7 @@ struct Start {
   // With kMpirun, words in front of the binary for each rank: strace of that rank alone. `ranks` lists, or
   // none.
   std::vector<std::vector<std::string>> before_rank;
+  std::string binary = LOCKSTEP_BINARY;  // or a program with models of its own; not with kSupervisor
 };
 
 // A small training job in a folder of its own, driven through the real binary as a user does: config.yaml,

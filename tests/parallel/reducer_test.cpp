@@ -114,24 +114,76 @@ TEST(Arena, RefusesParametersOfSeveralDtypes) {
   EXPECT_THROW(ModelArena{mixed}, Fault);
 }
 
+TEST(Arena, LaysFrozenParametersBehindWhatIsExchanged) {
+  Net net;
+  net.a->weight.set_requires_grad(false);
+  const torch::Tensor before = net.a->weight.clone();
+  const ModelArena arena(net);
+  EXPECT_EQ(arena.parameters().size(), 5u);
+  EXPECT_EQ(arena.trainable().size(), 4u);
+  ASSERT_EQ(arena.frozen().size(), 1u);
+  EXPECT_EQ(arena.frozen()[0].name, "a.weight");
+  EXPECT_GE(arena.frozen()[0].offset, arena.loss_offset());
+  EXPECT_EQ(arena.contribution_count(), arena.loss_offset() + 1 + 4);
+  EXPECT_TRUE(torch::equal(net.a->weight, before));
+  EXPECT_FALSE(net.a->weight.requires_grad());
+  EXPECT_TRUE(net.b->weight.requires_grad());
+}
+
+TEST(Arena, LaysABufferWithTwoNamesOutOnce) {
+  Net net;
+  net.register_buffer("again", net.mean);
+  const ModelArena arena(net);
+  ASSERT_EQ(arena.buffers().size(), 1u);
+  torch::NoGradGuard no_grad;
+  arena.buffer_values().fill_(2);
+  EXPECT_EQ(net.named_buffers()["again"][0].item<float>(), 2);
+}
+
+std::string refusal_of(torch::nn::Module& model) {
+  try {
+    const ModelArena arena(model);
+  } catch (const Fault& fault) {
+    EXPECT_EQ(fault.code(), ExitCode::kConfig);
+    return fault.fact();
+  }
+  return "nothing was refused";
+}
+
+TEST(Arena, RefusesAModelWithNothingToTrain) {
+  Net net;
+  for (torch::Tensor& parameter : net.parameters()) parameter.set_requires_grad(false);
+  EXPECT_EQ(refusal_of(net),
+            "none of the model's parameters has requires_grad, so there is nothing to train (the first is "
+            "unused)");
+  torch::nn::ReLU empty;
+  EXPECT_EQ(refusal_of(*empty), "the model has no parameters, so there is nothing to train");
+}
+
 TEST(GradientHooks, MoveGradientsAndGiveUnusedParametersZero) {
   Net net;
   const ModelArena arena(net);
   GradientHooks hooks(arena);
   const torch::Tensor flat = torch::full({arena.contribution_count()}, 9.0);
   const torch::Tensor x = torch::randn({4, 5});
-  hooks.aim(flat, /*accumulate=*/false);
-  net.forward(x).square().mean().backward();
-  hooks.settle();
+  const auto pass = [&](bool accumulate) {
+    hooks.aim(flat, accumulate);
+    const torch::Tensor loss = net.forward(x).square().mean();
+    hooks.watch();
+    loss.backward();
+    EXPECT_EQ(hooks.settle(), GradientHooks::Outcome::kComplete);
+  };
+  pass(/*accumulate=*/false);
   EXPECT_FALSE(net.a->weight.grad().defined());
   const torch::Tensor gradient = ModelArena::view(flat, arena.parameters()[1]).clone();  // a.weight
   EXPECT_GT(gradient.abs().sum().item<float>(), 0);
   EXPECT_EQ(ModelArena::view(flat, arena.parameters()[0]).abs().sum().item<float>(), 0) << "unused";
+  const torch::Tensor reached = flat.narrow(0, arena.reached_offset(), 5);
+  EXPECT_TRUE(torch::equal(reached, torch::tensor({0.f, 1.f, 1.f, 1.f, 1.f})));
 
-  hooks.aim(flat, /*accumulate=*/true);
-  net.forward(x).square().mean().backward();
-  hooks.settle();
+  pass(/*accumulate=*/true);
   EXPECT_TRUE(torch::equal(ModelArena::view(flat, arena.parameters()[1]), gradient + gradient));
+  EXPECT_TRUE(torch::equal(reached, torch::tensor({0.f, 2.f, 2.f, 2.f, 2.f})));
 }
 
 TEST(ContributionStack, RefusesAForeignMicroBatch) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/training_state.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
@@ -34,6 +35,7 @@ void update(TrainingState& state, int seed) {
   const torch::Tensor mean = state.arena().new_contribution();
   for (const auto* entries : {&state.arena().parameters(), &state.arena().buffers()})
     for (const ArenaEntry& entry : *entries) ModelArena::view(mean, entry).normal_();
+  mean.narrow(0, state.arena().reached_offset(), std::ssize(state.arena().trainable())).fill_(1);
   state.apply(mean, 1e-2);
 }
 
@@ -68,7 +70,7 @@ TEST(TrainingState, RestoredStateGoesOnBitForBit) {
     EXPECT_FALSE(same_bits(saved, restored));
     restore(saved, restored);
     EXPECT_TRUE(same_bits(saved, restored));
-    EXPECT_EQ(restored.optimizer().steps_done(), 2);
+    EXPECT_THAT(restored.optimizer().steps(), testing::Each(2));
     update(saved, 12);
     update(restored, 12);
     EXPECT_TRUE(same_bits(saved, restored)) << type;
