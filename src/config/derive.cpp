@@ -39,6 +39,12 @@ void shape_synthetic_data(const Given& given, RunConfig& config) {
   if (!given.has("data.targets") && config.data.classes == 0) config.data.targets = outputs;
 }
 
+std::int64_t classes_of(const RunConfig& config) {
+  if (config.train.loss == LossKind::kMse) return 0;
+  if (config.model.type == "mlp") return config.model.outputs;
+  return config.model.type.starts_with("resnet") ? config.model.classes : 0;
+}
+
 }  // namespace
 
 bool Given::differs_from_default(const std::string& key, const RunConfig& config) const {
@@ -57,6 +63,8 @@ void derive(const Given& given, RunConfig& config) {
     config.data.vocab = config.model.vocab;
   }
   config.data.seed = config.run.seed;
+  config.data.integer_inputs = given.schema.is_registered("model.type", config);
+  config.data.label_classes = config.data.integer_inputs ? 0 : classes_of(config);
 }
 
 }  // namespace lockstep

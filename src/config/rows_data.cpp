@@ -45,6 +45,14 @@ std::vector<Row> data_content_rows() {
   const std::vector<std::string> images = {"idx", "cifar10", "hdf5"};
   return {
       row("data.shuffle", d, &D::shuffle).says("A new order of the training samples every epoch."),
+      row("data.ignore_label", d, &D::ignore_label)
+          .says("Targets of this class count in no loss and no metric, such as -100 or a padding token."),
+      row("data.token_dtype", d, &D::token_dtype)
+          .one_of({"uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"})
+          .derived_from("the file")
+          .only("data.type", {"tokens"})
+          .may_change()
+          .says("Little-endian numbers in token files without a header."),
       row("data.holdout_every", d, &D::holdout_every)
           .in(between(0, 1e9), "files or samples")
           .says("Hold every n-th file (of text or tokens) or sample out for validation; 0: none."),

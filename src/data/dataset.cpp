@@ -32,4 +32,8 @@ std::string Dataset::place_of(std::int64_t index) const {
   return "sample " + std::to_string(index);
 }
 
+std::string Dataset::description() const {
+  return std::to_string(size()) + " samples";
+}
+
 }  // namespace lockstep

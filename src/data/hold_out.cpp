@@ -30,6 +30,11 @@ std::int64_t SampleSplit::whole_index(std::int64_t index) const {
   return part_ == DataPart::kValid ? index * n_ + n_ - 1 : index + index / (n_ - 1);
 }
 
+std::string SampleSplit::description() const {
+  return fmt::format("{}; {} of them {}: every {}-th sample", whole_->description(), size(),
+                     part_ == DataPart::kValid ? "held out" : "left by the hold-out", n_);
+}
+
 Digest SampleSplit::fingerprint() const {
   Hasher hasher;
   hasher.update("every n-th sample");

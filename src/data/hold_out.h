@@ -23,6 +23,8 @@ class SampleSplit : public Dataset {
   // Differs between the two parts and from the whole.
   Digest fingerprint() const override;
   std::string place_of(std::int64_t index) const override { return whole_->place_of(whole_index(index)); }
+  std::string description() const override;
+  std::vector<DataFile> files() const override { return whole_->files(); }
   void check_unchanged() const override { whole_->check_unchanged(); }
 
  private:

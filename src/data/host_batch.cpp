@@ -34,11 +34,13 @@ void HostBatch::shape(const SampleSpec& layout, std::int64_t count) {
   samples = count;
   inputs.resize(total(layout.input_bytes(), count));
   targets.resize(total(layout.target_bytes(), count));
+  indices.resize(static_cast<std::size_t>(count));
 }
 
 void HostBatch::fill(std::int64_t slot, const Dataset& dataset, std::int64_t index) {
   const std::size_t input = spec.input_bytes();
   const std::size_t target = spec.target_bytes();
+  indices[static_cast<std::size_t>(slot)] = index;
   dataset.sample(index, inputs.span().subspan(slot * input, input),
                  targets.span().subspan(slot * target, target));
 }

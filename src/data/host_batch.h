@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "lockstep/data/dataset.h"
 
@@ -36,6 +37,8 @@ struct HostBatch {
   // Row-major, of spec.input_dtype and spec.target_dtype.
   AlignedBytes inputs;
   AlignedBytes targets;
+  // Of each sample in the dataset.
+  std::vector<std::int64_t> indices;
 
   // Makes room for `count` samples of `layout`. Throws Bug when the bytes overflow.
   void shape(const SampleSpec& layout, std::int64_t count);

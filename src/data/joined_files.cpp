@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <utility>
 
-#include "data/refuse.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -20,31 +19,13 @@ constexpr std::uint64_t kSpacedBlocks = 64;
 // Bounds the cost of a step, whatever the number of files.
 constexpr std::uint64_t kChecksPerCall = 256;
 
-namespace fs = std::filesystem;
-
-std::vector<std::string> files_below(const std::string& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    std::error_code unreadable;
-    // Follows links to files. The iterator does not enter links to folders, so a loop of them ends.
-    if (it->is_regular_file(unreadable)) names.push_back(it->path().string().substr(folder.size()));
-  }
-  if (error)
-    refuse_file(folder, "the folder cannot be read (" + error.message() + ")", "Check its permissions.");
-  if (names.empty()) refuse_file(folder, "the folder holds no file", "Name a folder with data, or a file.");
-  // The order of a folder's entries differs from one file system to the next.
-  std::sort(names.begin(), names.end());
-  for (std::string& name : names) name.insert(0, folder);
-  return names;
-}
-
 }  // namespace
 
-void JoinedFiles::append(MappedFile file, std::size_t skip) {
+void JoinedFiles::append(MappedFile file, std::size_t skip, std::string name) {
   check(skip <= file.bytes().size(), "a header lies inside its file");
   starts_.push_back(starts_.back() + file.bytes().size() - skip);
   skips_.push_back(skip);
+  names_.push_back(name.empty() ? std::filesystem::path(file.path()).filename().string() : std::move(name));
   files_.push_back(std::move(file));
 }
 
@@ -52,6 +33,11 @@ std::size_t JoinedFiles::file_at(std::uint64_t offset) const {
   // Files without bytes start where the next one does; the last of them is the one that holds the byte.
   const auto after = std::upper_bound(starts_.begin(), starts_.end(), offset);
   return static_cast<std::size_t>(after - starts_.begin()) - 1;
+}
+
+std::pair<std::string, std::uint64_t> JoinedFiles::place_of(std::uint64_t offset) const {
+  const std::size_t file = file_at(offset);
+  return {files_[file].path(), offset - starts_[file]};
 }
 
 void JoinedFiles::copy(std::uint64_t offset, std::span<std::byte> into) const {
@@ -101,18 +87,23 @@ void JoinedFiles::check_unchanged() const {
   for (std::uint64_t i = 0; i < count; ++i) files_[(first + i) % files_.size()].check_unchanged();
 }
 
-std::vector<std::string> list_files(const std::vector<std::string>& paths) {
-  std::vector<std::string> files;
-  for (const std::string& path : paths) {
-    std::error_code error;
-    if (!fs::is_directory(path, error)) {
-      files.push_back(path);
-      continue;
+std::vector<DataFile> JoinedFiles::files() const {
+  // Together no more than the fingerprint reads.
+  const std::uint64_t block = size() <= kHashedInFull ? kHashedInFull : kHashedInFull / 3 / files_.size();
+  std::vector<DataFile> list;
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    const auto bytes = files_[i].bytes();
+    Hasher hasher;
+    if (bytes.size() <= 3 * block) {
+      hasher.update(bytes);
+    } else {
+      hasher.update(bytes.first(block));
+      hasher.update(bytes.subspan((bytes.size() - block) / 2, block));
+      hasher.update(bytes.last(block));
     }
-    for (std::string& name : files_below(path.ends_with('/') ? path : path + "/"))
-      files.push_back(std::move(name));
+    list.push_back({names_[i], bytes.size(), hasher.digest()});
   }
-  return files;
+  return list;
 }
 
 }  // namespace lockstep

@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/mapped_file.h"
 #include "lockstep/base/hash.h"
+#include "lockstep/data/dataset.h"
 
 namespace lockstep {
 
@@ -18,9 +20,10 @@ namespace lockstep {
 class JoinedFiles {
  public:
   // Local. Takes the bytes from `skip` on (0 <= skip <= size); what lies before is a header already
-  // understood.
-  void append(MappedFile file, std::size_t skip = 0);
+  // understood. `name` is the file's in files(); empty: the last part of its path.
+  void append(MappedFile file, std::size_t skip = 0, std::string name = "");
 
+  std::size_t count() const { return files_.size(); }
   // Bytes of all payloads.
   std::uint64_t size() const { return starts_.back(); }
   // Local. Fills `into` from `offset`, over file borders. Throws Bug when that passes the end.
@@ -29,6 +32,12 @@ class JoinedFiles {
   // Local. By content: payload sizes, then all bytes up to 256 MiB in total; above that 66 blocks of 1 MiB of
   // the joined bytes (the first, the last, 64 evenly spaced). Names and times do not enter.
   Digest fingerprint() const;
+
+  // Local. Each file with its header: a digest of all bytes where the payloads have up to 256 MiB together,
+  // else of three blocks of each file.
+  std::vector<DataFile> files() const;
+  // The path of the file that holds the byte at `offset` of the joined bytes, and where in its payload.
+  std::pair<std::string, std::uint64_t> place_of(std::uint64_t offset) const;
 
   // Local. Looks at up to 256 files, in turn from call to call: a folder of many thousand small files must
   // not cost a stat() each at every step. Throws Fault (66).
@@ -45,13 +54,9 @@ class JoinedFiles {
 
   std::vector<MappedFile> files_;
   std::vector<std::size_t> skips_;
+  std::vector<std::string> names_;
   std::vector<std::uint64_t> starts_{0};  // of each payload in the joined bytes, then the end
   mutable std::atomic<std::uint64_t> next_check_{0};
 };
-
-// Local. A file stands for itself, a folder for every regular file below it in byte order of the relative
-// path (links to folders are not entered). Throws Fault (66) for a path that is missing or a folder without
-// files.
-std::vector<std::string> list_files(const std::vector<std::string>& paths);
 
 }  // namespace lockstep

@@ -51,12 +51,26 @@ std::string raw(const std::vector<Value>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(Value)};
 }
 
-inline std::string llmc_header(std::int32_t tokens, std::int32_t version = 1) {
+inline std::string llmc_header(std::int32_t tokens, std::int32_t version = 1, std::int32_t magic = 20240520) {
   std::vector<std::int32_t> header(256);
-  header[0] = 20240520;
+  header[0] = magic;
   header[1] = version;
   header[2] = tokens;
   return raw(header);
+}
+
+// As numpy.save writes it; `shape` is Python's.
+inline std::string npy(const std::string& descr, const std::string& shape, const std::string& payload,
+                       int version = 1) {
+  std::string header = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }";
+  while ((header.size() + 13) % 64 != 0) header += ' ';
+  header += '\n';
+  std::string bytes{"\x93NUMPY", 6};
+  bytes += static_cast<char>(version);
+  bytes += '\0';
+  for (int shift = 0; shift < (version == 1 ? 16 : 32); shift += 8)
+    bytes += static_cast<char>(header.size() >> shift & 0xff);
+  return bytes + header + payload;
 }
 
 // One sample, read the way the loader does.

@@ -2,7 +2,10 @@
 #include "data/hdf5_files.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "data/data_files.h"
@@ -55,7 +58,7 @@ TEST(Hdf5, ReadsContiguousAndChunkedRows) {
   }
 }
 
-TEST(Hdf5, EveryNumberTypeBecomesFloatDoubleOrInt64) {
+TEST(Hdf5, EveryNumberTypeIsReadByItsValue) {
   const TempDir dir;
   const std::vector<double> doubles = {0.5, -1.5};
   const std::vector<std::int16_t> shorts = {-3, 7};
@@ -79,10 +82,145 @@ TEST(Hdf5, EveryNumberTypeBecomesFloatDoubleOrInt64) {
   EXPECT_EQ(as<double>(read_sample(*one, 1).input)[0], -1.5);
   EXPECT_EQ(as<std::int64_t>(read_sample(*one, 0).target)[0], -3);
   const auto two = open_data(hdf5(dir / "a.h5", "/shorts", "/big_endian"));
-  EXPECT_EQ(two->spec().input_dtype, DType::kInt64);
+  EXPECT_EQ(two->spec().input_dtype, DType::kFloat32);
+  EXPECT_EQ(as<float>(read_sample(*two, 0).input)[0], -3.0f);
   EXPECT_EQ(two->spec().target_dtype, DType::kFloat32);
   EXPECT_EQ(two->spec().target_shape, Shape{1});
   EXPECT_EQ(as<float>(read_sample(*two, 1).target)[0], 2.5f);
+}
+
+TEST(Hdf5, BytesAreImagesAsInIdxFiles) {
+  const TempDir dir;
+  const std::vector<std::uint8_t> pixels = {0, 51, 255, 102, 1, 254};
+  const std::vector<std::uint8_t> labels = {9, 200};
+  {
+    Hdf5Writer writer(dir / "a.h5");
+    writer.add("x", {2, 3, 1, 1}, H5T_NATIVE_UINT8, pixels.data());
+    writer.add("y", {2, 1}, H5T_NATIVE_UINT8, labels.data());
+  }
+  DataOptions options = hdf5(dir / "a.h5");
+  const auto plain = open_data(options);
+  EXPECT_EQ(plain->spec().input_dtype, DType::kFloat32);
+  EXPECT_EQ(as<float>(read_sample(*plain, 0).input), (std::vector<float>{0.0f, 51 / 255.0f, 1.0f}));
+  EXPECT_EQ(as<std::int64_t>(read_sample(*plain, 1).target), std::vector<std::int64_t>{200});
+  EXPECT_TRUE(plain->spec().target_shape.empty());
+  options.mean = {0, 0.2, 0.5};
+  options.std = {1, 2, 0.25};
+  const std::vector<float> expected = {0.0f, (51 / 255.0f - 0.2f) / 2.0f, (1.0f - 0.5f) / 0.25f};
+  EXPECT_EQ(as<float>(read_sample(*open_data(options), 0).input), expected);
+  options.integer_inputs = true;  // of bytes it says nothing
+  EXPECT_EQ(as<float>(read_sample(*open_data(options), 0).input), expected);
+}
+
+TEST(Hdf5, OtherIntegersKeepTheirValueAndAreNormalized) {
+  const TempDir dir;
+  const std::vector<std::int64_t> wide = {(std::int64_t{1} << 24) + 1, -7};
+  {
+    Hdf5Writer writer(dir / "a.h5");
+    writer.add("x", {2, 1}, H5T_NATIVE_INT64, wide.data());
+    writer.add("y", {2}, H5T_NATIVE_INT64, wide.data());
+  }
+  DataOptions options = hdf5(dir / "a.h5");
+  EXPECT_EQ(as<double>(read_sample(*open_data(options), 0).input)[0], 16777217.0);
+  options.mean = {16777216.0};
+  options.std = {2};
+  EXPECT_EQ(as<double>(read_sample(*open_data(options), 0).input)[0], 0.5);
+  options.integer_inputs = true;
+  expect_fault(ExitCode::kConfig, "data.normalize", [&] { open_data(options); });
+  options.mean = options.std = {};
+  EXPECT_EQ(as<std::int64_t>(read_sample(*open_data(options), 1).input)[0], -7);
+}
+
+TEST(Hdf5, PythonsBoolsAreZeroAndOne) {
+  const TempDir dir;
+  {
+    Hdf5Writer writer(dir / "a.h5");
+    const hid_t type = H5Tenum_create(H5T_NATIVE_INT8);
+    const std::int8_t no = 0, yes = 1;
+    H5Tenum_insert(type, "FALSE", &no);
+    H5Tenum_insert(type, "TRUE", &yes);
+    const std::vector<std::int8_t> values = {0, 1};
+    writer.add("x", {2, 1}, type, values.data());
+    H5Tclose(type);
+    const hid_t other = H5Tenum_create(H5T_NATIVE_INT8);
+    H5Tenum_insert(other, "CAT", &no);
+    H5Tenum_insert(other, "DOG", &yes);
+    writer.add("pets", {2, 1}, other, values.data());
+    H5Tclose(other);
+  }
+  const auto dataset = open_data(hdf5(dir / "a.h5", "/x", "/x"));
+  EXPECT_EQ(as<float>(read_sample(*dataset, 1).input)[0], 1.0f);
+  EXPECT_EQ(as<std::int64_t>(read_sample(*dataset, 1).target)[0], 1);
+  expect_fault(ExitCode::kInputMissing, "neither floats nor integers",
+               [&] { open_data(hdf5(dir / "a.h5", "/pets", "/x")); });
+}
+
+void write_rows(const std::string& path, hsize_t rows, int first) {
+  std::vector<float> inputs(rows);
+  std::vector<std::int32_t> labels(rows);
+  for (std::size_t i = 0; i < rows; ++i)
+    inputs[i] = static_cast<float>(labels[i] = first + static_cast<int>(i));
+  Hdf5Writer writer(path);
+  writer.add("x", {rows, 1}, H5T_NATIVE_FLOAT, inputs.data());
+  writer.add("y", {rows}, H5T_NATIVE_INT32, labels.data());
+  writer.add("other", {rows, 1}, H5T_NATIVE_INT32, labels.data());
+}
+
+TEST(Hdf5, SeveralFilesAreReadAsOne) {
+  const TempDir dir;
+  std::filesystem::create_directory(dir / "d");
+  write_rows(dir / "d/b.h5", 2, 3);
+  write_rows(dir / "d/a.h5", 3, 0);
+  const auto folder = open_data(hdf5(dir / "d"));
+  ASSERT_EQ(folder->size(), 5);
+  for (std::int64_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(as<float>(read_sample(*folder, i).input)[0], static_cast<float>(i));
+    EXPECT_EQ(as<std::int64_t>(read_sample(*folder, i).target)[0], i);
+  }
+  EXPECT_EQ(folder->place_of(4), (dir / "d/b.h5") + ", row 1 of /x");
+  DataOptions listed = hdf5(dir / "d/a.h5");
+  listed.train.paths.push_back(dir / "d/b.h5");
+  EXPECT_EQ(open_data(listed)->fingerprint(), folder->fingerprint());
+  write_file(dir / "d/notes.txt", "no HDF5");
+  expect_fault(ExitCode::kInputMissing, "notes.txt: is not an HDF5 file",
+               [&] { open_data(hdf5(dir / "d")); });
+}
+
+TEST(Hdf5, FilesThatDifferInKindAreNotJoined) {
+  const TempDir dir;
+  write_rows(dir / "a.h5", 3, 0);
+  {
+    Hdf5Writer writer(dir / "b.h5");
+    const std::vector<std::uint8_t> bytes = {1, 2};
+    writer.add("x", {2, 1}, H5T_NATIVE_UINT8, bytes.data());
+    writer.add("y", {2}, H5T_NATIVE_UINT8, bytes.data());
+  }
+  DataOptions listed = hdf5(dir / "a.h5");
+  listed.train.paths.push_back(dir / "b.h5");
+  expect_fault(ExitCode::kInputMissing, "b.h5: has other dtypes or row shapes than " + (dir / "a.h5"),
+               [&] { open_data(listed); });
+}
+
+TEST(Hdf5, SaysThatAFileWasNotClosed) {
+  const TempDir dir;
+  const pid_t writer = ::fork();
+  if (writer == 0) {
+    Hdf5Writer open(dir / "a.h5");
+    H5Fflush(open.file(), H5F_SCOPE_GLOBAL);
+    ::_exit(0);
+  }
+  int status = 1;
+  ASSERT_EQ(::waitpid(writer, &status, 0), writer);
+  ASSERT_EQ(status, 0);
+  expect_fault(ExitCode::kInputMissing, "h5clear", [&] { open_data(hdf5(dir / "a.h5")); });
+}
+
+TEST(Hdf5, SaysWhyAFileCannotBeOpened) {
+  const TempDir dir;
+  write_rows(dir / "a.h5", 3, 0);
+  const std::string bytes = read_file(dir / "a.h5");
+  write_file(dir / "a.h5", bytes.substr(0, bytes.size() - 1));
+  expect_fault(ExitCode::kInputMissing, "(HDF5: truncated file", [&] { open_data(hdf5(dir / "a.h5")); });
 }
 
 TEST(Hdf5, NormalizesFloatInputs) {
@@ -180,7 +318,6 @@ TEST(Hdf5, RefusesFilesThatAreDamagedOrNoHdf5) {
   write_file(dir / "text", "this is no HDF5 file");
   expect_fault(ExitCode::kInputMissing, "is not an HDF5 file", [&] { open_data(hdf5(dir / "text")); });
   expect_fault(ExitCode::kInputMissing, "cannot be opened", [&] { open_data(hdf5(dir / "none")); });
-  expect_fault(ExitCode::kInputMissing, "is a folder", [&] { open_data(hdf5(dir.path())); });
   {
     Hdf5Writer writer(dir / "a.h5");
     writer.add("x", {4, 3}, H5T_NATIVE_FLOAT, kFloats.data());
@@ -194,7 +331,7 @@ TEST(Hdf5, RefusesFilesThatAreDamagedOrNoHdf5) {
     ++refused;
   }
   EXPECT_GE(refused, 10);
-  expect_fault(ExitCode::kConfig, "needs one path", [&] { open_data(hdf5(dir / "a.h5", "")); });
+  expect_fault(ExitCode::kConfig, "needs a path", [&] { open_data(hdf5(dir / "a.h5", "")); });
 }
 
 TEST(Hdf5, ChangedFileIsRefusedWhileOpen) {

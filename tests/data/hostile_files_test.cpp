@@ -110,13 +110,15 @@ TEST(HostileFiles, MutatedTokens) {
   const std::vector<std::uint16_t> tokens(200, 5);
   DataOptions options;
   options.type = "tokens";
-  options.train.paths = {dir / "t"};
+  options.train.paths = {dir / "t.bin"};
   options.context = 8;
   options.vocab = 256;
-  write_file(dir / "t", testing::raw(tokens));
-  expect_harmless(options, dir / "t");
-  write_file(dir / "t", testing::llmc_header(200) + testing::raw(tokens));
-  expect_harmless(options, dir / "t");
+  write_file(dir / "t.bin", testing::raw(tokens));
+  expect_harmless(options, dir / "t.bin");
+  write_file(dir / "t.bin", testing::llmc_header(200) + testing::raw(tokens));
+  expect_harmless(options, dir / "t.bin");
+  write_file(dir / "t.bin", testing::npy("<u2", "(200,)", testing::raw(tokens)));
+  expect_harmless(options, dir / "t.bin");
 }
 
 TEST(HostileFiles, MutatedHdf5) {

@@ -3,10 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-#include <filesystem>
 
 #include "data/data_files.h"
 
@@ -43,22 +40,6 @@ TEST(JoinedFiles, CopyCrossesBordersEmptyFilesAndHeaders) {
       ASSERT_EQ(text_of(files, first, count), whole.substr(first, count));
   EXPECT_THROW(text_of(files, 5, 3), Bug);
   EXPECT_THROW(text_of(files, 8, 0), Bug);
-}
-
-TEST(JoinedFiles, ListsAFolderInByteOrderOfTheRelativePath) {
-  const TempDir dir;
-  std::filesystem::create_directories(dir / "x/a");
-  std::filesystem::create_directories(dir / "x/B");
-  for (const char* name : {"x/a/z", "x/a.h", "x/B/y", "x/b", "x/\xc3\xa4"}) write_file(dir / name, name);
-  ASSERT_EQ(::mkfifo((dir / "x/fifo").c_str(), 0600), 0);
-  ASSERT_EQ(::symlink("..", (dir / "x/loop").c_str()), 0);
-  const std::vector<std::string> expected = {dir / "x/B/y", dir / "x/a.h", dir / "x/a/z", dir / "x/b",
-                                             dir / "x/\xc3\xa4"};
-  EXPECT_EQ(list_files({dir / "x"}), expected);
-  EXPECT_EQ(list_files({dir / "x/"}), expected);
-  EXPECT_EQ(list_files({dir / "x/b", dir / "x/a"}), (std::vector<std::string>{dir / "x/b", dir / "x/a/z"}));
-  std::filesystem::create_directory(dir / "empty");
-  expect_fault(ExitCode::kInputMissing, "holds no file", [&] { list_files({dir / "empty"}); });
 }
 
 TEST(JoinedFiles, EveryFileOfAManyFileFolderIsCheckedInTurn) {

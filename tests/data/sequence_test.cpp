@@ -10,13 +10,10 @@ namespace {
 
 using testing::as;
 using testing::expect_fault;
-using testing::llmc_header;
 using testing::open_data;
-using testing::raw;
 using testing::read_sample;
 using testing::TempDir;
 using testing::write_file;
-using Tokens = std::vector<std::uint16_t>;
 
 DataOptions sequence(const std::string& type, const std::string& path, std::int64_t context) {
   DataOptions options;
@@ -109,60 +106,35 @@ TEST(Text, RefusesWhatGivesNoSample) {
   expect_fault(ExitCode::kConfig, "data.normalize", [&] { open_data(scaled); });
 }
 
-DataOptions tokens(const std::string& path, std::int64_t context = 2) {
-  DataOptions options = sequence("tokens", path, context);
-  options.vocab = 50257;
-  return options;
-}
-
-TEST(TokenFile, RawAndLlmcLayoutsAreReadAlike) {
+TEST(Text, RefusesPackedAndBinaryFilesInAFolderAndTakesBytesThatAreNamed) {
   const TempDir dir;
-  const Tokens values = {1, 50256, 300, 4, 5};
-  write_file(dir / "raw", raw(values));
-  write_file(dir / "llmc", llmc_header(5) + raw(values));
-  const auto plain = open_data(tokens(dir / "raw"));
-  const auto with_header = open_data(tokens(dir / "llmc"));
-  ASSERT_EQ(plain->size(), 2);
-  EXPECT_EQ(as<std::int64_t>(read_sample(*plain, 0).input), (std::vector<std::int64_t>{1, 50256}));
-  EXPECT_EQ(as<std::int64_t>(read_sample(*with_header, 1).target), (std::vector<std::int64_t>{4, 5}));
-  EXPECT_EQ(plain->fingerprint(), with_header->fingerprint());
-}
-
-TEST(TokenFile, RefusesDamagedFiles) {
-  const TempDir dir;
-  const Tokens values = {1, 2, 3, 4, 5};
-  const struct {
-    std::string bytes;
-    const char* text;
-  } cases[] = {
-      {raw(values) + "x", "has 11 bytes, expected whole uint16"},
-      {llmc_header(5) + raw(values).substr(2), "promises 5 tokens, 8 bytes follow, expected 10"},
-      {llmc_header(5) + raw(values) + "xx", "promises 5 tokens, 12 bytes follow"},
-      {llmc_header(-5) + raw(values), "promises -5 tokens"},
-      {llmc_header(0x7fffffff) + raw(values), "promises 2147483647 tokens"},
-      {llmc_header(5, 2) + raw(values), "version 2, expected 1"},
-      {llmc_header(5).substr(0, 100), "has 100 bytes, expected a header of 1024"},
-      {"", "0 values in 1 files"},
-  };
-  for (const auto& item : cases) {
-    write_file(dir / "t", item.bytes);
-    expect_fault(ExitCode::kInputMissing, item.text, [&] { open_data(tokens(dir / "t")); });
+  std::filesystem::create_directory(dir / "t");
+  write_file(dir / "t/a.txt", "abcdefgh");
+  write_file(dir / "t/b.pyc", std::string("\x61\x0d\x0d\x0a\0\0\0\0", 8));
+  expect_fault(ExitCode::kInputMissing, "b.pyc: holds zero bytes",
+               [&] { open_data(sequence("text", dir / "t", 2)); });
+  EXPECT_EQ(open_data(sequence("text", dir / "t/b.pyc", 2))->size(), 3);
+  for (const char* name : {"c.gz", "c.zip", "c.parquet", "c.pt"}) {
+    write_file(dir / name, "0123456789");
+    expect_fault(ExitCode::kInputMissing, "not text", [&] { open_data(sequence("text", dir / name, 2)); });
   }
+  write_file(dir / "packed.txt", "\x1f\x8b\x08 and more");
+  expect_fault(ExitCode::kInputMissing, "gzip", [&] { open_data(sequence("text", dir / "packed.txt", 2)); });
 }
 
-TEST(TokenFile, NamesTheFirstTokenOutsideTheVocabularyWhereverItLies) {
+TEST(Text, SaysWhatItTookAndWhereASampleLies) {
   const TempDir dir;
-  for (const std::size_t at : {0u, 1u, 4095u, 4096u, 9000u, 9999u}) {
-    Tokens values(10'000, 7);
-    values[at] = 50257;
-    values.back() = 60000;
-    write_file(dir / "t", raw(values));
-    const std::string value = at == 9999 ? "60000" : "50257";
-    expect_fault(
-        ExitCode::kInputMissing,
-        "t: value " + value + " at position " + std::to_string(at) + " is not below the vocabulary of 50257",
-        [&] { open_data(tokens(dir / "t")); });
-  }
+  std::filesystem::create_directory(dir / "t");
+  write_file(dir / "t/a", "abcde");
+  write_file(dir / "t/b", "fgh");
+  write_file(dir / "t/.DS_Store", "x");
+  const auto dataset = open_data(sequence("text", dir / "t", 3));
+  EXPECT_EQ(dataset->description(), "2 files; left out: 1 hidden (bytes): 8 values, 2 samples of 3");
+  EXPECT_EQ(dataset->place_of(1), (dir / "t/a") + ", from value 3 on (sample 1)");
+  const std::vector<DataFile> files = dataset->files();
+  ASSERT_EQ(files.size(), 2u);
+  EXPECT_EQ(files[1].name, "b");
+  EXPECT_EQ(files[1].bytes, 3u);
 }
 
 }  // namespace

@@ -68,6 +68,12 @@ std::optional<Contents> fuzz_tokens(std::span<const std::byte> bytes) {
     options.train.paths = {file.path()};
     options.context = 4;
     options.vocab = 256;
+    // Without a header and a name that ends in .bin only what the config says is taken for raw.
+    const std::string start(reinterpret_cast<const char*>(bytes.data()),
+                            std::min<std::size_t>(6, bytes.size()));
+    if (!start.starts_with("\x93NUMPY") && !start.starts_with("\x88\xd8\x34\x01") &&
+        !start.starts_with("\xa1\xd9\x34\x01"))
+      options.token_dtype = "uint16";
     return samples_of(*DatasetRegistry::with_builtin().open(options, DataPart::kTrain));
   });
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "lockstep/base/hash.h"
 #include "lockstep/base/span.h"
@@ -23,6 +24,13 @@ struct SampleSpec {
   std::size_t target_bytes() const { return byte_count(target_dtype, target_shape); }
 };
 
+// One of the files behind a dataset.
+struct DataFile {
+  std::string name;  // below what the config names: stays when the data move
+  std::uint64_t bytes = 0;
+  Digest content;
+};
+
 // Samples by number. A user's own dataset overrides size(), spec() and sample(); see docs/your-own-model.md.
 // All functions are Local and const; sample() is called from the prefetch thread.
 class Dataset {
@@ -38,6 +46,11 @@ class Dataset {
   virtual Digest fingerprint() const;
   // Where sample `index` lies, for messages: "train/a.h5, row 17". The default is "sample 17".
   virtual std::string place_of(std::int64_t index) const;
+  // One line for people: where the samples come from and how they were read. The default is "17 samples".
+  virtual std::string description() const;
+  // The files behind the dataset, so that a resume which finds other data can name what came, went or
+  // changed. May read them. The default has none.
+  virtual std::vector<DataFile> files() const { return {}; }
   // Throws Fault (66) when a file behind the dataset is not what it was when opened. The default has no
   // files.
   virtual void check_unchanged() const {}

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,7 +12,7 @@ namespace lockstep {
 // Where one part (training or validation) of the data lies. Paths are absolute, or relative to the working
 // directory.
 struct DataFiles {
-  std::vector<std::string> paths;  // text, tokens, cifar10: a folder, a file or several; hdf5: one file
+  std::vector<std::string> paths;  // a folder, a file or several
   std::string inputs;              // idx: a file; hdf5: a dataset name
   std::string labels;              // likewise
 
@@ -24,6 +25,8 @@ struct DataOptions {
   DataFiles train;
   DataFiles valid;
   bool shuffle = true;
+  std::optional<std::int64_t> ignore_label;  // a label that counts in no loss and no metric
+  std::string token_dtype;  // tokens: of files without a header, such as uint16; empty: found out
   // Every n-th file of a text or token folder (every n-th sample of other types) is held out for validation;
   // 0: none. Only without `valid`.
   std::int64_t holdout_every = 0;
@@ -38,6 +41,10 @@ struct DataOptions {
   std::int64_t context = 0;
   std::int64_t vocab = 256;
   std::uint64_t seed = 0;
+  // Classes that labels are among; 0: not known.
+  std::int64_t label_classes = 0;
+  // A model of the program's own takes integers as they are (hdf5); the built-in ones take numbers.
+  bool integer_inputs = false;
   std::map<std::string, std::string> params;  // data.params, for registered types
 };
 

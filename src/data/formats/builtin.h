@@ -17,7 +17,7 @@ namespace lockstep {
 // [context].
 std::unique_ptr<Dataset> open_text(const DataOptions& options, DataPart part);
 
-// uint16 tokens, raw (nanoGPT) or behind the 1 KiB header of llm.c; samples as for text. Every token is
+// Tokens in llm.c's files, NumPy arrays or raw numbers (token_file.h); samples as for text. Every token is
 // checked against options.vocab here, once.
 std::unique_ptr<Dataset> open_tokens(const DataOptions& options, DataPart part);
 
@@ -30,8 +30,9 @@ std::unique_ptr<Dataset> open_idx_inputs(const DataOptions& options);
 // data_batch_*.bin for training and test_batch.bin for validation.
 std::unique_ptr<Dataset> open_cifar10(const DataOptions& options, DataPart part);
 
-// Two datasets of one HDF5 file, rows are samples. Floats stay what they are, integers become int64; a target
-// column of integers is one class a sample, one of floats is {1}.
+// Two datasets of each HDF5 file, rows are samples, files are joined. Inputs: floats stay what they are,
+// uint8 become float32 / 255, bools 0 and 1, other integers floats of their value (int64 with
+// options.integer_inputs). A target column of integers is one class a sample, one of floats is {1}.
 std::unique_ptr<Dataset> open_hdf5(const DataOptions& options, DataPart part);
 // The dataset train.inputs alone: targets of no elements.
 std::unique_ptr<Dataset> open_hdf5_inputs(const DataOptions& options);

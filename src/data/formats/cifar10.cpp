@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "data/class_labels.h"
+#include "data/file_set.h"
 #include "data/formats/builtin.h"
 #include "data/hold_out.h"
 #include "data/joined_files.h"
@@ -27,7 +29,7 @@ SampleSpec cifar_spec() {
   return {DType::kFloat32, {3, 32, 32}, DType::kInt64, {}};
 }
 
-void check_records(const MappedFile& file) {
+void check_records(const MappedFile& file, const DataOptions& options) {
   const auto bytes = file.bytes();
   if (bytes.empty() || bytes.size() % kRecord != 0)
     refuse_file(file.path(),
@@ -36,11 +38,14 @@ void check_records(const MappedFile& file) {
                 "Use the binary version of CIFAR-10, unpacked; the file may have been cut off while copied.");
   // A label outside would index past the outputs, far from here and hard to trace back.
   for (std::size_t at = 0; at < bytes.size(); at += kRecord)
-    if (std::to_integer<int>(bytes[at]) >= kClasses)
+    if (const int label = std::to_integer<int>(bytes[at]); label >= kClasses && label != options.ignore_label)
       refuse_file(file.path(),
-                  fmt::format("record {} has label {}, expected 0 to {}", at / kRecord,
-                              std::to_integer<int>(bytes[at]), kClasses - 1),
+                  fmt::format("record {} has label {}, expected 0 to {}", at / kRecord, label, kClasses - 1),
                   "The file is damaged, or of another format (CIFAR-100 has two labels).");
+  const ClassLabels classes(options);
+  for (std::size_t at = 0; at < bytes.size(); at += kRecord)
+    classes.check(std::to_integer<std::int64_t>(bytes[at]), file.path(),
+                  static_cast<std::int64_t>(at / kRecord));
 }
 
 class Cifar10Dataset : public Dataset {
@@ -49,7 +54,7 @@ class Cifar10Dataset : public Dataset {
       : normalizer_(options, cifar_spec()) {
     for (const std::string& path : paths) {
       MappedFile file(path);
-      check_records(file);
+      check_records(file, options);
       files_.append(std::move(file));
     }
   }
@@ -73,6 +78,14 @@ class Cifar10Dataset : public Dataset {
     return hasher.digest();
   }
 
+  std::string place_of(std::int64_t index) const override {
+    const auto [path, offset] = files_.place_of(static_cast<std::uint64_t>(index) * kRecord);
+    return fmt::format("{}, record {}", path, offset / kRecord);
+  }
+  std::string description() const override {
+    return fmt::format("{} files, {} images of 3 x 32 x 32", files_.count(), size());
+  }
+  std::vector<DataFile> files() const override { return files_.files(); }
   void check_unchanged() const override { files_.check_unchanged(); }
 
  private:
@@ -90,7 +103,8 @@ std::vector<std::string> batch_files(const std::vector<std::string>& paths, Data
       continue;
     }
     const std::size_t before = files.size();
-    for (const std::string& file : list_files({path})) {
+    for (const FoundFile& found : find_files({path}).files) {
+      const std::string& file = found.path;
       const std::string name = fs::path(file).filename().string();
       const bool train = name.starts_with("data_batch_") && name.ends_with(".bin");
       if (part == DataPart::kTrain ? train : name == "test_batch.bin") files.push_back(file);

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/class_labels.h"
 #include "data/formats/builtin.h"
 #include "data/hold_out.h"
 #include "data/joined_files.h"
@@ -57,6 +58,13 @@ std::vector<std::int64_t> dimensions(const MappedFile& file, std::uint32_t rank)
   return dims;
 }
 
+void check_labels(const MappedFile& file, const DataOptions& options) {
+  const ClassLabels classes(options);
+  const auto labels = file.bytes().subspan(8);
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    classes.check(std::to_integer<std::int64_t>(labels[i]), file.path(), static_cast<std::int64_t>(i));
+}
+
 class IdxDataset : public Dataset {
  public:
   // Without labels the target has no elements.
@@ -70,6 +78,7 @@ class IdxDataset : public Dataset {
       refuse_file(labels->path(),
                   fmt::format("has {} labels, expected one for each of {} images", label_count, dims_[0]),
                   "Name the labels that belong to these images.");
+    check_labels(*labels, options);
     labels_.append(std::move(*labels), 8);
   }
 
@@ -99,6 +108,17 @@ class IdxDataset : public Dataset {
     return hasher.digest();
   }
 
+  std::string place_of(std::int64_t index) const override {
+    return fmt::format("{}, image {}", images_.place_of(0).first, index);
+  }
+  std::string description() const override {
+    return fmt::format("{} images of {} x {}", size(), dims_[1], dims_[2]);
+  }
+  std::vector<DataFile> files() const override {
+    std::vector<DataFile> both = images_.files();
+    for (DataFile& file : labels_.files()) both.push_back(std::move(file));
+    return both;
+  }
   void check_unchanged() const override {
     images_.check_unchanged();
     labels_.check_unchanged();

@@ -29,6 +29,8 @@ class WithoutTargets : public Dataset {
   }
   Digest fingerprint() const override { return whole_->fingerprint(); }
   std::string place_of(std::int64_t index) const override { return whole_->place_of(index); }
+  std::string description() const override { return whole_->description(); }
+  std::vector<DataFile> files() const override { return whole_->files(); }
   void check_unchanged() const override { whole_->check_unchanged(); }
 
  private:
@@ -42,6 +44,7 @@ std::unique_ptr<Dataset> open_inputs(const DataOptions& options, const std::stri
   DataOptions named = options;
   named.holdout_every = 0;
   named.valid = {};
+  named.label_classes = 0;
   if (options.type == "idx") {
     named.train = {{}, path, ""};
     return open_idx_inputs(named);

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 #include "data/hold_out.h"
@@ -16,8 +15,6 @@
 namespace lockstep {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "token files are read as they lie");
-
 template <class Value>
 void widen(const std::byte* from, std::span<std::byte> into) {
   const auto* values = reinterpret_cast<const Value*>(from);
@@ -25,63 +22,62 @@ void widen(const std::byte* from, std::span<std::byte> into) {
   for (std::size_t i = 0; i < into.size() / sizeof(std::int64_t); ++i) wide[i] = values[i];
 }
 
-template <class Value>
-void check_values_of(const MappedFile& file, std::size_t header, std::int64_t vocab) {
-  // Blocks of a constant size: the compiler turns their inner loop into vector instructions.
-  constexpr std::size_t kBlock = 4096;
-  const auto payload = file.bytes().subspan(header);
-  const std::span<const Value> values(reinterpret_cast<const Value*>(payload.data()),
-                                      payload.size() / sizeof(Value));
-  std::size_t start = 0;
-  while (start < values.size()) {
-    Value largest = 0;
-    std::size_t end = std::min(values.size(), start + kBlock);
-    if (end - start == kBlock) {
-      const Value* block = values.data() + start;
-      for (std::size_t i = 0; i < kBlock; ++i) largest = std::max(largest, block[i]);
-    } else {
-      for (std::size_t i = start; i < end; ++i) largest = std::max(largest, values[i]);
-    }
-    if (largest >= vocab) break;
-    start = end;
+using Widen = void (*)(const std::byte*, std::span<std::byte>);
+
+Widen widening(TokenType type) {
+  switch (type) {
+    case TokenType::kUInt8:
+      return widen<std::uint8_t>;
+    case TokenType::kUInt16:
+      return widen<std::uint16_t>;
+    case TokenType::kUInt32:
+      return widen<std::uint32_t>;
+    case TokenType::kInt8:
+      return widen<std::int8_t>;
+    case TokenType::kInt16:
+      return widen<std::int16_t>;
+    case TokenType::kInt32:
+      return widen<std::int32_t>;
+    default:
+      // Below the vocabulary, so the sign does not matter.
+      return widen<std::int64_t>;
   }
-  if (start >= values.size()) return;
-  // The first bad block is searched again for the position to name.
-  while (values[start] < vocab) ++start;
-  refuse_file(
-      file.path(),
-      fmt::format("value {} at position {} is not below the vocabulary of {}", values[start], start, vocab),
-      "Raise model.vocab, or use the data the model is meant for.");
 }
 
-std::vector<std::string> held_out_files(const std::vector<std::string>& files, std::int64_t n,
-                                        DataPart part) {
-  std::vector<std::string> chosen;
-  for (std::size_t i = 0; i < files.size(); ++i) {
+FileSet held_out_files(const FileSet& all, std::int64_t n, DataPart part) {
+  FileSet chosen;
+  chosen.left_out = all.left_out;
+  for (std::size_t i = 0; i < all.files.size(); ++i) {
     const bool held_out = static_cast<std::int64_t>(i) % n == n - 1;
-    if (held_out == (part == DataPart::kValid)) chosen.push_back(files[i]);
+    if (held_out == (part == DataPart::kValid)) chosen.files.push_back(all.files[i]);
   }
-  if (chosen.empty())
-    refuse_option(fmt::format("data.holdout_every = {} holds out none of {} files", n, files.size()),
+  if (chosen.files.empty())
+    refuse_option(fmt::format("data.holdout_every = {} holds out none of {} files", n, all.files.size()),
                   "Use a smaller number.");
   return chosen;
 }
 
 }  // namespace
 
-WindowDataset::WindowDataset(const std::vector<std::string>& files, const WindowFormat& format)
-    : value_bytes_(format.value_bytes), context_(format.context) {
-  for (const std::string& path : files) {
-    MappedFile file(path);
-    const std::size_t header = format.header_bytes(file);
-    files_.append(std::move(file), header);
+WindowDataset::WindowDataset(const FileSet& files, const WindowFormat& format)
+    : taken_(describe(files)), context_(format.context) {
+  for (const FoundFile& found : files.files) {
+    MappedFile file(found.path);
+    TokenLayout layout = format.layout(found, file);
+    if (files_.count() > 0 && (layout.type != layout_.type || layout.name != layout_.name))
+      refuse_file(
+          found.path,
+          fmt::format("is {}, and {} before it is {}", layout.name, files_.place_of(0).first, layout_.name),
+          "Keep files of one layout only in data.train.path, or write them alike.");
+    files_.append(std::move(file), layout.header, found.name);
+    layout_ = std::move(layout);
   }
-  const auto values = static_cast<std::int64_t>(files_.size() / value_bytes_);
+  const auto values = static_cast<std::int64_t>(files_.size() / size_of(layout_.type));
   size_ = values < 1 ? 0 : (values - 1) / context_;
   if (size_ == 0)
-    refuse_file(files.front(),
-                fmt::format("{} values in {} files, expected at least context + 1 = {}", values, files.size(),
-                            context_ + 1),
+    refuse_file(files.files.front().path,
+                fmt::format("{} values in {} files, expected at least context + 1 = {}", values,
+                            files.files.size(), context_ + 1),
                 "Use more data or a smaller model.context.");
 }
 
@@ -93,17 +89,29 @@ void WindowDataset::sample(std::int64_t index, std::span<std::byte> input,
                            std::span<std::byte> target) const {
   check(index >= 0 && index < size_, "a sample lies inside its dataset");
   // Windows start every `context` values and are one longer: neighbours share one value.
-  const std::size_t step = static_cast<std::size_t>(context_) * value_bytes_;
-  std::vector<std::byte> values(step + value_bytes_);
+  const std::size_t value_bytes = size_of(layout_.type);
+  const std::size_t step = static_cast<std::size_t>(context_) * value_bytes;
+  std::vector<std::byte> values(step + value_bytes);
   files_.copy(static_cast<std::uint64_t>(index) * step, values);
-  const auto widen_from = value_bytes_ == 1 ? widen<std::uint8_t> : widen<std::uint16_t>;
+  const Widen widen_from = widening(layout_.type);
   widen_from(values.data(), input);
-  widen_from(values.data() + value_bytes_, target);
+  widen_from(values.data() + value_bytes, target);
+}
+
+std::string WindowDataset::place_of(std::int64_t index) const {
+  const std::size_t value_bytes = size_of(layout_.type);
+  const auto [path, offset] = files_.place_of(static_cast<std::uint64_t>(index * context_) * value_bytes);
+  return fmt::format("{}, from value {} on (sample {})", path, offset / value_bytes, index);
+}
+
+std::string WindowDataset::description() const {
+  return fmt::format("{} ({}): {} values, {} samples of {}", taken_, layout_.name,
+                     files_.size() / size_of(layout_.type), size_, context_);
 }
 
 Digest WindowDataset::fingerprint() const {
   Hasher hasher;
-  hasher.update_u64(value_bytes_);
+  hasher.update_u64(size_of(layout_.type));
   update_spec(hasher, spec());
   hasher.update(files_.fingerprint());
   return hasher.digest();
@@ -119,21 +127,14 @@ std::unique_ptr<Dataset> open_windows(const DataOptions& options, DataPart part,
   refuse_normalize(options);
   check_hold_out(options);
   if (options.holdout_every > 0) {
-    const std::vector<std::string> files = list_files(options.train.paths);
+    const FileSet files = find_files(options.train.paths);
     // A single file cannot be split by files; its samples are.
-    if (files.size() > 1)
+    if (files.files.size() > 1)
       return std::make_unique<WindowDataset>(held_out_files(files, options.holdout_every, part), format);
   }
   return open_part(options, part, [&](const DataFiles& files) {
-    return std::make_unique<WindowDataset>(list_files(files.paths), format);
+    return std::make_unique<WindowDataset>(find_files(files.paths), format);
   });
-}
-
-void check_values(const MappedFile& file, std::size_t header, std::size_t value_bytes, std::int64_t vocab) {
-  if (value_bytes == 1)
-    check_values_of<std::uint8_t>(file, header, vocab);
-  else
-    check_values_of<std::uint16_t>(file, header, vocab);
 }
 
 }  // namespace lockstep

@@ -6,6 +6,7 @@
 #include <array>
 #include <vector>
 
+#include "data/formats/hdf5/reason.h"
 #include "data/refuse.h"
 #include "lockstep/base/error.h"
 
@@ -45,6 +46,43 @@ Data open_dataset(const File& file, const std::string& name) {
   return Data(H5Dopen2(file.get(), name.c_str(), access.get()));
 }
 
+[[noreturn]] void refuse_open(const std::string& path) {
+  const std::string reason = last_reason();
+  // HDF5 marks a file while a program writes it; the mark of one that died stays.
+  if (reason.find("open for") != std::string::npos || reason.find("h5clear") != std::string::npos)
+    refuse_file(
+        path,
+        fmt::format("is open for writing in another program, or was not closed by it (HDF5: {})", reason),
+        "Wait until it is written. If no program writes it any more, h5clear -s FILE takes the mark off; "
+        "then "
+        "look whether all is in it.");
+  if (H5Fis_hdf5(path.c_str()) > 0)
+    refuse_file(path, fmt::format("is a damaged HDF5 file (HDF5: {})", reason),
+                "Copy it again, or write it again; it may have been cut off.");
+  refuse_file(path, fmt::format("is not an HDF5 file, or a damaged one (HDF5: {})", reason), kRemedy);
+}
+
+hid_t memory_type(DType dtype) {
+  switch (dtype) {
+    case DType::kUInt8:
+      return H5T_NATIVE_UINT8;
+    case DType::kInt64:
+      return H5T_NATIVE_INT64;
+    case DType::kFloat64:
+      return H5T_NATIVE_DOUBLE;
+    default:
+      return H5T_NATIVE_FLOAT;
+  }
+}
+
+// h5py's bool: an enumeration of FALSE = 0 and TRUE = 1 in a byte.
+bool is_bool(const Type& type) {
+  if (H5Tget_class(type.get()) != H5T_ENUM || H5Tget_size(type.get()) != 1) return false;
+  std::int8_t no = -1, yes = -1;
+  return H5Tget_nmembers(type.get()) == 2 && H5Tenum_valueof(type.get(), "FALSE", &no) >= 0 &&
+         H5Tenum_valueof(type.get(), "TRUE", &yes) >= 0 && no == 0 && yes == 1;
+}
+
 }  // namespace
 
 File open_file(const std::string& path) {
@@ -57,7 +95,7 @@ File open_file(const std::string& path) {
   // Readers of a file that another process holds locked would fail; a change is found by check_unchanged().
   H5Pset_file_locking(access.get(), false, true);
   File file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()));
-  if (!file.valid()) refuse_file(path, "is not an HDF5 file, or a damaged one", kRemedy);
+  if (!file.valid()) refuse_open(path);
   return file;
 }
 
@@ -79,15 +117,20 @@ Table::Table(const File& file, TablePlace place) : place_(std::move(place)) {
 void Table::read_type() {
   const Type type(H5Dget_type(data_.get()));
   const H5T_class_t kind = type.valid() ? H5Tget_class(type.get()) : H5T_NO_CLASS;
-  if (kind != H5T_FLOAT && kind != H5T_INTEGER) refuse("holds neither floats nor integers");
+  const bool of_bools = type.valid() && is_bool(type);
+  if (kind != H5T_FLOAT && kind != H5T_INTEGER && !of_bools) refuse("holds neither floats nor integers");
   stored_size_ = H5Tget_size(type.get());
   // Half floats and all C integers; long doubles and wider have no dtype here.
   if (stored_size_ < 1 || stored_size_ > 8)
     refuse(fmt::format("has elements of {} bytes, expected 1 to 8", stored_size_));
-  if (kind == H5T_INTEGER)
-    dtype_ = DType::kInt64;
+  if (of_bools)
+    stored_ = Stored::kBool;
+  else if (kind == H5T_FLOAT)
+    stored_ = stored_size_ > 4 ? Stored::kDouble : Stored::kFloat;
+  else if (stored_size_ == 1 && H5Tget_sign(type.get()) == H5T_SGN_NONE && H5Tget_precision(type.get()) == 8)
+    stored_ = Stored::kByte;
   else
-    dtype_ = stored_size_ > 4 ? DType::kFloat64 : DType::kFloat32;
+    stored_ = stored_size_ > 2 ? Stored::kWideInteger : Stored::kInteger;
 }
 
 void Table::read_shape() {
@@ -98,7 +141,7 @@ void Table::read_shape() {
     refuse(fmt::format("has {} dimensions, expected samples as the first of at least 1", rank));
   std::array<hsize_t, H5S_MAX_RANK> dims{};
   H5Sget_simple_extent_dims(space.get(), dims.data(), nullptr);
-  std::uint64_t row_bytes = size_of(dtype_);
+  std::uint64_t row_bytes = sizeof(double);  // as the widest dtype it may be read as
   bool fits = dims[0] < (std::uint64_t{1} << 62);
   for (int i = 1; i < rank; ++i) {
     fits = multiply(row_bytes, dims[i]) && fits;
@@ -171,21 +214,20 @@ void Table::check_filters(const Properties& creation) const {
   }
 }
 
-void Table::read_row(std::int64_t row, std::span<std::byte> into) const {
-  check(row >= 0 && row < rows_ && into.size() == row_elements() * size_of(dtype_), "a row is read whole");
+void Table::read_rows(std::int64_t row, DType dtype, std::span<std::byte> into) const {
+  const std::size_t row_bytes = row_elements() * size_of(dtype);
+  const auto rows = static_cast<std::int64_t>(into.size() / row_bytes);
+  check(row >= 0 && rows <= rows_ - row && into.size() % row_bytes == 0, "rows are read whole");
   const QuietErrors quiet;
   std::vector<hsize_t> start(row_shape_.size() + 1, 0);
-  std::vector<hsize_t> count{1};
+  std::vector<hsize_t> count{static_cast<hsize_t>(rows)};
   start[0] = static_cast<hsize_t>(row);
   for (const std::int64_t dimension : row_shape_) count.push_back(static_cast<hsize_t>(dimension));
   const Space in_file(H5Dget_space(data_.get()));
   const Space in_memory(H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr));
-  const hid_t type = dtype_ == DType::kInt64     ? H5T_NATIVE_INT64
-                     : dtype_ == DType::kFloat64 ? H5T_NATIVE_DOUBLE
-                                                 : H5T_NATIVE_FLOAT;
   if (H5Sselect_hyperslab(in_file.get(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr) < 0 ||
-      H5Dread(data_.get(), type, in_memory.get(), in_file.get(), H5P_DEFAULT, into.data()) < 0)
-    refuse(fmt::format("row {} cannot be read", row));
+      H5Dread(data_.get(), memory_type(dtype), in_memory.get(), in_file.get(), H5P_DEFAULT, into.data()) < 0)
+    refuse(fmt::format("row {} cannot be read (HDF5: {})", row, last_reason()));
 }
 
 void Table::refuse(const std::string& found) const {

@@ -12,6 +12,16 @@
 
 namespace lockstep::hdf5 {
 
+// What a dataset's elements are in the file.
+enum class Stored {
+  kFloat,        // up to 4 bytes
+  kDouble,       // 5 to 8 bytes
+  kByte,         // uint8
+  kBool,         // h5py's
+  kInteger,      // other integers of up to 2 bytes: a float32 holds each of them
+  kWideInteger,  // up to 8 bytes
+};
+
 // Opens `path` read-only, without the file lock that a writer elsewhere may hold. Throws Fault (66).
 File open_file(const std::string& path);
 
@@ -34,11 +44,10 @@ class Table {
   std::int64_t rows() const { return rows_; }
   // The other dimensions.
   const Shape& row_shape() const { return row_shape_; }
-  // float32, float64 or int64: what read_row() writes.
-  DType dtype() const { return dtype_; }
-  // Safe from several threads (the library has one lock for all). Throws Fault (66) when the library cannot
-  // read.
-  void read_row(std::int64_t row, std::span<std::byte> into) const;
+  Stored stored() const { return stored_; }
+  // Fills `into` from `row` on, whole rows. Converts to uint8, int64, float32 or float64. Safe from several
+  // threads (the library has one lock for all). Throws Fault (66) when the library cannot read.
+  void read_rows(std::int64_t row, DType dtype, std::span<std::byte> into) const;
 
  private:
   // Each throws Fault (66) for what it refuses; called in this order by the constructor.
@@ -53,7 +62,7 @@ class Table {
   TablePlace place_;
   Data data_;
   std::size_t stored_size_ = 0;  // bytes of an element in the file
-  DType dtype_ = DType::kFloat32;
+  Stored stored_ = Stored::kFloat;
   std::int64_t rows_ = 0;
   Shape row_shape_;
 };
