@@ -57,8 +57,9 @@ int eval_command(const EvalArguments& arguments, const Registries& registries) {
     fill_model(*model, *open_weights(arguments.weights), {});
   });
   agree_same(job.world, "the data", data->fingerprint().hex(), ExitCode::kInputMissing);
-  const auto means = evaluate({job.world, *model, *data, job.compute},
-                              {job.config.train.micro_batch, job.config.train.loss});
+  const auto means =
+      evaluate({job.world, *model, *data, job.compute},
+               {job.config.train.micro_batch, {job.config.train.loss, job.config.data.ignore_label}});
   if (job.world.is_root()) fmt::print("{}", arguments.json ? as_json(means) : as_table(means));
   return 0;
 }

@@ -103,6 +103,9 @@ void check_data_files(const Given& given, const RunConfig& config) {
   if (data.holdout_every == 1)
     refuse_at(given, "data.holdout_every", "1 holds everything out and leaves nothing to train on",
               "2 or more");
+  if (data.ignore_label && config.train.loss == LossKind::kMse)
+    refuse_at(given, "data.ignore_label", "has no effect with train.loss mse, which has no classes",
+              "train.loss: cross_entropy, or no data.ignore_label");
   check_normalize(given, data);
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -99,7 +100,7 @@ constexpr Kind kind_of() {
     return Kind::kBool;
   else if constexpr (std::is_same_v<T, std::uint64_t>)
     return Kind::kUint;
-  else if constexpr (std::is_integral_v<T>)
+  else if constexpr (std::is_integral_v<T> || std::is_same_v<T, std::optional<std::int64_t>>)
     return Kind::kInt;
   else if constexpr (std::is_floating_point_v<T>)
     return Kind::kReal;
@@ -128,6 +129,8 @@ Value to_value(const T& member) {
     return std::vector<double>(member.begin(), member.end());
   else if constexpr (std::is_same_v<T, std::string>)
     return member.empty() ? Value{} : Value{member};
+  else if constexpr (std::is_same_v<T, std::optional<std::int64_t>>)
+    return member ? Value{*member} : Value{};
   else
     return member;
 }
@@ -139,6 +142,8 @@ void from_value(T& member, const Value& value) {
     if constexpr (std::is_same_v<T, std::string>) member = json->text;
   } else if constexpr (std::is_same_v<T, int>) {
     member = static_cast<int>(std::get<std::int64_t>(value));
+  } else if constexpr (std::is_same_v<T, std::optional<std::int64_t>>) {
+    member = std::get<std::int64_t>(value);
   } else if constexpr (std::is_same_v<T, LossKind>) {
     member = loss_from_name(std::get<std::string>(value));
   } else if constexpr (std::is_same_v<T, std::array<double, 2>>) {

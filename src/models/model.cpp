@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "lockstep/base/error.h"
+#include "models/labels.h"
 
 namespace lockstep {
 namespace {
@@ -41,26 +42,14 @@ Classes as_rows(const torch::Tensor& output, const torch::Tensor& target) {
 // The target in the output's shape and dtype. A [N] target fits a [N, 1] output; nothing is ever broadcast.
 torch::Tensor as_values(const torch::Tensor& output, const torch::Tensor& target) {
   if (output.numel() != target.numel()) {
-    throw Fault{ExitCode::kConfig,
-                fmt::format("mse needs as many targets as outputs; the model gives {}, the data {}",
-                            shape_of(output), shape_of(target)),
-                "fit model.outputs to the targets of the data"};
+    throw Fault{
+        ExitCode::kConfig,
+        fmt::format("mse needs as many targets as outputs; the model gives {}, the data {}", shape_of(output),
+                    shape_of(target)),
+        "fit model.outputs to the targets of the data; labels that are classes must be integers there, "
+        "floats are numbers to predict"};
   }
   return target.reshape(output.sizes()).to(output.scalar_type());
-}
-
-// The labels are looked at only after the kernel has refused one: looking first would make every step wait
-// for a device.
-torch::Tensor cross_entropy(const Classes& rows) {
-  try {
-    return F::cross_entropy(rows.logits, rows.labels);
-  } catch (const c10::IndexError&) {
-    throw Fault{ExitCode::kConfig,
-                fmt::format("a label is outside 0..{}: the data has {}..{}, the model {} outputs",
-                            rows.logits.size(1) - 1, rows.labels.min().item<std::int64_t>(),
-                            rows.labels.max().item<std::int64_t>(), rows.logits.size(1)),
-                "set the model's outputs, classes or vocab to the number of classes of the data"};
-  }
 }
 
 // In float64: a float32 count of hits stops growing at 2^24.
@@ -71,23 +60,44 @@ double sum_of(const torch::Tensor& values) {
 }  // namespace
 
 torch::Tensor Model::loss(const torch::Tensor& output, const torch::Tensor& target, LossKind kind) {
-  if (is_cross_entropy(target, kind)) return cross_entropy(as_rows(output, target));
-  return F::mse_loss(output, as_values(output, target));
+  if (!is_cross_entropy(target, kind)) return F::mse_loss(output, as_values(output, target));
+  const Classes rows = as_rows(output, target);
+  asked_ = true;
+  const std::int64_t kept = checked_labels(target, rows.logits.size(1), notes_);
+  if (!notes_.ignore) return F::cross_entropy(rows.logits, rows.labels);
+  auto options = F::CrossEntropyFuncOptions().ignore_index(*notes_.ignore);
+  // The mean over no label is not a number; their sum is 0, and so is its gradient.
+  if (kept == 0) options.reduction(torch::kSum);
+  return F::cross_entropy(rows.logits, rows.labels, options);
 }
 
 MetricSums Model::metrics(const torch::Tensor& output, const torch::Tensor& target, LossKind kind) {
-  const auto count = static_cast<double>(target.numel());
+  const bool classes = is_cross_entropy(target, kind);
+  const auto count = static_cast<double>(classes ? kept_labels(target, notes_) : target.numel());
   // Through the virtual loss(), so that a model with a loss of its own is also evaluated by it.
-  MetricSums sums{{"loss", {loss(output, target, kind).item<double>() * count, count}}};
-  if (is_cross_entropy(target, kind)) {
+  const double mean = count > 0 ? loss(output, target, kind).item<double>() : 0.0;
+  MetricSums sums{{"loss", {mean * count, count}}};
+  if (classes) {
     const Classes rows = as_rows(output, target);
-    sums["accuracy"] = {sum_of(rows.logits.argmax(1) == rows.labels), count};
+    torch::Tensor hits = rows.logits.argmax(1) == rows.labels;
+    if (notes_.ignore) hits = hits & (rows.labels != *notes_.ignore);
+    sums["accuracy"] = {sum_of(hits), count};
   } else {
     const torch::Tensor error = (output - as_values(output, target)).to(torch::kFloat64);
     sums["mse"] = {sum_of(error.square()), count};
     sums["mae"] = {sum_of(error.abs()), count};
   }
   return sums;
+}
+
+std::optional<std::int64_t> Model::ignore_label() const {
+  asked_ = true;
+  return notes_.ignore;
+}
+
+void Model::note_targets(TargetNotes notes) {
+  notes_ = std::move(notes);
+  asked_ = false;
 }
 
 }  // namespace lockstep

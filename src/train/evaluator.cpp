@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/evaluator.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include "comm/agree.h"
 #include "data/host_batch.h"
 #include "lockstep/base/error.h"
 #include "parallel/arena.h"
@@ -45,6 +48,13 @@ class ChunkSums {
     const MutableSpan all{values_.data(), values_.size(), DType::kFloat64};
     world.host().all_reduce(all, all, ReduceOp::kSum);
   }
+  double count_of(const std::string& name) const {
+    const auto metric = std::find(names_.begin(), names_.end(), name) - names_.begin();
+    double count = 0;
+    for (std::size_t at = 2 * static_cast<std::size_t>(metric); at < values_.size(); at += 2 * names_.size())
+      count += values_[at + 1];
+    return count;
+  }
   std::map<std::string, double> means() const {
     std::map<std::string, double> means;
     for (std::size_t m = 0; m < names_.size(); ++m) {
@@ -68,7 +78,20 @@ MetricSums measure(const EvaluationParts& parts, const EvaluationOptions& option
   HostBatch batch;
   read_chunk(parts.dataset, first, std::min(options.chunk, parts.dataset.size() - first), batch);
   const DeviceBatch chunk = to_device(batch, parts.compute);
-  return parts.model.metrics(parts.model.forward(chunk.inputs), chunk.targets, options.loss);
+  const torch::Tensor output = parts.model.forward(chunk.inputs);
+  parts.model.note_targets(notes_for({batch, 0, chunk.targets}, parts.dataset, options.targets));
+  const MetricSums sums = parts.model.metrics(output, chunk.targets, options.targets.loss);
+  require_asked(parts.model, options.targets);
+  parts.model.note_targets({});
+  return sums;
+}
+
+void require_labels(const ChunkSums& sums, const TargetOptions& options) {
+  if (!options.ignore || sums.count_of("loss") > 0) return;
+  throw AgreedFault(
+      ExitCode::kInputMissing,
+      fmt::format("all labels of the evaluated data are data.ignore_label ({})", *options.ignore),
+      "Evaluate data with labels of the model's classes");
 }
 
 // A sequence of classes is judged by perplexity, a class by accuracy.
@@ -93,6 +116,7 @@ std::map<std::string, double> evaluate(const EvaluationParts& parts, const Evalu
   for (std::int64_t chunk = parts.world.rank().value; chunk < chunks; chunk += ranks)
     sums.set(chunk, chunk == own ? first : measure(parts, options, chunk * options.chunk));
   sums.share(parts.world);
+  require_labels(sums, options.targets);
   std::map<std::string, double> means = sums.means();
   name_for_sequences(parts.dataset.spec(), means);
   return means;

@@ -9,12 +9,13 @@
 #include "lockstep/data/dataset.h"
 #include "lockstep/models/model.h"
 #include "train/device.h"
+#include "train/target_reader.h"
 
 namespace lockstep {
 
 struct EvaluationOptions {
   std::int64_t chunk = 16;  // samples at a time: train.micro_batch
-  LossKind loss = LossKind::kAuto;
+  TargetOptions targets;
 };
 
 struct EvaluationParts {
@@ -27,6 +28,9 @@ struct EvaluationParts {
 // Means over every sample of a dataset: "loss", and "accuracy", "perplexity" (sequences of classes), "mse"
 // and "mae" (regression), or what the model's metrics() names. Chunk c is computed by rank c mod W and the
 // sums are added in double, in chunk order: the same numbers at any world size.
+//
+// Labels that data.ignore_label names count in none of them. Throws Fault (78) as TargetReader::loss does,
+// and (66) when no label counts.
 //
 // Collective. The model is in eval mode under inference mode meanwhile, and back in its former mode
 // afterwards.

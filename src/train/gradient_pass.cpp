@@ -49,19 +49,19 @@ std::vector<PartialSum> GradientPass::run(Step step, const HostBatch& batch) {
     for (std::size_t i = 0; i < int_start_.size(); ++i)
       int_start_[i].copy_(state_.arena().integer_buffers()[i].second);
   }
-  while (!run_all(step, whole)) {
+  while (!run_all(step, batch, whole)) {
   }
   return stack_.sums();
 }
 
 // False when a gradient was late (Note [gradients]); each time one more parameter is known for it.
-bool GradientPass::run_all(Step step, const DeviceBatch& whole) {
+bool GradientPass::run_all(Step step, const HostBatch& batch, const DeviceBatch& whole) {
   stack_.clear();
   for (int i = 0; i < plan_.mine.count; ++i) {
     const std::int64_t first = i * plan_.micro_batch;
-    const bool complete = run_one(step, plan_.mine.first + i,
-                                  {aligned(whole.inputs.narrow(0, first, plan_.micro_batch)),
-                                   aligned(whole.targets.narrow(0, first, plan_.micro_batch))});
+    const bool complete =
+        run_one(step, plan_.mine.first + i, aligned(whole.inputs.narrow(0, first, plan_.micro_batch)),
+                {batch, first, aligned(whole.targets.narrow(0, first, plan_.micro_batch))});
     if (!complete) {
       put_back();
       return false;
@@ -77,15 +77,20 @@ void GradientPass::put_back() {
     state_.arena().integer_buffers()[i].second.copy_(int_start_[i]);
 }
 
-bool GradientPass::run_one(Step step, int leaf, const DeviceBatch& micro_batch) {
+torch::Tensor GradientPass::loss_of(const torch::Tensor& output, const TargetSlice& targets) {
+  if (options_.targets != nullptr) return options_.targets->loss(state_.model(), output, targets);
+  return state_.model().loss(output, targets.targets, options_.loss);
+}
+
+bool GradientPass::run_one(Step step, int leaf, const torch::Tensor& inputs, const TargetSlice& targets) {
   const bool first = leaf == plan_.mine.first;
   if (!first) put_back();
   torch::manual_seed(mix_key({options_.seed, kDropoutStream, static_cast<std::uint64_t>(step.value),
                               static_cast<std::uint64_t>(leaf)}));
   stack_.open(leaf);
   hooks_.aim(stack_.target(), stack_.accumulates());
-  const torch::Tensor output = state_.model().forward(micro_batch.inputs);
-  const torch::Tensor loss = state_.model().loss(output, micro_batch.targets, options_.loss);
+  const torch::Tensor output = state_.model().forward(inputs);
+  const torch::Tensor loss = loss_of(output, targets);
   require_gradient(loss, step);
   hooks_.watch();
   loss.backward();

@@ -11,6 +11,7 @@
 #include "parallel/contribution_stack.h"
 #include "parallel/gradient_hooks.h"
 #include "train/plan.h"
+#include "train/target_reader.h"
 #include "train/training_state.h"
 
 namespace lockstep {
@@ -18,6 +19,9 @@ namespace lockstep {
 struct GradientPassOptions {
   std::uint64_t seed = 0;
   LossKind loss = LossKind::kAuto;
+  // Checks and weighs the losses; has begun the batch before each run(). Null: losses are as the model gives
+  // them.
+  const TargetReader* targets = nullptr;
 };
 
 // Forward and backward over this rank's micro-batches of a step.
@@ -40,8 +44,9 @@ class GradientPass {
   std::int64_t computed() const { return computed_; }
 
  private:
-  bool run_all(Step step, const DeviceBatch& whole);
-  bool run_one(Step step, int leaf, const DeviceBatch& micro_batch);
+  bool run_all(Step step, const HostBatch& batch, const DeviceBatch& whole);
+  bool run_one(Step step, int leaf, const torch::Tensor& inputs, const TargetSlice& targets);
+  torch::Tensor loss_of(const torch::Tensor& output, const TargetSlice& targets);
   void put_back();
   void contribute(std::int64_t offset, const torch::Tensor& values);
   void settle_integers(bool first);

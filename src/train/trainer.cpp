@@ -34,7 +34,8 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
       order_{options.run.seed, parts_.train_data->size(), options.train.global_batch, options.shuffle},
       plan_(make_plan(options.train, order_, parts_.world)),
       state_(parts_.model, options.optim, parts_.compute),
-      pass_(state_, plan_, {options.run.seed, options.train.loss}),
+      targets_(*parts_.train_data, plan_, {options.train.loss, options.ignore_label}),
+      pass_(state_, plan_, {options.run.seed, options.train.loss, &targets_}),
       reducer_(make_reducer(parts_.world, options.dist, plan_, state_.arena())),
       store_(parts_.directory + "/ckpt", options.checkpoint, parts_.disk,
              [this](const std::string& event, const auto& fields) { parts_.reporter.event(event, fields); }),
@@ -106,6 +107,7 @@ StepRecord Trainer::advance(Step step) {
   record.lr = learning_rate(options_.schedule, options_.optim.lr, step, plan_.last_step);
 
   const HostBatch& batch = loader_->batch_for(step);
+  targets_.begin(parts_.world, batch);
   const std::vector<PartialSum> sums = pass_.run(step, batch);
   fault_point("reduce");
   const torch::Tensor mean = reducer_->mean_over_micro_batches(sums);
@@ -154,7 +156,7 @@ void Trainer::evaluate_if_due(StepRecord& record) {
   if (!evaluation_is_due(record.step)) return;
   fault_point("eval");
   const auto means = evaluate({parts_.world, state_.model(), *parts_.valid_data, parts_.compute},
-                              {plan_.micro_batch, options_.train.loss});
+                              {plan_.micro_batch, {options_.train.loss, options_.ignore_label}});
   for (const auto& [name, value] : means) record.metrics["valid_" + name] = value;
 }
 

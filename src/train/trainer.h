@@ -36,6 +36,7 @@ struct TrainerOptions {
   ResumeOptions resume;
   LogIntervals log;
   bool shuffle = true;
+  std::optional<std::int64_t> ignore_label;
   std::string weights;  // a new run starts from these; a resumed one ignores them
   std::vector<std::string> weights_skip;
   std::map<std::string, std::string> config;  // flat, for the manifests
@@ -97,6 +98,7 @@ class Trainer {
   SampleOrder order_;
   TrainingPlan plan_;
   TrainingState state_;
+  TargetReader targets_;
   GradientPass pass_;
   std::unique_ptr<GradientReducer> reducer_;
   CheckpointStore store_;
