@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/answer.h"
 #include "data/formats/inputs.h"
@@ -72,17 +74,63 @@ std::string as_text(const Json& line) {
   return text;
 }
 
+// What the training data look like, where they still lie there.
+std::optional<Shape> trained_shape(const AnswerContext& context) {
+  try {
+    return context.registries.datasets.open(context.config.data, DataPart::kTrain)->spec().input_shape;
+  } catch (const Fault&) {
+    return std::nullopt;
+  }
+}
+
+constexpr const char* kFitTheFile =
+    "The trained model stays as it is: bring the samples to the size and the channels that it was trained "
+    "on, as "
+    "the training data were";
+
+// The same values in the same order, whatever dimensions of one, or none at all, they are laid out in.
+bool same_samples(const Shape& a, const Shape& b) {
+  const auto plain = [](Shape shape) {
+    std::erase(shape, 1);
+    return shape;
+  };
+  const bool flat = plain(a).size() <= 1 || plain(b).size() <= 1;
+  return plain(a) == plain(b) || (flat && element_count(a) == element_count(b));
+}
+
+void require_trained_shape(const Dataset& data, const AnswerContext& context, const std::string& path) {
+  const Shape shape = data.spec().input_shape;
+  const auto trained = trained_shape(context);
+  if (!trained || same_samples(*trained, shape)) return;
+  throw Fault(ExitCode::kConfig,
+              fmt::format("{} has samples of {}, and the model was trained on {}", path,
+                          fmt::join(shape, " x "), fmt::join(*trained, " x ")),
+              kFitTheFile);
+}
+
+torch::Tensor ask(const Predictor& predictor, const torch::Tensor& inputs, const std::string& path) {
+  try {
+    return predictor(inputs);
+  } catch (const Fault& fault) {
+    if (fault.code() != ExitCode::kConfig) throw;
+    // The model's own remedy is for the one who trains it.
+    throw Fault(ExitCode::kConfig, fmt::format("{}: {}", path, fault.fact()), kFitTheFile);
+  }
+}
+
 }  // namespace
 
 void answer_samples(const Predictor& predictor, const AnswerContext& context, const AnswerRequest& request) {
   const auto data = open_inputs(context.config.data, request.input);
+  require_trained_shape(*data, context, request.input);
   const bool classes = wants_classes(context, request);
   const std::int64_t chunk = context.config.train.micro_batch;
   const ComputeDevice compute{predictor.options().device, predictor.options().dtype};
   HostBatch batch;
   for (std::int64_t first = 0; first < data->size(); first += chunk) {
     read_chunk(*data, first, std::min(chunk, data->size() - first), batch);
-    const torch::Tensor rows = as_rows(predictor(to_device(batch, compute).inputs), batch.samples);
+    const torch::Tensor rows =
+        as_rows(ask(predictor, to_device(batch, compute).inputs, request.input), batch.samples);
     for (std::int64_t slot = 0; slot < batch.samples; ++slot) {
       Json line = {{"index", first + slot}};
       if (classes)

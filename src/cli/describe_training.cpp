@@ -56,11 +56,12 @@ int describe_training(Job& job, const Registries& registries) {
     TrainingState state(registries.models.make(config.model), config.optim, job.compute);
     text = fmt::format(
         "{} samples, {} steps an epoch ({} samples left out), {} steps in all\n"
+        "data.train: {}\n"
         "{} samples a step in {} micro-batches of {}\n{}"
         "{}; a checkpoint takes {} bytes{}\nrun directory {}\n",
-        data->size(), plan.steps_per_epoch, order.left_out(), plan.last_step.value, plan.global_batch,
-        plan.micro_batches, plan.micro_batch, shares(plan, job.world.size()), parameters(state.arena()),
-        state.bytes(), staging(state, config.checkpoint, job.world), config.run.dir);
+        data->size(), plan.steps_per_epoch, order.left_out(), plan.last_step.value, data->description(),
+        plan.global_batch, plan.micro_batches, plan.micro_batch, shares(plan, job.world.size()),
+        parameters(state.arena()), state.bytes(), staging(state, config.checkpoint, job.world), config.run.dir);
   });
   if (job.world.is_root()) fmt::print("{}", text);
   return 0;

@@ -13,6 +13,7 @@
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
 #include "lockstep/base/random.h"
+#include "train/data_record.h"
 #include "train/start_weights.h"
 
 namespace lockstep {
@@ -34,6 +35,7 @@ TrainerOptions trainer_options(const RunConfig& config) {
   options.resume = config.resume;
   options.log = config.log;
   options.shuffle = config.data.shuffle;
+  options.ignore_label = config.data.ignore_label;
   options.weights = config.model.weights;
   options.weights_skip = config.model.weights_skip;
   options.config = config.flat;
@@ -45,27 +47,48 @@ void print(const std::string& text) {
   std::fflush(stdout);
 }
 
-void refuse_other_data(const TrainRecord& record, const std::string& content, const RunConfig& config) {
+// What a resume compares with what the checkpoint was trained on.
+struct PresentData {
+  const Dataset* dataset;  // outlives the trainer
+  std::string content;
+  DataRecord record;
+};
+
+void refuse_other_data(const TrainRecord& record, const PresentData& data, const RunConfig& config) {
   const auto saved = record.config.find(kDataContent);
-  if (saved == record.config.end() || saved->second == content) return;
+  if (saved == record.config.end() || saved->second == data.content) return;
   if (fault_requested("guard.skip_content")) return;
   for (const std::string& key : config.resume.allow_changes)
     if (key == "data" || key == kDataContent) return;
-  throw Fault(
-      ExitCode::kConfig,
-      fmt::format(
-          "the training data is not what the checkpoint of step {} was trained on: content {} then, {} now",
-          record.step.value, saved->second, content),
-      "Point data.train at the same data, or allow it: resume.allow_changes=[data]");
+  const std::string files = data.record.difference(saved->second, data.dataset->files());
+  throw Fault(ExitCode::kConfig,
+              fmt::format("the training data is not what the checkpoint of step {} was trained on: {}content "
+                          "{} then, {} now",
+                          record.step.value, files.empty() ? "" : "of its files " + files + "; ",
+                          saved->second, data.content),
+              "Point data.train at the same data, or allow it: resume.allow_changes=[data]");
 }
 
-AdmitCheckpoint admission(const RunConfig& config, const std::string& content, bool speaks) {
-  return [config, content, speaks](const TrainRecord& record) {
+AdmitCheckpoint admission(const RunConfig& config, const PresentData& data, bool speaks) {
+  return [config, data, speaks](const TrainRecord& record) {
     const auto allowed = refuse_forbidden_changes(changes_between(record.config, config), config);
-    refuse_other_data(record, content, config);
+    refuse_other_data(record, data, config);
     if (!speaks) return;
+    if (!data.record.is_of(data.content)) data.record.keep(data.content, data.dataset->files());
     for (const ConfigChange& change : allowed) log_info("changed since the checkpoint: {}", describe(change));
   };
+}
+
+// Of a run that has no checkpoint yet; else it is the resume that decides.
+void begin_record(const PresentData& data, const RunDirectory& directory) {
+  const std::string checkpoints = directory.checkpoints();
+  const bool fresh = !real_disk().info(checkpoints) || real_disk().list(checkpoints).empty();
+  if (fresh && !data.record.is_of(data.content)) data.record.keep(data.content, data.dataset->files());
+}
+
+void say_data(const TrainerParts& parts) {
+  log_info("data.train: {}", parts.train_data->description());
+  if (parts.valid_data != nullptr) log_info("validation: {}", parts.valid_data->description());
 }
 
 std::unique_ptr<RunDirectory> take_run_directory(Job& job) {
@@ -114,7 +137,10 @@ Preparation prepare_training(Job& job, const Registries& registries) {
           .value;
   made.options.config[kDataContent] = content;
   parts.compute = job.compute;
-  parts.admit = admission(job.config, content, world.is_root());
+  const PresentData present{parts.train_data.get(), content, DataRecord(real_disk(), parts.directory)};
+  on_root(world, [&] { begin_record(present, *parts.run_directory); });
+  parts.admit = admission(job.config, present, world.is_root());
+  if (world.is_root()) say_data(parts);
   if (world.is_root()) parts.reporter = make_reporter(job, *parts.run_directory);
   return made;
 }
