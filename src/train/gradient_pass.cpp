@@ -6,6 +6,7 @@
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/random.h"
+#include "train/target_reader.h"
 
 namespace lockstep {
 namespace {

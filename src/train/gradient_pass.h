@@ -11,10 +11,12 @@
 #include "parallel/contribution_stack.h"
 #include "parallel/gradient_hooks.h"
 #include "train/plan.h"
-#include "train/target_reader.h"
 #include "train/training_state.h"
 
 namespace lockstep {
+
+class TargetReader;
+struct TargetSlice;
 
 struct GradientPassOptions {
   std::uint64_t seed = 0;

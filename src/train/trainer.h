@@ -22,6 +22,7 @@
 #include "train/resume.h"
 #include "train/run_directory.h"
 #include "train/stop_policy.h"
+#include "train/target_reader.h"
 
 namespace lockstep {
 
