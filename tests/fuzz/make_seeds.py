@@ -171,6 +171,12 @@ def data_seeds():
     put("tokens", "raw_tokens", tokens)
     put("tokens", "with_header", header.tobytes() + tokens)
     put("tokens", "refused_short", header.tobytes() + tokens[:-2])
+    header[:3] = 20240801, 7, 60
+    put("tokens", "with_header_32", header.tobytes() + np.arange(60, dtype="<u4").tobytes())
+    for name, array in (("numpy", np.arange(60, dtype="<u2")), ("refused_numpy_shape", np.zeros((6, 10), dtype="<i8"))):
+        file = io.BytesIO()
+        np.save(file, array)
+        put("tokens", name, file.getvalue())
 
 
 def main():
