@@ -69,7 +69,7 @@ std::string as_text(const Json& line) {
     for (const Json& value : line["values"]) text += fmt::format(" {}", value.get<double>());
   else
     for (const Json& named : line["top"])
-      text += fmt::format("  class {} ({:.4f})", named["class"].get<std::int64_t>(),
+      text += fmt::format("  class {} ({:.4g})", named["class"].get<std::int64_t>(),
                           named["probability"].get<double>());
   return text;
 }

@@ -13,6 +13,7 @@
 #include "cli/doctor_command.h"
 #include "cli/eval_command.h"
 #include "cli/help_formatter.h"
+#include "cli/path_arguments.h"
 #include "cli/predict_command.h"
 #include "cli/status_command.h"
 #include "cli/train_command.h"
@@ -65,6 +66,7 @@ int run_application(int argc, char** argv, const Registries& registries) {
   add_config_command(app, types, exit_code);
   add_ckpt_command(app, registries, exit_code);
   add_doctor_command(app, exit_code);
+  expand_paths_in(app);
   try {
     return run_command(app, argc, argv, exit_code);
   } catch (const AgreedFault& fault) {

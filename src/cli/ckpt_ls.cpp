@@ -78,7 +78,12 @@ Json describe(const Folder& folder, const CatalogEntry& entry) {
   return row;
 }
 
-constexpr const char* kRow = "{:<22} {:>9} {:>10} {:>11.8} {:>22} {:<12} {:>5} {:<8} {}\n";
+constexpr const char* kRow = "{:<22} {:>9} {:>10} {:>11} {:>22} {:<12} {:>5} {:<8} {}\n";
+
+// Rounded to be read, never cut: what follows an exponent's "e" is most of the number.
+std::string rounded(const Json& number) {
+  return number.is_number() ? fmt::format("{:.6g}", number.get<double>()) : "-";
+}
 
 std::string as_line(const Json& row) {
   const auto cell = [&](const char* name) {
@@ -92,9 +97,10 @@ std::string as_line(const Json& row) {
   const bool metric = row.contains("metric") && !row["metric"].is_null();
   const std::string verified = cell("verified");
   return fmt::format(kRow, cell("directory"), cell("step"),
-                     row.contains("bytes") ? human_bytes(row["bytes"]) : "-", cell("loss"),
-                     metric ? fmt::format("{} {:.8}", printable(row["metric"]["name"].get<std::string>()),
-                                          row["metric"]["value"].dump())
+                     row.contains("bytes") ? human_bytes(row["bytes"]) : "-",
+                     rounded(row.value("loss", Json())),
+                     metric ? fmt::format("{} {}", printable(row["metric"]["name"].get<std::string>()),
+                                          rounded(row["metric"]["value"]))
                             : "-",
                      printable(cell("layout")), cell("world"),
                      verified == "true"    ? "yes"

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/prepare_training.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdio>
 
+#include "base/descriptor.h"
 #include "comm/agree.h"
 #include "config/effective.h"
 #include "config/environment.h"
@@ -101,11 +103,19 @@ std::unique_ptr<RunDirectory> take_run_directory(Job& job) {
   return directory;
 }
 
+// mpirun gives its first rank a terminal of its own, whatever mpirun's output goes to. So under a launcher
+// the parent's output has to be one too.
+bool writes_to_terminal() {
+  if (::isatty(1) == 0 || !launch_options().launched) return ::isatty(1) == 1;
+  const Descriptor output(
+      ::open(fmt::format("/proc/{}/fd/1", ::getppid()).c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC));
+  return output.get() >= 0 && ::isatty(output.get()) == 1;
+}
+
 Reporter make_reporter(const Job& job, const RunDirectory& directory) {
-  const bool terminal = launcher_terminal().value_or(::isatty(1) == 1);
   Progress::Options progress;
   progress.global_batch = job.config.train.global_batch;
-  progress.terminal = terminal;
+  progress.terminal = launcher_terminal().value_or(writes_to_terminal()) && terminal_can_redraw();
   return Reporter(Journal(real_disk(), real_clock(), directory.path(), directory.attempt()),
                   Progress(real_clock(), progress, print), job.config.log.every_steps);
 }
@@ -114,6 +124,7 @@ Reporter make_reporter(const Job& job, const RunDirectory& directory) {
 
 Preparation prepare_training(Job& job, const Registries& registries) {
   World& world = job.world;
+  together(world, [&] { job.config.run.dir = behind_links(job.config.run.dir); });
   Preparation made{take_run_directory(job), trainer_options(job.config), {world, real_disk(), real_clock()}};
   TrainerParts& parts = made.parts;
   parts.run_directory = made.run_directory.get();

@@ -5,10 +5,14 @@
 
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
 
 #include "cli/describe_training.h"
 #include "cli/job.h"
 #include "cli/prepare_training.h"
+#include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 #include "train/trainer.h"
 
@@ -17,16 +21,28 @@ namespace {
 
 struct TrainArguments {
   ConfigArguments config;
-  std::string run;
-  std::string resume;
+  std::optional<std::string> run;
+  std::optional<std::string> resume;
   bool dry_run = false;
 };
+
+// As YAML reads it back: a path may be called null, 1e3, "a: b" or #x.
+std::string quoted(const char* flag, const std::string& path) {
+  if (path.empty())
+    throw Fault(ExitCode::kUsage, std::string(flag) + " is empty", "Name a folder, or leave it out");
+  try {
+    return nlohmann::json(path).dump(-1, ' ', /*ensure_ascii=*/true);
+  } catch (const nlohmann::json::exception&) {
+    throw Fault(ExitCode::kUsage, std::string(flag) + ": the path " + printable(path) + " is not UTF-8",
+                "A run's config and its checkpoints hold UTF-8 text: rename it, or make a link to it");
+  }
+}
 
 // --run and --resume are overrides with names of their own, and win over the config.
 ConfigArguments with_flags(const TrainArguments& arguments) {
   ConfigArguments config = arguments.config;
-  if (!arguments.run.empty()) config.overrides.push_back("run.dir=" + arguments.run);
-  if (!arguments.resume.empty()) config.overrides.push_back("resume.mode=" + arguments.resume);
+  if (arguments.run) config.overrides.push_back("run.dir=" + quoted("--run", *arguments.run));
+  if (arguments.resume) config.overrides.push_back("resume.mode=" + quoted("--resume", *arguments.resume));
   return config;
 }
 
@@ -34,12 +50,15 @@ int train_command(const TrainArguments& arguments, const Registries& registries)
   listen_for_stop_signals();
   Job job = join_job(with_flags(arguments), registries);
   if (arguments.dry_run) return describe_training(job, registries);
+  if (job.world.is_root()) answer_stop_signals();
   Preparation made = prepare_training(job, registries);
   Trainer trainer(std::move(made.parts), made.options);
   const Ending ending = trainer.run();
   if (job.world.is_root() && ending.code == ExitCode::kDone)
     fmt::print("done: step {}  state {}  in {}\n", ending.step.value, ending.state_hash.hex(),
                job.config.run.dir);
+  if (job.world.is_root() && ending.code == ExitCode::kRequeue)
+    fmt::print("stopped: saved at step {}; go on with the same command\n", ending.step.value);
   return static_cast<int>(ending.code);
 }
 

@@ -74,6 +74,15 @@ std::optional<bool> launcher_terminal() {
   return std::nullopt;
 }
 
+bool terminal_can_redraw() {
+  const std::string terminal = value_of("TERM");
+  return !terminal.empty() && terminal != "dumb";
+}
+
+std::string home_directory() {
+  return value_of("HOME");
+}
+
 std::vector<std::pair<std::string, std::string>> reportable_environment() {
   std::vector<std::pair<std::string, std::string>> shown;
   for (const char* name : kReportable)

@@ -26,6 +26,12 @@ bool no_color();
 // does not say.
 std::optional<bool> launcher_terminal();
 
+// Can the terminal move its cursor back? Not where TERM is missing or "dumb".
+bool terminal_can_redraw();
+
+// HOME; empty where it is not set, as for a user of a container that has a number only.
+std::string home_directory();
+
 // SLURM_JOB_ID: who holds the run lock; empty outside a batch job.
 std::string batch_job_id();
 

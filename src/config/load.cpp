@@ -8,6 +8,7 @@
 
 #include "config/consistency.h"
 #include "config/derive.h"
+#include "config/paths.h"
 #include "config/read_value.h"
 #include "config/yaml_text.h"
 #include "lockstep/base/error.h"
@@ -37,6 +38,15 @@ std::string read_file(const std::string& path) {
   return text;
 }
 
+// With the place in front, since the key's value is all that is seen elsewhere.
+std::string expanded(const std::string& path, const Row& row, const Setting& setting) {
+  try {
+    return expanded_path(path, ExitCode::kConfig);
+  } catch (const Fault& fault) {
+    refuse(setting, row.key, fault.fact(), fault.remedy());
+  }
+}
+
 // Links are followed here, once: what the run records is where the data really lies, and ".." behind a link
 // is right.
 std::string resolved(const std::string& path, const Origin& origin) {
@@ -52,12 +62,15 @@ bool is_path_here(const Row& row, const RunConfig& config) {
   return part && row.key.starts_with("data.") && config.data.type == "idx";
 }
 
-Value with_paths_resolved(const Row& row, Value value, const Origin& origin) {
+Value with_paths_resolved(const Row& row, Value value, const Setting& setting) {
+  const auto resolve = [&](std::string& path) {
+    path = resolved(expanded(path, row, setting), *setting.origin);
+  };
   if (auto* path = std::get_if<std::string>(&value)) {
     const bool is_word = std::find(row.words.begin(), row.words.end(), *path) != row.words.end();
-    if (!is_word) *path = resolved(*path, origin);
+    if (!is_word) resolve(*path);
   } else if (auto* paths = std::get_if<std::vector<std::string>>(&value)) {
-    for (std::string& path : *paths) path = resolved(path, origin);
+    for (std::string& path : *paths) resolve(path);
   }
   return value;
 }
@@ -68,7 +81,10 @@ void assign(const Settings& settings, const Schema& schema, RunConfig& config) {
     const auto given = settings.find(row.key);
     if (given == settings.end()) continue;
     Value value = read_value(row, given->second);
-    if (is_path_here(row, config)) value = with_paths_resolved(row, std::move(value), *given->second.origin);
+    if (is_path_here(row, config)) value = with_paths_resolved(row, std::move(value), given->second);
+    // Relative to the working directory, and shown as it was given.
+    if (auto* path = std::get_if<std::string>(&value); path != nullptr && row.key == "run.dir")
+      *path = expanded(*path, row, given->second);
     row.set(config, value);
   }
 }

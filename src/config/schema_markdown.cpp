@@ -25,7 +25,7 @@ lockstep config init > my.yaml                                 # a commented fil
 - `key=value` goes through the same checks as the file; the value is YAML on one line (`model.hidden=[256, 128]`), a section takes
   a map (`optim={type: sgd, lr: 0.1}`), and `key=null` takes the default.
 - Paths in the file are relative to the file, those of overrides to the working directory; `run.dir` always is relative to
-  the working directory.
+  the working directory. `~/x` is in your home directory; `~name` and `$NAME` are refused, since nothing here expands them.
 - Limits: 1 MiB, 64 levels, 100 000 values. No anchors, aliases, merge keys, tags, duplicate keys, tabs in the indentation, byte
   order mark. Only `true` and `false` are truth values; numbers are decimal and finite.
 - A missing file ends with exit code 66, anything wrong in it with 78.

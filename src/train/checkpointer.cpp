@@ -81,6 +81,7 @@ bool Checkpointer::is_due(Step step, Step last_step) const {
 void Checkpointer::restored(Step step, const Digest& hash) {
   last_step_ = step;
   last_hash_ = hash;
+  parts_.reporter.saved(step);
 }
 
 void Checkpointer::save(const TrainRecord& record, SaveReason reason) {

@@ -36,7 +36,7 @@ double Progress::samples_per_second(Step step) const {
 std::string Progress::text(Step step, double loss) const {
   const double rate = samples_per_second(step);
   const auto left = static_cast<double>((last_.value - step.value) * options_.global_batch);
-  return fmt::format("step {}/{}  loss {:.4f}  {:.1f} samples/s  eta {}  checkpoint {}", step.value,
+  return fmt::format("step {}/{}  loss {:#.5g}  {:.4g} samples/s  eta {}  checkpoint {}", step.value,
                      last_.value, loss, rate, rate > 0 ? duration(left / rate) : "?",
                      last_saved_.value > 0 ? std::to_string(last_saved_.value) : "none yet");
 }

@@ -27,7 +27,7 @@ void Reporter::step(const StepRecord& record, bool last) {
   journal_->record(complete);
   if (record.metrics.empty()) return;
   std::string text;
-  for (const auto& [name, value] : record.metrics) text += fmt::format("  {} {:.4f}", name, value);
+  for (const auto& [name, value] : record.metrics) text += fmt::format("  {} {:#.5g}", name, value);
   progress_->end_line();
   log_info("step {} evaluated:{}", record.step.value, text);
 }

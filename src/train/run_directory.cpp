@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/folder_owner.h"
@@ -28,6 +29,22 @@ Fault unusable(const std::string& path, const std::string& why) {
 }
 
 }  // namespace
+
+std::string behind_links(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  std::string given = path;
+  while (given.size() > 1 && given.back() == '/') given.pop_back();
+  const fs::path real = fs::weakly_canonical(given, error);
+  if (error) return given;  // whoever makes it will say why
+  for (fs::path part = real; part.has_relative_path(); part = part.parent_path())
+    if (fs::is_symlink(part, error))
+      throw Fault(ExitCode::kRunDirectory,
+                  fmt::format("run directory {}: {} is a symbolic link to a folder that does not exist",
+                              printable(path), printable(part.string())),
+                  "Make the folder it leads to, or choose another run.dir");
+  return real == fs::absolute(given).lexically_normal() ? given : real.string();
+}
 
 RunDirectory::RunDirectory(Disk& disk, const RunDirectoryOptions& options)
     : disk_(disk), name_(options.run.name), path_(options.run.dir) {

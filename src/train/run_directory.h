@@ -26,6 +26,11 @@ struct RunDirectoryOptions {
   std::string job;          // batch job id, for the lock
 };
 
+// Local. Where a run directory really lies: symbolic links on the way to it, and it itself if it is one, are
+// the user's own and are followed, here and once. Without a link it stays as it was given. What is in it is
+// then opened without following any. Throws Fault (73) for a link to a folder that does not exist.
+std::string behind_links(const std::string& path);
+
 // One directory is the whole story of a run over all its attempts. Rank 0 owns it: it holds the lock for its
 // lifetime and counts the attempt. Local.
 class RunDirectory {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 
 #include "lockstep/base/fault_point.h"
 
@@ -15,9 +16,18 @@ namespace {
 std::atomic<int> signals_received{0};
 std::atomic<int> first_signal{0};
 
+std::atomic<bool> answers{false};
+constexpr char kAnswer[] =
+    "lockstep: asked to stop: saving after this step (a third request ends it at once)\n";
+
 void on_signal(int number) {
+  const int error = errno;
   int none = 0;
-  first_signal.compare_exchange_strong(none, number);
+  if (first_signal.compare_exchange_strong(none, number) && answers.load())
+      // A terminal that is gone is no reason not to save.
+      [[maybe_unused]]
+    const ssize_t written = ::write(STDERR_FILENO, kAnswer, sizeof kAnswer - 1);
+  errno = error;
   if (signals_received.fetch_add(1) + 1 >= 3) ::_exit(128 + number);
 }
 
@@ -29,6 +39,10 @@ void listen_for_stop_signals() {
   action.sa_flags = SA_RESTART;
   for (const int number : {SIGUSR1, SIGTERM, SIGINT, SIGHUP}) ::sigaction(number, &action, nullptr);
   ::signal(SIGXFSZ, SIG_IGN);
+}
+
+void answer_stop_signals() {
+  answers.store(true);
 }
 
 int stop_signal_received() {

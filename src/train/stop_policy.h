@@ -12,6 +12,9 @@ enum class Stop : int { kNo = 0, kRequested = 1 };
 // write() with a message.
 void listen_for_stop_signals();
 
+// Local. From here on the first stop signal is answered on standard error at once: a step can be long.
+void answer_stop_signals();
+
 // Local. The signal that asked first, 0 when none did.
 int stop_signal_received();
 

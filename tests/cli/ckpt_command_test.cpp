@@ -63,6 +63,21 @@ class CkptCommand : public ::testing::Test {
   int code_ = 0;
 };
 
+// The tail of "1.69375e-06" is most of it.
+TEST_F(CkptCommand, LsKeepsTheExponentOfASmallLoss) {
+  CheckpointState state;
+  state.record.run_id = "digits";
+  state.record.step = Step{3};
+  state.record.loss = 1.69375e-06;
+  state.record.metrics = {{"valid_loss", 2.50125e-07}};
+  state.tensors = {{{"", "fc.weight"}, DType::kFloat32, {4, 4}, memory_}};
+  CheckpointStore(dir_ + "/ckpt", {}, real_disk(), [](const auto&, const auto&) {
+  }).save(state, /*is_best=*/false);
+  const std::string table = ckpt({"ls", dir_});
+  EXPECT_THAT(table, HasSubstr(" 1.69375e-06 "));
+  EXPECT_THAT(table, HasSubstr("valid_loss 2.50125e-07 "));
+}
+
 TEST_F(CkptCommand, ListsEveryCheckpointWithItsStandingAndHash) {
   fs::rename(dir_ + "/ckpt/step-00000001", dir_ + "/ckpt/step-00000001.left-2");
   const auto rows = nlohmann::json::parse(ckpt({"ls", dir_, "--json"}));

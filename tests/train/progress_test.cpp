@@ -38,7 +38,7 @@ TEST_F(ProgressTest, BatchLogGetsThe1stThenALineAnIntervalAndTheLast) {
     if (shown.size() > before) steps.push_back(step);
   }
   EXPECT_THAT(steps, ElementsAre(1, 4, 7, 10));
-  EXPECT_EQ(shown[0], "step 1/10  loss 0.5000  4.0 samples/s  eta 18s  checkpoint none yet\n");
+  EXPECT_EQ(shown[0], "step 1/10  loss 0.50000  4 samples/s  eta 18s  checkpoint none yet\n");
 }
 
 TEST_F(ProgressTest, TerminalHasOneLineThatIsWrittenOver) {
@@ -66,7 +66,7 @@ TEST_F(ProgressTest, LastStepIsAlwaysShown) {
     progress.begin(Step(5), Step(6));
     progress.step(Step(6), 0.25);
     ASSERT_EQ(shown.size(), 1u);
-    EXPECT_THAT(shown[0], HasSubstr("step 6/6  loss 0.2500"));
+    EXPECT_THAT(shown[0], HasSubstr("step 6/6  loss 0.25000"));
   }
 }
 
