@@ -18,7 +18,23 @@ Hdf5Group root(const char* kind, int format = kNewestFormat) {
   return {"/", {{"format", std::string(kind)}, {"format_version", std::int64_t{format}}}};
 }
 
-Hdf5Group train_group(const TrainRecord& record, int format) {
+// What an evaluation added after the save (note_as_saved) stands in the manifest alone: the files know
+// neither its metrics nor its best.
+TrainRecord as_saved(TrainRecord record) {
+  auto extra = nlohmann::ordered_json::parse(record.extra);
+  const auto added = extra.find(kBestAsSaved);
+  if (added == extra.end() || !added->is_object()) return record;
+  record.metrics.clear();
+  record.best.clear();
+  for (const auto& [name, value] : added->items())
+    record.best[name] = value.is_number() ? value.get<double>() : std::nan("");
+  extra.erase(added);
+  record.extra = extra.dump();
+  return record;
+}
+
+Hdf5Group train_group(const TrainRecord& whole, int format) {
+  const TrainRecord record = as_saved(whole);
   Hdf5Group group{"/train",
                   {{"step", record.step.value},
                    {"epoch", record.epoch.value},
@@ -90,6 +106,13 @@ void add_datasets(Hdf5Plan& plan, std::span<const StateTensor> tensors) {
 }
 
 }  // namespace
+
+void note_as_saved(TrainRecord& record) {
+  auto extra = nlohmann::ordered_json::parse(record.extra);
+  if (extra.contains(kBestAsSaved)) return;
+  extra[kBestAsSaved] = record.best;
+  record.extra = extra.dump();
+}
 
 std::string dataset_path(const TensorKey& key) {
   return "/" + key.group() + "/" + encode_link(key.name);

@@ -12,6 +12,13 @@
 
 namespace lockstep {
 
+// The member of a manifest's `extra` that tells that metrics and best were added after the save: the best of
+// before.
+inline constexpr const char* kBestAsSaved = "best_as_saved";
+
+// Local, before metrics and best of a committed record are changed: keeps in `extra` what its files say.
+void note_as_saved(TrainRecord& record);
+
 // Local. Where a tensor lies in every file of a checkpoint: "/" and its group and name, the name as
 // encode_link() has it.
 std::string dataset_path(const TensorKey& key);

@@ -16,7 +16,9 @@ struct KeepBest {
 
 // The `checkpoint` section.
 struct CheckpointOptions {
-  std::int64_t every_steps = 0;  // 0: only the last step
+  std::int64_t every_steps = 0;  // 0: not by number; the last step is always saved
+  double every_minutes = 0;      // 0: not by the clock
+  double time_share = 0;         // of all time that saves by the clock may take; 0: as much as they do
   std::string layout = "auto";   // auto|consolidated|sharded
   bool async = true;             // write while training goes on
   std::string on_busy = "wait";  // wait|skip: a save that is due while one is still being written

@@ -10,6 +10,7 @@
 #include "checkpoint/catalog.h"
 #include "checkpoint/commit.h"
 #include "checkpoint/damage.h"
+#include "checkpoint/file_plan.h"
 #include "checkpoint/pointer.h"
 #include "checkpoint/prune.h"
 #include "checkpoint/reader.h"
@@ -436,6 +437,53 @@ void CheckpointStore::write_weights_file(const std::string& path) {
   throw Fault(ExitCode::kNoValidCheckpoint,
               fmt::format("{}: no valid checkpoint to take the weights from: {}", parts_->directory,
                           refused.empty() ? "there is none" : fmt::format("{}", fmt::join(refused, "; "))));
+}
+
+SaveReport CheckpointStore::add_evaluation(const TrainRecord& record, bool is_best) {
+  const std::string name = step_directory(record.step);
+  Manifest manifest = CheckpointReader::open(parts_->disk, parts_->path(name))->manifest();
+  // Nothing is added to what an older Lockstep wrote: its format has no place for it.
+  const bool has_place = manifest.format >= 3;
+  if (has_place && (manifest.record.metrics != record.metrics || manifest.record.best != record.best)) {
+    // What the files of the checkpoint say of it stays known: index.h5 is made from the manifest.
+    note_as_saved(manifest.record);
+    manifest.record.metrics = record.metrics;
+    manifest.record.best = record.best;
+    const std::string text = write_manifest(manifest);
+    replace_text(parts_->disk, parts_->path(name) + "/" + kManifestFile, text);
+    manifest.digest = *manifest_digest(text);
+    parts_->note_read_back(name);
+  }
+  parts_->know(record);
+  SaveReport report{name, manifest.state_hash, 0, 0, false, {}};
+  report.pruned = parts_->point_and_prune({name, manifest.digest}, is_best);
+  return report;
+}
+
+std::map<std::string, double> CheckpointStore::settle_best(const TrainRecord& record) {
+  const KeepBest& keep = parts_->options.keep_best;
+  if (keep.count == 0) return record.best;
+  const auto had = [&](const char* key) {
+    const auto found = record.config.find(std::string("checkpoint.keep_best.") + key);
+    return found == record.config.end() ? "" : found->second;
+  };
+  std::map<std::string, double> best = record.best;
+  const bool same_rule = had("metric") == keep.metric && had("mode") == keep.mode && had("count") != "0";
+  const std::vector<RetentionEntry> all = parts_->retention_entries();
+  if (!same_rule) {
+    best.clear();
+    for (const Step step : best_steps(all, keep)) {
+      for (const RetentionEntry& entry : all)
+        if (best.empty() && entry.step == step)
+          best = {{"value", *entry.metric}, {"step", static_cast<double>(step.value)}};
+    }
+  }
+  const auto at = best.find("step");
+  if (at == best.end()) return best;
+  const Step step(static_cast<std::int64_t>(at->second));
+  const auto is_there = [&](const RetentionEntry& entry) { return entry.step == step; };
+  if (std::ranges::any_of(all, is_there)) parts_->repoint("best", step_directory(step));
+  return best;
 }
 
 }  // namespace lockstep

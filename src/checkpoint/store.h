@@ -66,6 +66,15 @@ class CheckpointStore {
   // On rank 0, in place of commit_save() for what begin_save() found.
   SaveReport repeat_save(const PlannedState& state, const Digest& manifest, bool is_best);
 
+  // On rank 0, after commit_save() of record.step: adds what an evaluation found later, the metrics and the
+  // best so far, to its manifest, which is replaced as a whole; then pointers and retention as after a save.
+  // Done already: the manifest is left alone. Throws Fault (74), after which the checkpoint is as it was.
+  SaveReport add_evaluation(const TrainRecord& record, bool is_best);
+  // On rank 0, before going on from a checkpoint of this run with this record: its best so far, and `best`
+  // points at it. Where checkpoint.keep_best is not the rule it was, the best by the rule of now among the
+  // checkpoints there are.
+  std::map<std::string, double> settle_best(const TrainRecord& record);
+
   // The newest checkpoint that verifies in full, newest first by step; bad ones are moved aside as .bad with
   // an event. Empty when there has never been one; Fault (65) when there were some and none is valid.
   std::unique_ptr<CheckpointReader> open_newest_verified();

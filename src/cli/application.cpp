@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lockstep/cli/application.h"
 
-#include <c10/util/Exception.h>
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
-#include <new>
 
+#include "base/foreign_exception.h"
 #include "cli/ckpt_command.h"
 #include "cli/config_command.h"
 #include "cli/doctor_command.h"
@@ -75,12 +74,13 @@ int run_application(int argc, char** argv, const Registries& registries) {
     return static_cast<int>(fault.code());
   } catch (const Fault& fault) {
     end_alone(fault.code(), fault.what());
-  } catch (const std::bad_alloc&) {
-    end_alone(ExitCode::kBug, "out of memory");
-  } catch (const c10::Error& error) {
-    end_alone(ExitCode::kBug, error.what_without_backtrace());
-  } catch (const std::exception& error) {
-    end_alone(ExitCode::kBug, error.what());
+  } catch (const Bug& bug) {
+    end_alone(ExitCode::kBug, bug.what());
+  } catch (...) {
+    const ForeignException thrown = foreign_exception();
+    if (thrown.kind != ForeignException::Kind::kOutOfMemory) end_alone(ExitCode::kBug, thrown.text);
+    const Fault fault = out_of_memory(thrown, "this command", "Make model, batch or samples smaller");
+    end_alone(fault.code(), fault.what());
   }
 }
 

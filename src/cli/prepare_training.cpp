@@ -11,7 +11,6 @@
 #include "comm/agree.h"
 #include "config/effective.h"
 #include "config/environment.h"
-#include "config/resume_check.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
 #include "lockstep/base/random.h"
@@ -71,10 +70,12 @@ void refuse_other_data(const TrainRecord& record, const PresentData& data, const
               "Point data.train at the same data, or allow it: resume.allow_changes=[data]");
 }
 
-AdmitCheckpoint admission(const RunConfig& config, const PresentData& data, bool speaks) {
-  return [config, data, speaks](const TrainRecord& record) {
+AdmitCheckpoint admission(const RunConfig& config, const PresentData& data,
+                          const std::shared_ptr<std::vector<ConfigChange>>& changes, bool speaks) {
+  return [config, data, changes, speaks](const TrainRecord& record) {
     const auto allowed = refuse_forbidden_changes(changes_between(record.config, config), config);
     refuse_other_data(record, data, config);
+    *changes = allowed;
     if (!speaks) return;
     if (!data.record.is_of(data.content)) data.record.keep(data.content, data.dataset->files());
     for (const ConfigChange& change : allowed) log_info("changed since the checkpoint: {}", describe(change));
@@ -137,20 +138,20 @@ Preparation prepare_training(Job& job, const Registries& registries) {
   arm_fault_points(fault_plan(), {world.rank().value, parts.attempt.value});
   fault_point("startup");
 
+  std::string content;
   together(world, [&] {
     parts.train_data = registries.datasets.open(job.config.data, DataPart::kTrain);
     parts.valid_data = registries.datasets.open(job.config.data, DataPart::kValid);
+    content = parts.train_data->fingerprint().hex();
     torch::manual_seed(mix_key({job.config.run.seed, kInitStream}));
     parts.model = registries.models.make(job.config.model);
   });
-  const std::string content =
-      agree_same(world, "the training data", parts.train_data->fingerprint().hex(), ExitCode::kInputMissing)
-          .value;
+  agree_same(world, "the training data", content, ExitCode::kInputMissing);
   made.options.config[kDataContent] = content;
   parts.compute = job.compute;
   const PresentData present{parts.train_data.get(), content, DataRecord(real_disk(), parts.directory)};
   on_root(world, [&] { begin_record(present, *parts.run_directory); });
-  parts.admit = admission(job.config, present, world.is_root());
+  parts.admit = admission(job.config, present, made.changes, world.is_root());
   if (world.is_root()) say_data(parts);
   if (world.is_root()) parts.reporter = make_reporter(job, *parts.run_directory);
   return made;

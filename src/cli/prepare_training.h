@@ -2,8 +2,10 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "cli/job.h"
+#include "config/resume_check.h"
 #include "train/trainer.h"
 
 namespace lockstep {
@@ -13,6 +15,8 @@ struct Preparation {
   std::unique_ptr<RunDirectory> run_directory;  // rank 0's
   TrainerOptions options;
   TrainerParts parts;
+  // Filled when a checkpoint is resumed from: what was otherwise when it was written.
+  std::shared_ptr<std::vector<ConfigChange>> changes = std::make_shared<std::vector<ConfigChange>>();
 };
 
 // Collective. Takes the run directory (73, 77), opens the data (66), builds the model with the run's seed

@@ -67,6 +67,8 @@ Json as_json(const std::string& directory, const RunStatus& status, std::int64_t
   json["time"] = known(status.last.has_value(), last.time);
   json["checkpoint"] = known(!status.checkpoint.empty(), status.checkpoint);
   json["checkpoint_step"] = known(!status.checkpoint.empty(), status.checkpoint_step.value);
+  json["saves"] = known(!status.save_interval.empty(), status.save_interval);
+  json["saves_because"] = known(!status.save_interval.empty(), status.save_reason);
   json["state_hash"] = known(!status.state_hash.empty(), status.state_hash);
   return json;
 }
@@ -81,8 +83,11 @@ std::string as_text(const Json& json) {
   all += fmt::format("\n{:<12}{}\n{:<12}{}", "attempts", text("attempts"), "step", text("step"));
   if (!json["of"].is_null()) all += " of " + text("of");
   all += "\n";
-  for (const char* key : {"loss", "time", "checkpoint", "state_hash"})
+  for (const char* key : {"loss", "time", "checkpoint"})
     if (!json[key].is_null()) all += fmt::format("{:<12}{}\n", key, text(key));
+  if (!json["saves"].is_null())
+    all += fmt::format("{:<12}{} ({})\n", "saves", text("saves"), text("saves_because"));
+  if (!json["state_hash"].is_null()) all += fmt::format("{:<12}{}\n", "state_hash", text("state_hash"));
   return all;
 }
 

@@ -2,6 +2,7 @@
 #include "cli/train_command.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cstdio>
 #include <memory>
@@ -46,6 +47,22 @@ ConfigArguments with_flags(const TrainArguments& arguments) {
   return config;
 }
 
+// What a finished run that is started again did not do, and how it would.
+std::string nothing_trained(const Ending& ending, const std::vector<ConfigChange>& changes,
+                            const RunConfig& config) {
+  std::vector<std::string> keys;
+  bool retention = false;
+  for (const ConfigChange& change : changes) {
+    keys.push_back(change.key);
+    retention = retention || change.key.starts_with("checkpoint.keep_");
+  }
+  const std::string changed = keys.empty() ? "" : fmt::format("{} changed, ", fmt::join(keys, ", "));
+  const std::string pruned =
+      retention ? fmt::format(" and nothing removed (lockstep ckpt prune {} does that)", config.run.dir) : "";
+  return fmt::format("DONE at step {}; {}nothing trained{}; raise {} to go on", ending.step.value, changed,
+                     pruned, config.train.epochs > 0 ? "train.epochs" : "train.steps");
+}
+
 int train_command(const TrainArguments& arguments, const Registries& registries) {
   listen_for_stop_signals();
   Job job = join_job(with_flags(arguments), registries);
@@ -54,7 +71,9 @@ int train_command(const TrainArguments& arguments, const Registries& registries)
   Preparation made = prepare_training(job, registries);
   Trainer trainer(std::move(made.parts), made.options);
   const Ending ending = trainer.run();
-  if (job.world.is_root() && ending.code == ExitCode::kDone)
+  const bool speaks = job.world.is_root() && ending.code == ExitCode::kDone;
+  if (speaks && !ending.trained) fmt::print("{}\n", nothing_trained(ending, *made.changes, job.config));
+  if (speaks)
     fmt::print("done: step {}  state {}  in {}\n", ending.step.value, ending.state_hash.hex(),
                job.config.run.dir);
   if (job.world.is_root() && ending.code == ExitCode::kRequeue)

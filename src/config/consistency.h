@@ -5,6 +5,9 @@
 
 namespace lockstep {
 
+// Local. Throws Fault (78) when nothing says what to train on: data are never made up in silence.
+void require_data(const Given& given);
+
 // Local. Throws Fault (78) for a key that was given although the chosen types make no use of it.
 void refuse_without_effect(const Given& given, const RunConfig& config);
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <numeric>
 
+#include "config/consistency.h"
 #include "config/consistency_rules.h"
 
 namespace lockstep {
@@ -76,6 +77,13 @@ void check_synthetic(const Given& given, const RunConfig& config) {
 }
 
 }  // namespace
+
+void require_data(const Given& given) {
+  if (given.has("data.type")) return;
+  refuse_at(given, "data.type", "is not given: there is nothing to train on",
+            fmt::format("It is one of {}; data.type: synthetic makes data up",
+                        fmt::join(given.schema.find("data.type")->words, ", ")));
+}
 
 void check_model(const Given& given, const RunConfig& config) {
   const ModelOptions& model = config.model;

@@ -45,6 +45,13 @@ std::int64_t classes_of(const RunConfig& config) {
   return config.model.type.starts_with("resnet") ? config.model.classes : 0;
 }
 
+// A run that nobody thought about is not lost, and does not spend its time on saving either.
+void set_save_interval(const Given& given, CheckpointOptions& checkpoint) {
+  if (given.has("checkpoint.every_steps") || given.has("checkpoint.every_minutes")) return;
+  checkpoint.every_minutes = 10;
+  checkpoint.time_share = 0.01;
+}
+
 }  // namespace
 
 bool Given::differs_from_default(const std::string& key, const RunConfig& config) const {
@@ -56,6 +63,7 @@ void derive(const Given& given, RunConfig& config) {
   set_type_defaults(given, config);
   if (!given.has("run.dir")) config.run.dir = "runs/" + config.run.name;
   shape_synthetic_data(given, config);
+  set_save_interval(given, config.checkpoint);
   // The data cut their samples to what the model takes, and refuse tokens it has no row for.
   const bool knows_tokens = config.model.type == "gpt" || given.schema.is_registered("model.type", config);
   if (knows_tokens) {

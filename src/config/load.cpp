@@ -114,6 +114,7 @@ RunConfig load_config_text(const std::string& text, const Origin& origin,
   RunConfig config;
   assign(settings, schema, config);
   const Given given{schema, settings, origin};
+  require_data(given);
   // Before defaults are derived, so that only what somebody wrote is blamed.
   refuse_without_effect(given, config);
   derive(given, config);

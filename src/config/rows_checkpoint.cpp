@@ -10,8 +10,18 @@ std::vector<Row> checkpoint_rows() {
   return {
       row("checkpoint.every_steps", c, &C::every_steps)
           .in(between(0, 1e15), "steps")
+          .derived_from("`0`")
+          .such_as("100")
           .may_change()
-          .says("Save every so many steps; 0: only the last, which is always saved."),
+          .says("Save every so many steps; 0: not by their number. The last step is always saved."),
+      row("checkpoint.every_minutes", c, &C::every_minutes)
+          .in(between(0, 1e7), "minutes")
+          .derived_from(
+              "`10` where neither interval is given, and then rarer where saves take more than 1 % of "
+              "the time; else `0`")
+          .may_change()
+          .says("Save every so many minutes, by the clock of rank 0; 0: not by the clock. May stand beside "
+                "checkpoint.every_steps."),
       row("checkpoint.layout", c, &C::layout)
           .one_of({"auto", "consolidated", "sharded"})
           .may_change()

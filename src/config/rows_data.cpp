@@ -31,9 +31,11 @@ void add_part(std::vector<Row>& rows, const std::string& name, DataFiles DataOpt
 
 std::vector<Row> data_file_rows() {
   std::vector<Row> rows;
-  rows.push_back(row("data.type", &RunConfig::data, &DataOptions::type)
-                     .one_of({"text", "tokens", "idx", "cifar10", "hdf5", "synthetic"})
-                     .says("Format of the data; a program may register more."));
+  rows.push_back(
+      row("data.type", &RunConfig::data, &DataOptions::type)
+          .one_of({"text", "tokens", "idx", "cifar10", "hdf5", "synthetic"})
+          .such_as("synthetic")
+          .says("Format of the data, always given; synthetic: made up. A program may register more."));
   add_part(rows, "train", &DataOptions::train);
   add_part(rows, "valid", &DataOptions::valid);
   return rows;

@@ -23,7 +23,8 @@ lockstep config init > my.yaml                                 # a commented fil
 - The table is closed: an unknown key is an error that names the place and the nearest key, and so is a key that has no effect
   with the chosen types.
 - `key=value` goes through the same checks as the file; the value is YAML on one line (`model.hidden=[256, 128]`), a section takes
-  a map (`optim={type: sgd, lr: 0.1}`), and `key=null` takes the default.
+  a map (`optim={type: sgd, lr: 0.1}`), and `key=null` takes the default: of a key, of a whole section (`checkpoint=null`), or of a
+  member of a free map, which is then not there. Without `data.type`, which has none, there is no run.
 - Paths in the file are relative to the file, those of overrides to the working directory; `run.dir` always is relative to
   the working directory. `~/x` is in your home directory; `~name` and `$NAME` are refused, since nothing here expands them.
 - Limits: 1 MiB, 64 levels, 100 000 values. No anchors, aliases, merge keys, tags, duplicate keys, tabs in the indentation, byte

@@ -41,7 +41,10 @@ struct Collector {
       if (!fault_requested("guard.skip_unknown")) refuse_unknown(key_at, key);
     } else if (node.kind == ConfigNode::Kind::kMap) {
       take_members(key + ".", node);
-    } else if (node.kind != ConfigNode::Kind::kNull) {
+    } else if (node.kind == ConfigNode::Kind::kNull) {
+      // The default of a section is that of all its keys.
+      std::erase_if(settings, [&](const auto& entry) { return entry.first.starts_with(key + "."); });
+    } else {
       refuse_key(node.at, key, "is a section, with keys of its own below it", "Write " + key + ": {…}");
     }
   }
@@ -76,6 +79,18 @@ void set_member(ConfigNode& map, const std::string& path, const ConfigNode& valu
     map.items[found] = value;
   else
     set_member(map.items[found], path.substr(dot + 1), value);
+}
+
+// Takes member `path` out again, which is what a free map has by default.
+void drop_member(ConfigNode& map, const std::string& path) {
+  if (map.kind != ConfigNode::Kind::kMap) return;
+  const auto dot = path.find('.');
+  const auto found = std::find(map.keys.begin(), map.keys.end(), path.substr(0, dot)) - map.keys.begin();
+  if (static_cast<std::size_t>(found) == map.keys.size()) return;
+  if (dot != std::string::npos) return drop_member(map.items[found], path.substr(dot + 1));
+  map.keys.erase(map.keys.begin() + found);
+  map.key_at.erase(map.key_at.begin() + found);
+  map.items.erase(map.items.begin() + found);
 }
 
 const Row* free_map_above(const Schema& schema, const std::string& key) {
@@ -138,9 +153,14 @@ void collect_override(const std::string& text, const std::string& directory, con
   // A member of a free map is in no table, so the map above it takes it in whole.
   const Collector collector{schema, origin, settings};
   if (const Row* map = schema.find(key) == nullptr ? free_map_above(schema, key) : nullptr) {
+    const std::string member = key.substr(map->key.size() + 1);
+    if (node.kind == ConfigNode::Kind::kNull) {
+      if (settings.contains(map->key)) drop_member(settings[map->key].node, member);
+      return;
+    }
     Setting& setting = settings[map->key];
     setting.origin = origin;
-    set_member(setting.node, key.substr(map->key.size() + 1), node);
+    set_member(setting.node, member, node);
   } else {
     collector.take(key, {}, node);
   }

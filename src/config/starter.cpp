@@ -12,9 +12,11 @@ constexpr std::size_t kCommentColumn = 40;
 
 // Written out only where it says something and has an effect beside the other lines.
 bool is_active(const Schema& schema, const Row& row) {
-  const bool has_value = row.derived.empty() && default_text(row) != "null";
+  const bool has_value = row.derived.empty() && (default_text(row) != "null" || !row.example.empty());
   const bool needs_company = row.key.starts_with("checkpoint.keep_best.");
-  return (has_value || row.key == "train.steps") && !needs_company && schema.applies(row, RunConfig{});
+  RunConfig starter;
+  starter.data.type = schema.find("data.type")->example;
+  return has_value && !needs_company && schema.applies(row, starter);
 }
 
 std::string line(const Schema& schema, const Row& row, std::size_t depth) {

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/host_batch.h"
 
-#include <new>
+#include <fmt/format.h>
 
+#include <new>
+#include <string>
+
+#include "base/foreign_exception.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -15,6 +19,26 @@ std::size_t total(std::size_t bytes, std::int64_t count) {
   check(count >= 0 && !__builtin_mul_overflow(bytes, static_cast<std::size_t>(count), &all),
         "a batch fits in memory");
   return all;
+}
+
+// A dataset of somebody's own may throw anything.
+DatasetFault fault_of(const ForeignException& thrown, const Dataset& dataset, std::int64_t index) {
+  std::string place;
+  try {
+    place = dataset.place_of(index);
+  } catch (...) {
+    place = fmt::format("sample {}", index);
+  }
+  const std::string number = fmt::format("sample {}", index);
+  if (place != number) place += " (" + number + ")";
+  if (thrown.kind == ForeignException::Kind::kOutOfMemory) {
+    const Fault fault = out_of_memory(thrown, "the dataset reading " + place,
+                                      "Give the job more memory, or make its samples smaller");
+    return {fault.code(), fault.fact(), fault.remedy()};
+  }
+  return {ExitCode::kBug,
+          fmt::format("the dataset threw reading {} of {}: {}", place, dataset.size(), thrown.text),
+          "Look at the dataset's sample(), and at what it reads there"};
 }
 
 }  // namespace
@@ -41,8 +65,12 @@ void HostBatch::fill(std::int64_t slot, const Dataset& dataset, std::int64_t ind
   const std::size_t input = spec.input_bytes();
   const std::size_t target = spec.target_bytes();
   indices[static_cast<std::size_t>(slot)] = index;
-  dataset.sample(index, inputs.span().subspan(slot * input, input),
-                 targets.span().subspan(slot * target, target));
+  try {
+    dataset.sample(index, inputs.span().subspan(slot * input, input),
+                   targets.span().subspan(slot * target, target));
+  } catch (...) {
+    throw fault_of(foreign_exception(), dataset, index);
+  }
 }
 
 void read_chunk(const Dataset& dataset, std::int64_t first, std::int64_t count, HostBatch& into) {

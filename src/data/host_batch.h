@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "lockstep/base/error.h"
 #include "lockstep/data/dataset.h"
 
 namespace lockstep {
@@ -29,6 +30,12 @@ class AlignedBytes {
   std::size_t capacity_ = 0;
 };
 
+// A dataset threw something of its own: 70, or 69 out of memory. Names the sample.
+class DatasetFault : public Fault {
+ public:
+  using Fault::Fault;
+};
+
 // Samples side by side: inputs are one contiguous tensor [samples, input_shape…], targets [samples,
 // target_shape…].
 struct HostBatch {
@@ -42,7 +49,8 @@ struct HostBatch {
 
   // Makes room for `count` samples of `layout`. Throws Bug when the bytes overflow.
   void shape(const SampleSpec& layout, std::int64_t count);
-  // Writes sample `index` of `dataset` into place `slot`.
+  // Writes sample `index` of `dataset` into place `slot`. What the dataset throws becomes a DatasetFault,
+  // unless it is a Fault already.
   void fill(std::int64_t slot, const Dataset& dataset, std::int64_t index);
 };
 

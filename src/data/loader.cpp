@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/loader.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "lockstep/base/error.h"
@@ -63,7 +65,8 @@ void Loader::prefetch() {
     try {
       read(step, next_);
     } catch (...) {
-      // Not only Faults: a user's dataset may throw anything, and it belongs on the training thread.
+      // Not only Faults: check_unchanged() and spec() of a user's dataset may throw anything, and it belongs
+      // on the training thread.
       error = std::current_exception();
     }
     lock.lock();
@@ -80,8 +83,15 @@ void Loader::read(Step step, HostBatch& into) const {
   const std::int64_t first = options_.first_micro_batch.value * options_.micro_batch;
   const std::int64_t count = options_.micro_batch_count * options_.micro_batch;
   into.shape(dataset_.spec(), count);
-  for (std::int64_t slot = 0; slot < count; ++slot)
-    into.fill(slot, dataset_, order_.index_of(step, first + slot));
+  std::int64_t slot = 0;
+  try {
+    for (; slot < count; ++slot) into.fill(slot, dataset_, order_.index_of(step, first + slot));
+  } catch (const DatasetFault& fault) {
+    throw Fault(fault.code(),
+                fmt::format("step {}, micro-batch {}: {}", step.value,
+                            options_.first_micro_batch.value + slot / options_.micro_batch, fault.fact()),
+                fault.remedy());
+  }
 }
 
 }  // namespace lockstep

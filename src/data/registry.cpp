@@ -7,10 +7,29 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/foreign_exception.h"
 #include "data/refuse.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
+
+namespace {
+
+std::unique_ptr<Dataset> open_with(const DatasetFactory& factory, const DataOptions& options, DataPart part) {
+  const auto open = [&] { return factory(options, part); };
+  auto dataset = with_foreign_faults(open, [&](const ForeignException& thrown) {
+    if (thrown.kind == ForeignException::Kind::kOutOfMemory)
+      return out_of_memory(thrown, "opening the data", "Give the job more memory, or use less data");
+    return Fault(ExitCode::kConfig, fmt::format("opening data of type {}: {}", options.type, thrown.text),
+                 "Look at the section data of the config, data.params above all");
+  });
+  if (dataset == nullptr && part == DataPart::kTrain)
+    refuse_option(fmt::format("data of type {} has no training part", options.type),
+                  "Its factory must return a dataset for it.");
+  return dataset;
+}
+
+}  // namespace
 
 void DatasetRegistry::add(const std::string& type, DatasetFactory factory) {
   check(std::ranges::none_of(factories_, [&](const auto& entry) { return entry.first == type; }),
@@ -21,7 +40,7 @@ void DatasetRegistry::add(const std::string& type, DatasetFactory factory) {
 std::unique_ptr<Dataset> DatasetRegistry::open(const DataOptions& options, DataPart part) const {
   // A handful of entries, in the order they were added: a map would lose that.
   for (const auto& [type, factory] : factories_)
-    if (type == options.type) return factory(options, part);
+    if (type == options.type) return open_with(factory, options, part);
   refuse_option(fmt::format("data.type {} is unknown", options.type),
                 fmt::format("There are: {}.", fmt::join(types(), ", ")));
 }

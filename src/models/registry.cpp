@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/foreign_exception.h"
 #include "lockstep/base/error.h"
 #include "models/builtin.h"
 
@@ -29,7 +30,13 @@ std::shared_ptr<Model> ModelRegistry::make(const ModelOptions& options) const {
   // A search in order of registration: a handful of types, and messages list the built-in ones first.
   for (const auto& [type, factory] : factories_) {
     if (type != options.type) continue;
-    auto model = factory(options);
+    const auto make = [&make_it = factory, &options] { return make_it(options); };
+    auto model = with_foreign_faults(make, [&](const ForeignException& thrown) {
+      if (thrown.kind == ForeignException::Kind::kOutOfMemory)
+        return out_of_memory(thrown, "making model " + options.type, "Make the model smaller");
+      return Fault(ExitCode::kConfig, fmt::format("making model {}: {}", options.type, thrown.text),
+                   "Look at the section model of the config, model.params above all");
+    });
     check(model != nullptr, "a model factory returns a model");
     return model;
   }

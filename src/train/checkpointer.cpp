@@ -17,10 +17,6 @@ namespace {
 
 constexpr int kFailuresInARow = 3;
 
-double seconds_since(std::chrono::nanoseconds start) {
-  return std::chrono::duration<double>(real_clock().monotonic() - start).count();
-}
-
 template <class Result>
 bool is_ready(const std::future<Result>& task) {
   return !task.valid() || task.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
@@ -37,7 +33,7 @@ struct Checkpointer::Flight {
   std::future<WrittenShard> shard;   // first
   std::vector<WrittenShard> shards;  // on rank 0: of all ranks
   std::optional<std::future<SaveReport>> commit;  // then, on rank 0; on the others without a task
-  std::chrono::nanoseconds start = real_clock().monotonic();
+  std::chrono::nanoseconds start{0};
 
   // A thread for `work`, where fault points see the step of the save. Without checkpoint.async the thread
   // that asks for the result does it.
@@ -52,7 +48,7 @@ struct Checkpointer::Flight {
 };
 
 Checkpointer::Checkpointer(const Parts& parts, CheckpointOptions options)
-    : parts_(parts), options_(std::move(options)), freezer_(parts.state) {}
+    : parts_(parts), options_(std::move(options)), freezer_(parts.state), interval_(options_, parts.clock) {}
 
 Checkpointer::~Checkpointer() = default;
 
@@ -75,13 +71,26 @@ void Checkpointer::prepare() {
 }
 
 bool Checkpointer::is_due(Step step, Step last_step) const {
-  return step == last_step || (options_.every_steps > 0 && step.value % options_.every_steps == 0);
+  return step == last_step || clock_asked_ || interval_.due_at(step);
+}
+
+void Checkpointer::announce_interval() {
+  const std::string every = interval_.text();
+  if (every == announced_) return;
+  announced_ = every;
+  parts_.reporter.event("save_interval", {{"every", every}, {"why", interval_.why()}});
+}
+
+double Checkpointer::seconds_since(std::chrono::nanoseconds start) const {
+  return std::chrono::duration<double>(parts_.clock.monotonic() - start).count();
 }
 
 void Checkpointer::restored(Step step, const Digest& hash) {
   last_step_ = step;
   last_hash_ = hash;
   parts_.reporter.saved(step);
+  // The state is that of a save, so this is where the next interval begins.
+  interval_.begin();
 }
 
 void Checkpointer::save(const TrainRecord& record, SaveReason reason) {
@@ -101,7 +110,7 @@ void Checkpointer::save(const TrainRecord& record, SaveReason reason) {
 
 void Checkpointer::wait_for_the_one_before(Step step) {
   const Step before = flight_->record.step;
-  const auto start = real_clock().monotonic();
+  const auto start = parts_.clock.monotonic();
   drain();
   parts_.reporter.event("checkpoint_waited", {{"step", std::to_string(step.value)},
                                               {"for_step", std::to_string(before.value)},
@@ -135,6 +144,9 @@ void Checkpointer::begin(const TrainRecord& record, bool is_best) {
   Flight& flight = *flight_;
   flight.record = record;
   flight.is_best = is_best;
+  flight.start = parts_.clock.monotonic();
+  clock_asked_ = false;
+  interval_.begin();
   const bool ready = survived([&] {
     flight.state = plan_save(parts_.state, flight.record, options_, parts_.world.size());
     if (parts_.world.is_root()) flight.there = parts_.store.begin_save(flight.state);
@@ -187,15 +199,18 @@ void Checkpointer::finish() {
   failures_ = 0;
   last_step_ = flight.record.step;
   last_hash_ = report.state_hash;
+  const double seconds = seconds_since(flight.start);
+  interval_.took(std::chrono::duration<double>(seconds));
   for (const std::string& name : report.pruned)
     parts_.reporter.event("checkpoint_pruned", {{"directory", name}});
   parts_.reporter.event("checkpoint_saved", {{"step", std::to_string(last_step_.value)},
                                              {"directory", report.directory},
                                              {"layout", flight.state.plan.layout},
                                              {"bytes", std::to_string(report.bytes)},
-                                             {"seconds", fmt::format("{:.3f}", seconds_since(flight.start))},
+                                             {"seconds", fmt::format("{:.3f}", seconds)},
                                              {"state_hash", report.state_hash.hex()}});
   parts_.reporter.saved(last_step_);
+  announce_interval();
 }
 
 bool Checkpointer::reached(bool mine) {
@@ -229,6 +244,13 @@ void Checkpointer::require(Step step) {
                       fmt::format("step {} could not be saved; the newest checkpoint is that of step {}",
                                   step.value, newest.value.value),
                       "Make room or repair the disk, then start again: it goes on from there");
+}
+
+void Checkpointer::add_evaluation(const TrainRecord& record, bool is_best) {
+  SaveReport report;
+  on_root(parts_.world, [&] { report = parts_.store.add_evaluation(record, is_best); });
+  for (const std::string& name : report.pruned)
+    parts_.reporter.event("checkpoint_pruned", {{"directory", name}});
 }
 
 }  // namespace lockstep

@@ -5,8 +5,10 @@
 #include <string>
 
 #include "checkpoint/store.h"
+#include "lockstep/base/clock.h"
 #include "lockstep/comm/world.h"
 #include "train/reporter.h"
+#include "train/save_interval.h"
 #include "train/state_freezer.h"
 #include "train/training_state.h"
 
@@ -28,6 +30,7 @@ class Checkpointer {
     TrainingState& state;
     CheckpointStore& store;
     Reporter& reporter;
+    const Clock& clock = real_clock();
   };
   Checkpointer(const Parts& parts, CheckpointOptions options);
   // Collective, before the first save: makes the memory real that saving beside the training takes. Throws
@@ -36,8 +39,15 @@ class Checkpointer {
   // Waits for this rank's thread.
   ~Checkpointer();
 
-  // Local. Is a save due at this step for its number alone?
+  // Local. Is a save due at this step: for its number, or because the clock of rank 0 asked for one before
+  // it?
   bool is_due(Step step, Step last_step) const;
+  // Local. Does this rank's clock ask for a save? Rank 0's counts.
+  bool clock_asks() const { return !flight_ && interval_.due_now(); }
+  // Local, the same on every rank: the next step is to be saved.
+  void note_clock_asked(bool asked) { clock_asked_ = asked; }
+  // Local. How often saves are made, and why: an event, at the beginning and where it changes.
+  void announce_interval();
 
   // Collective. Begins to save the state as `record` describes it; without checkpoint.async it is committed
   // on return. A save that is still in flight is waited for first, or (checkpoint.on_busy: skip) this one is
@@ -53,6 +63,9 @@ class Checkpointer {
   // Collective. drain(), then throws AgreedFault (74) when the newest commit is older than `step`: a run that
   // ends there has nothing to go on from, whatever on_error says.
   void require(Step step);
+  // Collective, once the newest commit is that of record.step. Adds to it what an evaluation after it found:
+  // the metrics, and whether it is the best. Throws AgreedFault (74).
+  void add_evaluation(const TrainRecord& record, bool is_best);
 
   // Local. The step of the newest committed checkpoint, and on rank 0 its state hash.
   Step last_step() const { return last_step_; }
@@ -68,6 +81,7 @@ class Checkpointer {
   void start_writing();
   void start_commit();
   void finish();
+  double seconds_since(std::chrono::nanoseconds start) const;
   bool reached(bool mine);
   template <class Work>
   bool survived(Work&& work);
@@ -75,6 +89,9 @@ class Checkpointer {
   Parts parts_;
   CheckpointOptions options_;
   StateFreezer freezer_;
+  SaveInterval interval_;
+  bool clock_asked_ = false;
+  std::string announced_;
   std::unique_ptr<Flight> flight_;
   Step last_step_{0};
   Digest last_hash_;

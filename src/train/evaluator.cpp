@@ -5,12 +5,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "comm/agree.h"
 #include "data/host_batch.h"
 #include "lockstep/base/error.h"
+#include "lockstep/base/random.h"
 #include "parallel/arena.h"
+#include "train/user_code.h"
 
 namespace lockstep {
 namespace {
@@ -74,16 +77,41 @@ class ChunkSums {
   std::vector<double> values_;
 };
 
+// Keeps this use of the generator apart from dropout's.
+constexpr std::uint64_t kEvaluationStream = 0x6576616c;
+
+ModelCall call_of(const EvaluationParts& parts, const EvaluationOptions& options, const HostBatch& batch,
+                  std::int64_t first) {
+  std::vector<std::int64_t> indices(static_cast<std::size_t>(batch.samples));
+  std::iota(indices.begin(), indices.end(), first);
+  ModelCall call;
+  call.model = options.model.empty() ? parts.model.name() : options.model;
+  call.place = fmt::format("the evaluation of samples {} to {}", first, first + batch.samples - 1);
+  call.inputs = shapes_of(batch.spec, batch.samples);
+  call.samples = places_of(parts.dataset, indices);
+  call.micro_batch = options.chunk;
+  call.first = true;
+  return call;
+}
+
 MetricSums measure(const EvaluationParts& parts, const EvaluationOptions& options, std::int64_t first) {
   HostBatch batch;
   read_chunk(parts.dataset, first, std::min(options.chunk, parts.dataset.size() - first), batch);
-  const DeviceBatch chunk = to_device(batch, parts.compute);
-  const torch::Tensor output = parts.model.forward(chunk.inputs);
-  parts.model.note_targets(notes_for({batch, 0, chunk.targets}, parts.dataset, options.targets));
-  const MetricSums sums = parts.model.metrics(output, chunk.targets, options.targets.loss);
-  require_asked(parts.model, options.targets);
-  parts.model.note_targets({});
-  return sums;
+  // A model that draws in eval mode draws the same for a chunk, whichever rank has it.
+  torch::manual_seed(mix_key({kEvaluationStream, static_cast<std::uint64_t>(first)}));
+  const auto work = [&] {
+    const DeviceBatch chunk = to_device(batch, parts.compute);
+    const torch::Tensor output = parts.model.forward(chunk.inputs);
+    parts.model.note_targets(notes_for({batch, 0, chunk.targets}, parts.dataset, options.targets));
+    MetricSums sums = parts.model.metrics(output, chunk.targets, options.targets.loss);
+    require_asked(parts.model, options.targets);
+    parts.model.note_targets({});
+    return sums;
+  };
+  const auto fault = [&](const ForeignException& thrown) {
+    return fault_of(thrown, call_of(parts, options, batch, first));
+  };
+  return with_foreign_faults(work, fault);
 }
 
 void require_labels(const ChunkSums& sums, const TargetOptions& options) {
@@ -101,7 +129,33 @@ void name_for_sequences(const SampleSpec& spec, std::map<std::string, double>& m
   means["perplexity"] = std::exp(means.at("loss"));
 }
 
+std::vector<std::string> names_of(const MetricSums& sums, const SampleSpec& spec) {
+  if (!sums.contains("loss"))
+    throw Fault(ExitCode::kConfig, "the model's metrics() gives no \"loss\"",
+                "Add it: the mean over the samples");
+  std::map<std::string, double> means;
+  for (const auto& [name, sum] : sums) means[name] = 0;
+  name_for_sequences(spec, means);
+  std::vector<std::string> names;
+  for (const auto& [name, mean] : means) names.push_back(name);
+  return names;
+}
+
 }  // namespace
+
+std::vector<std::string> try_chunks(const EvaluationParts& parts, const EvaluationOptions& options) {
+  const EvalMode eval_mode(parts.model);
+  // Not inference mode: what a model keeps from its first forward (a mask, a table) is used in training
+  // later.
+  const torch::NoGradGuard no_grad;
+  const SampleSpec spec = parts.dataset.spec();
+  const auto names = names_of(measure(parts, options, 0), spec);
+  const std::int64_t last = (parts.dataset.size() - 1) / options.chunk * options.chunk;
+  if (last > 0 && names_of(measure(parts, options, last), spec) != names)
+    throw Fault(ExitCode::kConfig, "the model's metrics() gives other metrics for the last chunk",
+                "It must give the same for every chunk");
+  return names;
+}
 
 std::map<std::string, double> evaluate(const EvaluationParts& parts, const EvaluationOptions& options) {
   const EvalMode eval_mode(parts.model);

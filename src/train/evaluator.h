@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "lockstep/comm/world.h"
 #include "lockstep/data/dataset.h"
@@ -16,6 +17,7 @@ namespace lockstep {
 struct EvaluationOptions {
   std::int64_t chunk = 16;  // samples at a time: train.micro_batch
   TargetOptions targets;
+  std::string model = {};  // model.type, for messages; empty: the class's name
 };
 
 struct EvaluationParts {
@@ -35,5 +37,9 @@ struct EvaluationParts {
 // Collective. The model is in eval mode under inference mode meanwhile, and back in its former mode
 // afterwards.
 std::map<std::string, double> evaluate(const EvaluationParts& parts, const EvaluationOptions& options);
+
+// Local. The names of what evaluate() gives, from the first and the last chunk. The model's modes are put
+// back, its buffers are whatever the model makes of them. Throws Fault (78) where it will fail on these.
+std::vector<std::string> try_chunks(const EvaluationParts& parts, const EvaluationOptions& options);
 
 }  // namespace lockstep

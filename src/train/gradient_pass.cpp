@@ -5,14 +5,11 @@
 
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
-#include "lockstep/base/random.h"
+#include "train/micro_batch_key.h"
 #include "train/target_reader.h"
 
 namespace lockstep {
 namespace {
-// Keeps this use of the seed apart from the others (initialisation, sample order).
-constexpr std::uint64_t kDropoutStream = 0x64726f70;
-
 // MKL promises equal bits only for operands at multiples of 64 bytes, and where in a batch a micro-batch
 // begins depends on the rank.
 torch::Tensor aligned(const torch::Tensor& part) {
@@ -84,10 +81,10 @@ torch::Tensor GradientPass::loss_of(const torch::Tensor& output, const TargetSli
 }
 
 bool GradientPass::run_one(Step step, int leaf, const torch::Tensor& inputs, const TargetSlice& targets) {
+  leaf_ = leaf;
   const bool first = leaf == plan_.mine.first;
   if (!first) put_back();
-  torch::manual_seed(mix_key({options_.seed, kDropoutStream, static_cast<std::uint64_t>(step.value),
-                              static_cast<std::uint64_t>(leaf)}));
+  torch::manual_seed(micro_batch_key(options_.seed, step, leaf));
   stack_.open(leaf);
   hooks_.aim(stack_.target(), stack_.accumulates());
   const torch::Tensor output = state_.model().forward(inputs);

@@ -42,6 +42,8 @@ class GradientPass {
   // parameter or a gradient that cannot be summed (GradientHooks::settle).
   std::vector<PartialSum> run(Step step, const HostBatch& batch);
 
+  // The micro-batch that is being computed, or was the last.
+  int leaf() const { return leaf_; }
   // Micro-batches computed since construction.
   std::int64_t computed() const { return computed_; }
 
@@ -62,6 +64,7 @@ class GradientPass {
   std::vector<torch::Tensor> int_start_;   // likewise
   std::vector<torch::Tensor> int_result_;  // what the first micro-batch of the step left
   std::int64_t computed_ = 0;
+  int leaf_ = 0;
 };
 
 }  // namespace lockstep

@@ -55,7 +55,7 @@ RunDirectory::RunDirectory(Disk& disk, const RunDirectoryOptions& options)
     replace_text(disk_, path_ + "/run.json",
                  Json{{"name", name_}, {"run_id", run_id_}, {"attempts", attempt_.value}}.dump(2) + "\n");
     keep_config(options.config_text);
-    if (disk_.info(path_ + "/DONE")) disk_.remove(path_ + "/DONE");
+    was_done_ = disk_.info(path_ + "/DONE").has_value();
   } catch (const Fault& fault) {
     throw unusable(path_, fault.fact());
   }
@@ -97,6 +97,10 @@ void RunDirectory::keep_config(const std::string& text) {
     // Nothing is overwritten: what the first attempt ran with stays readable.
     replace_text(disk_, fmt::format("{}/config.attempt-{}.yaml", path_, attempt_.value), text);
   }
+}
+
+void RunDirectory::reopen() {
+  if (disk_.info(path_ + "/DONE")) disk_.remove(path_ + "/DONE");
 }
 
 void RunDirectory::finish(const Completion& done) {

@@ -43,6 +43,10 @@ class RunDirectory {
   const std::string& run_id() const { return run_id_; }
   Attempt attempt() const { return attempt_; }
 
+  // Had it ended when this life began?
+  bool was_done() const { return was_done_; }
+  // Takes DONE away: it is going to be trained further.
+  void reopen();
   // Writes DONE.
   void finish(const Completion& done);
 
@@ -57,6 +61,7 @@ class RunDirectory {
   std::unique_ptr<RunLock> lock_;
   std::string run_id_;
   Attempt attempt_{1};
+  bool was_done_ = false;
 };
 
 }  // namespace lockstep

@@ -63,6 +63,18 @@ std::optional<LastStep> last_step(Disk& disk, const std::string& path) {
   return last;
 }
 
+void add_save_interval(Disk& disk, const std::string& path, RunStatus& status) {
+  if (!disk.info(path)) return;
+  for_each_line(disk, path, [&](const std::string& line) {
+    // Most lines are of something else, and a run has many.
+    if (line.find("\"save_interval\"") == std::string::npos) return;
+    const Json json = parse(line);
+    if (!json.is_object() || get_or<std::string>(json, "event", "") != "save_interval") return;
+    status.save_interval = get_or<std::string>(json, "every", "");
+    status.save_reason = get_or<std::string>(json, "why", "");
+  });
+}
+
 void add_newest_checkpoint(Disk& disk, const std::string& folder, RunStatus& status) {
   for (const CatalogEntry& entry : list_catalog(disk, folder)) {
     if (entry.kind != EntryKind::kCheckpoint) continue;
@@ -91,6 +103,7 @@ RunStatus read_run_status(Disk& disk, const std::string& directory) {
   status.attempts = Attempt(get_or<int>(run, "attempts", 0));
   status.owner = lock_owner(directory);
   status.last = last_step(disk, directory + "/metrics.jsonl");
+  add_save_interval(disk, directory + "/events.jsonl", status);
   add_newest_checkpoint(disk, directory + "/ckpt", status);
   if (disk.info(directory + "/DONE")) {
     const Json done = parse(read_text(disk, directory + "/DONE"));

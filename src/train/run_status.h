@@ -29,6 +29,9 @@ struct RunStatus {
   std::optional<LastStep> last;
   std::string checkpoint;  // directory name of the newest, or empty
   Step checkpoint_step{0};
+  // How often saves are made, in words, and why; empty before the first step.
+  std::string save_interval;
+  std::string save_reason;
   std::int64_t steps_per_epoch = 0;  // from that checkpoint; 0: not known yet
   // Of a run that has ended, from DONE.
   std::optional<Step> done;

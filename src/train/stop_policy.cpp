@@ -49,9 +49,10 @@ int stop_signal_received() {
   return first_signal.load();
 }
 
-Agreed<Stop> ask_to_stop(World& world) {
+Agreed<Wish> ask_ranks(World& world, bool save_is_due) {
   const bool asked = stop_signal_received() != 0 && !fault_requested("guard.skip_stop");
-  return agree_max(world, asked ? Stop::kRequested : Stop::kNo);
+  const Wish unasked = save_is_due && world.is_root() ? Wish::kSave : Wish::kGoOn;
+  return agree_max(world, asked ? Wish::kStop : unasked);
 }
 
 }  // namespace lockstep

@@ -5,7 +5,8 @@
 
 namespace lockstep {
 
-enum class Stop : int { kNo = 0, kRequested = 1 };
+// What the ranks want after a step; the larger is granted.
+enum class Wish : int { kGoOn = 0, kSave = 1, kStop = 2 };
 
 // Local. From here on USR1, TERM, INT and HUP ask this process to stop at the end of its step instead of
 // ending it; a third signal ends it at once. Also ignores XFSZ, so that a file size limit is an error of
@@ -18,7 +19,8 @@ void answer_stop_signals();
 // Local. The signal that asked first, 0 when none did.
 int stop_signal_received();
 
-// Collective. kRequested when any rank was asked to stop: all stop after the same step.
-Agreed<Stop> ask_to_stop(World& world);
+// Collective. kStop when any rank was asked to stop: all stop after the same step. Else kSave when the clock
+// of rank 0 asks for a save (`save_is_due`, ignored on the others): the next step is saved.
+Agreed<Wish> ask_ranks(World& world, bool save_is_due);
 
 }  // namespace lockstep

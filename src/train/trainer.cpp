@@ -4,12 +4,16 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <functional>
+#include <nlohmann/json.hpp>
 
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
 #include "optim/clip.h"
 #include "optim/schedule.h"
+#include "train/divergence.h"
 #include "train/evaluator.h"
+#include "train/rehearsal.h"
 #include "train/start_weights.h"
 
 namespace lockstep {
@@ -21,9 +25,19 @@ std::unique_ptr<GradientReducer> make_reducer(World& world, const DistOptions& d
   return dist.fast() ? make_fast_reducer(world, reduce) : make_exact_reducer(world, reduce);
 }
 
-// A checkpoint's tensors and what HDF5 and the manifest add to them.
+// Beside weights.h5: a checkpoint's tensors and what HDF5 and the manifest add to them.
 std::uint64_t room_for_one_checkpoint(std::uint64_t tensor_bytes) {
   return tensor_bytes + tensor_bytes / 8 + (1u << 20);
+}
+
+// The line of the last step in metrics.jsonl is written after its evaluation, perhaps by the next life.
+std::string kept_norm(const StepRecord& record) {
+  return fmt::format("{{\"grad_norm\":{}}}", json_number(record.grad_norm));
+}
+double kept_norm(const TrainRecord& record) {
+  const auto extra = nlohmann::json::parse(record.extra);
+  const auto norm = extra.find("grad_norm");
+  return norm != extra.end() && norm->is_number() ? norm->get<double>() : 0;
 }
 
 }  // namespace
@@ -39,25 +53,38 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
       reducer_(make_reducer(parts_.world, options.dist, plan_, state_.arena())),
       store_(parts_.directory + "/ckpt", options.checkpoint, parts_.disk,
              [this](const std::string& event, const auto& fields) { parts_.reporter.event(event, fields); }),
-      checkpointer_({parts_.world, state_, store_, parts_.reporter}, options.checkpoint),
+      checkpointer_({parts_.world, state_, store_, parts_.reporter, parts_.clock}, options.checkpoint),
       best_(options.checkpoint.keep_best) {
-  on_root(parts_.world, [&] { store_.prepare(room_for_one_checkpoint(state_.bytes())); });
+  on_root(parts_.world, [&] {
+    store_.prepare(room_for_one_checkpoint(state_.bytes()) + state_.arena().values().nbytes());
+  });
   checkpointer_.prepare();
 }
 
 Ending Trainer::run() {
   const Step first = resume_from_newest_verified();
-  parts_.reporter.begin(first, plan_.last_step);
+  StepRecord record = resumed_;
+  if (first <= plan_.last_step) rehearse_rest(first);
   for (Step step = first; step <= plan_.last_step; ++step) {
-    StepRecord record = advance(step);
-    evaluate_if_due(record);
-    parts_.reporter.step(record, step == plan_.last_step);
-    save(record);
+    record = advance(step);
     if (step == plan_.last_step) break;
-    const Agreed<Stop> stop = ask_to_stop(parts_.world);
-    if (stop.value != Stop::kNo) return save_and_yield(record);
+    if (evaluation_is_due(step)) evaluate_now(record);
+    parts_.reporter.step(record, /*last=*/false);
+    save_if_due(record);
+    const Agreed<Wish> wish = ask_ranks(parts_.world, checkpointer_.clock_asks());
+    if (wish.value == Wish::kStop) return save_and_yield(record);
+    checkpointer_.note_clock_asked(wish.value == Wish::kSave);
   }
-  return finish();
+  return finish(record);
+}
+
+void Trainer::rehearse_rest(Step first) {
+  rehearse({parts_.world, parts_.disk, parts_.directory, state_, plan_, parts_.valid_data.get(),
+            evaluation_options(), options_.train.eval_every, options_.checkpoint.keep_best,
+            options_.schedule});
+  on_root(parts_.world, [&] { parts_.run_directory->reopen(); });
+  checkpointer_.announce_interval();
+  parts_.reporter.begin(first, plan_.last_step);
 }
 
 Step Trainer::resume_from_newest_verified() {
@@ -68,7 +95,10 @@ Step Trainer::resume_from_newest_verified() {
   Step first{1};
   if (from) {
     first = Step(from->record.step.value + 1);
-    best_.restore(from->record.best);
+    resumed_ = {from->record.step, from->record.epoch, from->record.loss, from->record.lr};
+    resumed_.metrics = from->record.metrics;
+    resumed_.grad_norm = kept_norm(from->record);
+    best_.restore(settled_best(from->record));
     if (from->foreign) {
       // Committed here at once, so that a restart before the next save does not begin anew.
       TrainRecord own = from->record;
@@ -85,6 +115,19 @@ Step Trainer::resume_from_newest_verified() {
       *parts_.train_data, order_,
       LoaderOptions{MicroBatch(plan_.mine.first), plan_.mine.count, plan_.micro_batch, plan_.last_step});
   return first;
+}
+
+// A life that was killed between a commit and its pointer leaves `best` behind; another rule has another
+// best.
+std::map<std::string, double> Trainer::settled_best(const TrainRecord& record) {
+  std::map<std::string, double> best;
+  on_root(parts_.world, [&] { best = store_.settle_best(record); });
+  const std::string text = best.empty() ? "" : fmt::format("{:a} {:a}", best["value"], best["step"]);
+  const std::string agreed = agree_on_root(parts_.world, text).value;
+  char* rest = nullptr;
+  if (agreed.empty()) return {};
+  const double value = std::strtod(agreed.c_str(), &rest);
+  return {{"value", value}, {"step", std::strtod(rest, nullptr)}};
 }
 
 void Trainer::start_from_weights() {
@@ -106,9 +149,7 @@ StepRecord Trainer::advance(Step step) {
   record.epoch = order_.epoch_of(step);
   record.lr = learning_rate(options_.schedule, options_.optim.lr, step, plan_.last_step);
 
-  const HostBatch& batch = loader_->batch_for(step);
-  targets_.begin(parts_.world, batch);
-  const std::vector<PartialSum> sums = pass_.run(step, batch);
+  const std::vector<PartialSum> sums = compute(step);
   fault_point("reduce");
   const torch::Tensor mean = reducer_->mean_over_micro_batches(sums);
   const torch::Tensor gradients = mean.narrow(0, 0, state_.arena().trainable_count());
@@ -117,20 +158,56 @@ StepRecord Trainer::advance(Step step) {
   if (norm_is_needed(step)) record.grad_norm = global_norm(gradients);
 
   const Agreed<Verdict> verdict = judge(record);
-  if (verdict.value == Verdict::kDiverged) end_diverged(record);
+  if (verdict.value == Verdict::kDiverged) end_diverged(record, batch_);
   if (options_.train.grad_clip > 0) clip_to_norm(gradients, record.grad_norm, options_.train.grad_clip);
   checkpointer_.release_state();
   state_.apply(mean, record.lr);
   return record;
 }
 
-void Trainer::end_diverged(const StepRecord& record) {
+std::vector<PartialSum> Trainer::compute(Step step) {
+  std::vector<PartialSum> sums;
+  // What does not fit shows itself at once and on all ranks; later a rank is alone with it.
+  const bool first = pass_.computed() == 0;
+  const auto guarded = [&](const std::function<void()>& work) {
+    const auto run = [&] {
+      with_foreign_faults(work,
+                          [&](const ForeignException& thrown) { return fault_of(thrown, call_at(step)); });
+    };
+    first ? together(parts_.world, run) : run();
+  };
+  guarded([&] { batch_ = &loader_->batch_for(step); });
+  targets_.begin(parts_.world, *batch_);
+  guarded([&] { sums = pass_.run(step, *batch_); });
+  return sums;
+}
+
+ModelCall Trainer::call_at(Step step) {
+  const int leaf = pass_.leaf();
+  std::vector<std::int64_t> indices;
+  for (std::int64_t i = 0; i < plan_.micro_batch; ++i)
+    indices.push_back(order_.index_of(step, leaf * plan_.micro_batch + i));
+  ModelCall call;
+  call.model = model_name();
+  call.place = fmt::format("step {}, micro-batch {}", step.value, leaf);
+  call.inputs = shapes_of(parts_.train_data->spec(), plan_.micro_batch);
+  call.samples = places_of(*parts_.train_data, indices);
+  call.micro_batch = plan_.micro_batch;
+  call.first = pass_.computed() == 0;
+  call.saved = checkpointer_.last_step() > Step(0);
+  return call;
+}
+
+void Trainer::end_diverged(const StepRecord& record, const HostBatch* batch) {
   // A save in flight is of a state from before: what there is to go back to.
   checkpointer_.drain();
-  throw AgreedFault(ExitCode::kNeverRestart,
-                    fmt::format("step {}: the run has diverged (loss {}, gradient norm {})",
-                                record.step.value, record.loss, record.grad_norm),
-                    "The last checkpoint is from before. Lower optim.lr, or set train.grad_clip");
+  const DivergenceCause cause = find_cause({parts_.world, state_, plan_, order_, *parts_.train_data, targets_,
+                                            options_.run.seed, record.step, batch});
+  throw AgreedFault(
+      ExitCode::kNeverRestart,
+      fmt::format("step {}: the run has diverged (loss {}, gradient norm {}): {}", record.step.value,
+                  without_sign(record.loss), without_sign(record.grad_norm), cause.fact),
+      cause.remedy);
 }
 
 Agreed<Verdict> Trainer::judge(const StepRecord& record) {
@@ -152,26 +229,28 @@ bool Trainer::evaluation_is_due(Step step) const {
   return step == plan_.last_step || (every > 0 && step.value % every == 0);
 }
 
-void Trainer::evaluate_if_due(StepRecord& record) {
-  if (!evaluation_is_due(record.step)) return;
+void Trainer::evaluate_now(StepRecord& record) {
   fault_point("eval");
-  const auto means = evaluate({parts_.world, state_.model(), *parts_.valid_data, parts_.compute},
-                              {plan_.micro_batch, {options_.train.loss, options_.ignore_label}});
+  const auto means =
+      evaluate({parts_.world, state_.model(), *parts_.valid_data, parts_.compute}, evaluation_options());
   for (const auto& [name, value] : means) record.metrics["valid_" + name] = value;
 }
 
-void Trainer::save(const StepRecord& record) {
+bool Trainer::is_best(const StepRecord& record) {
+  return !record.metrics.empty() && best_.beaten_by(record.metrics, record.step);
+}
+
+void Trainer::save_if_due(const StepRecord& record) {
   checkpointer_.poll();
-  const bool is_best = !record.metrics.empty() && best_.beaten_by(record.metrics, record.step);
-  if (is_best || record.step == plan_.last_step)
-    checkpointer_.save(train_record(record), is_best ? SaveReason::kBest : SaveReason::kAsked);
+  if (is_best(record))
+    checkpointer_.save(train_record(record), SaveReason::kBest);
   else if (checkpointer_.is_due(record.step, plan_.last_step))
     checkpointer_.save(train_record(record), SaveReason::kInterval);
 }
 
 Ending Trainer::save_and_yield(const StepRecord& record) {
   // A step that nobody reads does not look at its gradients (norm_is_needed); what is kept is looked at here.
-  if (!std::isfinite(global_norm(state_.arena().trainable_values()))) end_diverged(record);
+  if (!std::isfinite(global_norm(state_.arena().trainable_values()))) end_diverged(record, nullptr);
   checkpointer_.drain();
   if (checkpointer_.last_step() != record.step) checkpointer_.save(train_record(record), SaveReason::kAsked);
   checkpointer_.require(record.step);
@@ -180,9 +259,23 @@ Ending Trainer::save_and_yield(const StepRecord& record) {
   return {ExitCode::kRequeue, record.step, checkpointer_.last_hash()};
 }
 
-Ending Trainer::finish() {
-  checkpointer_.require(plan_.last_step);
-  const Ending ending{ExitCode::kDone, checkpointer_.last_step(), checkpointer_.last_hash()};
+// The state is safe before it is evaluated: an evaluation that fails costs nothing but itself, and the next
+// life begins with it.
+Ending Trainer::finish(StepRecord record) {
+  const bool trained = record.step > resumed_.step;
+  if (trained) checkpointer_.save(train_record(record), SaveReason::kAsked);
+  checkpointer_.require(record.step);
+  const bool was_done =
+      agree_max(parts_.world, parts_.run_directory && parts_.run_directory->was_done()).value;
+  if (parts_.valid_data != nullptr && record.metrics.empty() && (trained || !was_done)) {
+    evaluate_now(record);
+    const bool best = is_best(record);
+    checkpointer_.add_evaluation(train_record(record), best);
+    parts_.reporter.step(record, /*last=*/true);
+  } else if (trained) {
+    parts_.reporter.step(record, /*last=*/true);
+  }
+  const Ending ending{ExitCode::kDone, checkpointer_.last_step(), checkpointer_.last_hash(), trained};
   on_root(parts_.world, [&] {
     store_.write_weights_file(parts_.directory + "/weights.h5");
     parts_.run_directory->finish({ending.step, order_.epoch_of(ending.step), ending.state_hash});
@@ -190,6 +283,15 @@ Ending Trainer::finish() {
         "done", {{"step", std::to_string(ending.step.value)}, {"state_hash", ending.state_hash.hex()}});
   });
   return ending;
+}
+
+EvaluationOptions Trainer::evaluation_options() {
+  return {plan_.micro_batch, {options_.train.loss, options_.ignore_label}, model_name()};
+}
+
+std::string Trainer::model_name() {
+  const auto type = options_.config.find("model.type");
+  return type == options_.config.end() ? state_.model().name() : type->second;
 }
 
 TrainRecord Trainer::train_record(const StepRecord& record) const {
@@ -207,6 +309,7 @@ TrainRecord Trainer::train_record(const StepRecord& record) const {
   train.world = parts_.world.size();
   train.attempt = parts_.attempt;
   train.metrics = record.metrics;
+  if (record.step == plan_.last_step) train.extra = kept_norm(record);
   train.best = best_.saved();
   train.config = options_.config;
   train.environment = describe_environment(parts_.compute);

@@ -16,6 +16,7 @@
 #include "parallel/gradient_reducer.h"
 #include "train/best_so_far.h"
 #include "train/checkpointer.h"
+#include "train/evaluator.h"
 #include "train/gradient_pass.h"
 #include "train/plan.h"
 #include "train/reporter.h"
@@ -23,6 +24,7 @@
 #include "train/run_directory.h"
 #include "train/stop_policy.h"
 #include "train/target_reader.h"
+#include "train/user_code.h"
 
 namespace lockstep {
 
@@ -64,7 +66,8 @@ struct TrainerParts {
 struct Ending {
   ExitCode code = ExitCode::kDone;
   Step step{0};
-  Digest state_hash;  // on rank 0
+  Digest state_hash;    // on rank 0
+  bool trained = true;  // false: there was no step left to do
 };
 
 enum class Verdict : int { kHealthy = 0, kDiverged = 1 };
@@ -83,14 +86,21 @@ class Trainer {
   Step resume_from_newest_verified();
   StepRecord advance(Step step);
   Agreed<Verdict> judge(const StepRecord& record);
-  [[noreturn]] void end_diverged(const StepRecord& record);
+  [[noreturn]] void end_diverged(const StepRecord& record, const HostBatch* batch);
   void start_from_weights();
-  void evaluate_if_due(StepRecord& record);
-  void save(const StepRecord& record);
+  std::map<std::string, double> settled_best(const TrainRecord& record);
+  std::vector<PartialSum> compute(Step step);
+  ModelCall call_at(Step step);
+  void evaluate_now(StepRecord& record);
+  void save_if_due(const StepRecord& record);
+  bool is_best(const StepRecord& record);
+  void rehearse_rest(Step first);
   Ending save_and_yield(const StepRecord& record);
-  Ending finish();
+  Ending finish(StepRecord record);
 
   bool evaluation_is_due(Step step) const;
+  EvaluationOptions evaluation_options();
+  std::string model_name();
   bool norm_is_needed(Step step) const;
   TrainRecord train_record(const StepRecord& record) const;
 
@@ -106,6 +116,8 @@ class Trainer {
   Checkpointer checkpointer_;
   BestSoFar best_;
   std::unique_ptr<Loader> loader_;
+  const HostBatch* batch_ = nullptr;  // of the step that is computed now
+  StepRecord resumed_;                // the step this life goes on from
 };
 
 }  // namespace lockstep

@@ -26,6 +26,11 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Clash{"NeitherStepsNorEpochs", "run: {seed: 1}",
               "run.yaml: train.steps: neither train.steps nor train.epochs"},
+        Clash{"NoData", "train: {steps: 3}\ndata: {shuffle: false}",
+              "run.yaml: data.type: is not given: there is nothing to train on. It is one of text, tokens, "
+              "idx, "
+              "cifar10, hdf5, synthetic; data.type: synthetic makes data up"},
+        Clash{"NoDataButItsKeys", "train: {steps: 3}\ndata: {samples: 100}", "data.type: is not given"},
         Clash{"BothStepsAndEpochs", "train:\n  steps: 3\n  epochs: 1",
               "run.yaml:3:3: train.epochs: given beside"},
         Clash{"MicroBatch", "train:\n  steps: 3\n  global_batch: 48\n  micro_batch: 20",
@@ -82,7 +87,7 @@ INSTANTIATE_TEST_SUITE_P(
               "train: {steps: 3}\ndata: {type: cifar10, train: {path: x}, valid: {path: y}, holdout_every: "
               "5}\nmodel: {type: resnet18}",
               "data.holdout_every: given beside data.valid"},
-        Clash{"HoldoutOfEverything", "train: {steps: 3}\ndata: {holdout_every: 1}",
+        Clash{"HoldoutOfEverything", "train: {steps: 3}\ndata: {type: synthetic, holdout_every: 1}",
               "leaves nothing to train on"},
         Clash{"EvalWithoutData", "train:\n  steps: 3\n  eval_every: 2",
               "run.yaml:3:3: train.eval_every: has no effect without validation data"},
@@ -90,10 +95,10 @@ INSTANTIATE_TEST_SUITE_P(
               "has no effect without validation data"},
         Clash{"BestWithoutCount", "train: {steps: 3}\ncheckpoint: {keep_best: {mode: max}}",
               "keep_best.mode: has no effect while"},
-        Clash{
-            "BestOfTraining",
-            "train: {steps: 3}\ndata: {holdout_every: 5}\ncheckpoint: {keep_best: {metric: loss, count: 1}}",
-            "'loss' is no metric"},
+        Clash{"BestOfTraining",
+              "train: {steps: 3}\ndata: {type: synthetic, holdout_every: 5}\ncheckpoint: {keep_best: "
+              "{metric: loss, count: 1}}",
+              "'loss' is no metric"},
         Clash{"WarmupTooLong", "train: {steps: 3}\nschedule: {warmup_steps: 4}",
               "schedule.warmup_steps: 4 is more than train.steps (3)"},
         Clash{"StepWithoutSize", "train: {steps: 3}\nschedule: {type: step}",
@@ -109,14 +114,16 @@ INSTANTIATE_TEST_SUITE_P(
         Clash{"AllowFree", "train: {steps: 3}\nresume: {allow_changes: [optim.lr]}",
               "optim.lr may change on resume anyway"},
         Clash{"NameWithSlash", "train: {steps: 3}\nrun: {name: ../x}", "does not make a folder name"},
-        Clash{"InputShape", "train: {steps: 3}\ndata: {input_shape: [3, 3]}",
+        Clash{"InputShape", "train: {steps: 3}\ndata: {type: synthetic, input_shape: [3, 3]}",
               "data.input_shape: [3, 3] is 9 values and model.inputs is 784"},
-        Clash{"Classes", "train: {steps: 3}\ndata: {classes: 3}", "data.classes: 3 and model.outputs is 10"},
-        Clash{"TargetsOfClasses", "train: {steps: 3}\ndata: {classes: 10, targets: 2}",
+        Clash{"Classes", "train: {steps: 3}\ndata: {type: synthetic, classes: 3}",
+              "data.classes: 3 and model.outputs is 10"},
+        Clash{"TargetsOfClasses", "train: {steps: 3}\ndata: {type: synthetic, classes: 10, targets: 2}",
               "data.targets: has no effect"},
-        Clash{"MseOnClasses", "train: {steps: 3, loss: mse}\ndata: {classes: 10}",
+        Clash{"MseOnClasses", "train: {steps: 3, loss: mse}\ndata: {type: synthetic, classes: 10}",
               "train.loss: mse with 10 data.classes"},
-        Clash{"CrossEntropyOnNumbers", "train: {steps: 3, loss: cross_entropy}\ndata: {classes: 0}",
+        Clash{"CrossEntropyOnNumbers",
+              "train: {steps: 3, loss: cross_entropy}\ndata: {type: synthetic, classes: 0}",
               "cross_entropy with data.classes 0"}),
     [](const auto& info) { return info.param.name; });
 

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <tuple>
+
+#include "config/schema.h"
 #include "message.h"
 
 namespace lockstep {
@@ -37,6 +40,79 @@ TEST(Override, WithNullTakesTheDefaultBack) {
   EXPECT_EQ(config.train.steps, 0);
   EXPECT_EQ(config.train.epochs, 2);
   EXPECT_EQ(config.train.threads, 1);
+}
+
+TEST(Override, WithNullTakesTheDefaultOfAWholeSection) {
+  const RunConfig config = load_text(
+      "train: {steps: 10}\noptim: {type: sgd, lr: 0.5, momentum: 0.9}\ncheckpoint: {every_steps: 5, "
+      "keep_best: "
+      "{mode: max}}\n",
+      {"optim=null", "checkpoint=~"});
+  EXPECT_EQ(config.flat, load_text("train: {steps: 10}\n").flat);
+  EXPECT_EQ(load_text("train: {steps: 10}\noptim: {lr: 0.5}\n", {"optim=null", "optim.eps=0.1"}).optim.lr,
+            1e-3);
+}
+
+TEST(Override, WithNullTakesAMemberOutOfAFreeMap) {
+  const std::string text = "train: {steps: 10}\nrun: {metadata: {a: 1, b: {c: 2, d: 3}}}\n";
+  EXPECT_EQ(load_text(text, {"run.metadata.b.c=null", "run.metadata.x.y=null"}).run.metadata,
+            R"({"a":1,"b":{"d":3}})");
+  EXPECT_EQ(load_text(text, {"run.metadata=null"}).run.metadata, "{}");
+  EXPECT_EQ(load_text(kSmall, {"run.metadata.a=null"}).run.metadata, "{}");
+}
+
+// A value that is not the default, for each kind of key.
+std::string other_value(const Row& row) {
+  if (!row.words.empty()) return row.words.back();
+  if (row.key == "version") return "1";
+  switch (row.kind) {
+    case Kind::kBool:
+      return row.get(RunConfig{}) == Value{true} ? "false" : "true";
+    case Kind::kReal:
+      return "0.25";
+    case Kind::kIntList:
+      return "[3]";
+    case Kind::kRealList:
+      return "[0.5, 0.5]";
+    case Kind::kTextList:
+    case Kind::kPaths:
+      return "[a]";
+    case Kind::kMap:
+    case Kind::kJson:
+      return "{a: 1}";
+    case Kind::kText:
+    case Kind::kPath:
+      return "a";
+    default:
+      return "2";
+  }
+}
+
+TEST(Override, WithNullTakesTheDefaultOfEveryKey) {
+  const Schema schema;
+  for (const Row& row : schema.rows()) {
+    if (row.key == "train.steps" || row.key == "data.type") continue;  // without them there is no run
+    const auto taken_back = load_text(kSmall, {row.key + "=" + other_value(row), row.key + "=null"});
+    EXPECT_EQ(taken_back.flat, load_text(kSmall).flat) << row.key;
+  }
+  EXPECT_THAT(refusal_of(kSmall, {"train.steps=null"}), HasSubstr("neither train.steps nor train.epochs"));
+  EXPECT_THAT(refusal_of(kSmall, {"data.type=null"}), HasSubstr("nothing to train on"));
+  EXPECT_THAT(refusal_of(kSmall, {"data=null"}), HasSubstr("nothing to train on"));
+}
+
+TEST(SaveInterval, IsTenMinutesWhereNobodySaidAnything) {
+  const auto interval = [](const std::vector<std::string>& overrides) {
+    const CheckpointOptions saves = load_text(kSmall, overrides).checkpoint;
+    return std::tuple(saves.every_steps, saves.every_minutes, saves.time_share);
+  };
+  EXPECT_EQ(interval({}), std::tuple(0, 10.0, 0.01));
+  EXPECT_EQ(interval({"checkpoint.every_steps=null"}), std::tuple(0, 10.0, 0.01));
+  EXPECT_EQ(interval({"checkpoint.every_steps=0"}), std::tuple(0, 0.0, 0.0));
+  EXPECT_EQ(interval({"checkpoint.every_steps=50"}), std::tuple(50, 0.0, 0.0));
+  EXPECT_EQ(interval({"checkpoint.every_minutes=0.5"}), std::tuple(0, 0.5, 0.0));
+  EXPECT_EQ(interval({"checkpoint.every_minutes=10"}), std::tuple(0, 10.0, 0.0));
+  EXPECT_EQ(interval({"checkpoint.every_steps=50", "checkpoint.every_minutes=2"}), std::tuple(50, 2.0, 0.0));
+  EXPECT_EQ(interval({"checkpoint.every_minutes=0"}), std::tuple(0, 0.0, 0.0));
 }
 
 TEST(Override, WithALineBreakCannotBringAKeyOfItsOwn) {

@@ -12,7 +12,8 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const std::string kBase = "train: {steps: 10}\nmodel: {hidden: [8]}\ndata: {holdout_every: 4}\n";
+const std::string kBase =
+    "train: {steps: 10}\nmodel: {hidden: [8]}\ndata: {type: synthetic, holdout_every: 4}\n";
 
 std::vector<ConfigChange> changes_with(const std::vector<std::string>& overrides) {
   return changes_between(load_text(kBase).flat, load_text(kBase, overrides));
@@ -32,7 +33,7 @@ TEST(ResumeCheck, LetsHarmlessKeysChangeAndReportsThem) {
   for (const std::string change :
        {"train.steps=20", "optim.lr=0.5", "optim.weight_decay=0.5", "schedule.type=cosine",
         "schedule.warmup_steps=3", "train.threads=2", "train.device=cpu", "train.eval_every=5",
-        "checkpoint.every_steps=5", "checkpoint.keep_last=9", "log.every_steps=1", "run.metadata={note: x}",
+        "checkpoint.every_minutes=5", "checkpoint.keep_last=9", "log.every_steps=1", "run.metadata={note: x}",
         "dist.backend=mpi", "train.grad_clip=1"}) {
     const RunConfig now = load_text(kBase, {change});
     const auto logged = refuse_forbidden_changes(changes_between(load_text(kBase).flat, now), now);

@@ -234,5 +234,30 @@ TEST(Gpt, RefusesTokensItCannotTake) {
   }
 }
 
+TEST(ModelRegistry, WhatAFactoryThrowsIsTheConfigsAndNamesTheType) {
+  ModelRegistry registry;
+  registry.add("mine", [](const ModelOptions& options) -> std::shared_ptr<Model> {
+    if (options.params.empty()) throw std::bad_alloc();
+    (void)options.params.at("width");
+    return std::make_shared<Doubler>();
+  });
+  ModelOptions options;
+  options.type = "mine";
+  const auto code = [&](const char* says) {
+    try {
+      registry.make(options);
+    } catch (const Fault& fault) {
+      EXPECT_THAT(fault.what(), HasSubstr(says));
+      return fault.code();
+    }
+    return ExitCode::kDone;
+  };
+  EXPECT_EQ(code("out of memory: making model mine"), ExitCode::kCannotStart);
+  options.params = {{"depth", "3"}};
+  EXPECT_EQ(code("making model mine: std::out_of_range"), ExitCode::kConfig);
+  options.params = {{"width", "3"}};
+  EXPECT_EQ(code(""), ExitCode::kDone);
+}
+
 }  // namespace
 }  // namespace lockstep

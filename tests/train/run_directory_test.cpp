@@ -67,7 +67,7 @@ TEST_F(RunDirectoryTest, ChangedConfigIsKeptBesideTheFirst) {
   EXPECT_EQ(read_file(path_ + "/config.attempt-3.yaml"), "a: 2\n");
 }
 
-TEST_F(RunDirectoryTest, DoneIsWrittenAtTheEndAndGoneAtTheNextStart) {
+TEST_F(RunDirectoryTest, DoneIsWrittenAtTheEndAndGoneOnceItIsTrainedFurther) {
   {
     RunDirectory run(real_disk(), options());
     run.finish({Step(400), Epoch(2), Digest{1, 2}});
@@ -76,8 +76,12 @@ TEST_F(RunDirectoryTest, DoneIsWrittenAtTheEndAndGoneAtTheNextStart) {
     EXPECT_EQ(done["epoch"], 2);
     EXPECT_EQ(done["state_hash"], (Digest{1, 2}).hex());
   }
-  const RunDirectory again(real_disk(), options());
+  RunDirectory again(real_disk(), options());
+  EXPECT_TRUE(again.was_done());
+  EXPECT_TRUE(real_disk().info(path_ + "/DONE")) << "nothing is trained yet";
+  again.reopen();
   EXPECT_FALSE(real_disk().info(path_ + "/DONE"));
+  again.reopen();
 }
 
 TEST_F(RunDirectoryTest, SecondOwnerIsRefusedAndToldWhoTheFirstIs) {

@@ -14,17 +14,17 @@ namespace lockstep {
 namespace {
 
 // Signals leave a mark on the process, so each case sends them in a child.
-int all_agree(int ranks, Stop expected) {
+int all_agree(int ranks, Wish expected) {
   std::atomic<int> agreeing{0};
   run_loopback(WorldSize(ranks), [&](World& world) {
-    if (ask_to_stop(world).value == expected) ++agreeing;
+    if (ask_ranks(world, false).value == expected) ++agreeing;
   });
   return agreeing == ranks ? 0 : 1;
 }
 
 TEST(StopPolicy, NobodyStopsUnasked) {
   listen_for_stop_signals();
-  EXPECT_EQ(all_agree(3, Stop::kNo), 0);
+  EXPECT_EQ(all_agree(3, Wish::kGoOn), 0);
   EXPECT_EQ(stop_signal_received(), 0);
 }
 
@@ -34,10 +34,18 @@ TEST(StopPolicy, AllRanksStopOnceAskedAndRememberTheFirstSignal) {
       listen_for_stop_signals();
       std::raise(number);
       std::raise(SIGTERM);
-      ::_exit(stop_signal_received() == number ? all_agree(3, Stop::kRequested) : 2);
+      ::_exit(stop_signal_received() == number ? all_agree(3, Wish::kStop) : 2);
     };
     EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "") << number;
   }
+}
+
+TEST(StopPolicy, OnlyTheClockOfRankZeroAsksForASave) {
+  for (const int asking : {0, 1, 2})
+    run_loopback(WorldSize(3), [&](World& world) {
+      const Wish expected = asking == 0 ? Wish::kSave : Wish::kGoOn;
+      EXPECT_EQ(ask_ranks(world, world.rank().value == asking).value, expected);
+    });
 }
 
 TEST(StopPolicy, ThirdSignalEndsAtOnce) {

@@ -21,7 +21,7 @@ struct DataFiles {
 
 // The `data` section of a config.
 struct DataOptions {
-  std::string type = "synthetic";  // text|tokens|idx|cifar10|hdf5|synthetic, or a registered one
+  std::string type;  // text|tokens|idx|cifar10|hdf5|synthetic, or a registered one
   DataFiles train;
   DataFiles valid;
   bool shuffle = true;

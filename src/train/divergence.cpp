@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/divergence.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <optional>
+
+#include "comm/agree.h"
+#include "train/micro_batch_key.h"
+#include "train/user_code.h"
+
+namespace lockstep {
+namespace {
+
+// In the order in which they are believed: what comes first makes what comes after.
+enum class Suspect : int { kSample = 0, kParameter = 1, kLoss = 2, kGradient = 3, kNone = 4 };
+
+struct Finding {
+  Suspect suspect = Suspect::kNone;
+  int leaf = 0;
+  DivergenceCause cause;
+
+  std::int64_t rank_among() const { return (static_cast<std::int64_t>(suspect) << 32) + leaf; }
+};
+
+bool finite(const torch::Tensor& values) {
+  return torch::isfinite(values).all().item<bool>();
+}
+
+std::string first_odd_value(const torch::Tensor& values) {
+  const torch::Tensor flat = values.flatten();
+  const auto at = torch::isfinite(flat).logical_not().nonzero()[0][0].item<std::int64_t>();
+  return fmt::format("value {} of {} is {}", at, flat.numel(), without_sign(flat[at].item<double>()));
+}
+
+std::vector<std::int64_t> samples_of(const DivergedStep& diverged, int leaf) {
+  std::vector<std::int64_t> indices;
+  for (std::int64_t i = 0; i < diverged.plan.micro_batch; ++i)
+    indices.push_back(diverged.order.index_of(diverged.step, leaf * diverged.plan.micro_batch + i));
+  return indices;
+}
+
+std::optional<Finding> look_at_samples(const DivergedStep& diverged) {
+  // As the model gets them: a number may be too large for train.dtype only.
+  const DeviceBatch batch = to_device(*diverged.batch, {torch::kCPU, diverged.state.compute().dtype});
+  for (std::int64_t slot = 0; slot < diverged.batch->samples; ++slot)
+    for (const bool input : {true, false}) {
+      const torch::Tensor values = (input ? batch.inputs : batch.targets)[slot];
+      if (!values.is_floating_point() || finite(values)) continue;
+      const int leaf = diverged.plan.mine.first + static_cast<int>(slot / diverged.plan.micro_batch);
+      const std::int64_t in_step = diverged.plan.mine.first * diverged.plan.micro_batch + slot;
+      return Finding{
+          Suspect::kSample,
+          leaf,
+          {fmt::format("the {} of {} is not finite: {} (micro-batch {})", input ? "input" : "target",
+                       places_of(diverged.data, {diverged.order.index_of(diverged.step, in_step)}),
+                       first_odd_value(values), leaf),
+           "Mend that sample or leave it out, then start again: the last checkpoint is from before"}};
+    }
+  return std::nullopt;
+}
+
+std::optional<Finding> look_at_parameters(const DivergedStep& diverged) {
+  for (const ArenaEntry& entry : diverged.state.arena().parameters()) {
+    const torch::Tensor values = ModelArena::view(diverged.state.arena().values(), entry);
+    if (finite(values)) continue;
+    const std::int64_t update = diverged.step.value - (diverged.batch == nullptr ? 0 : 1);
+    return Finding{
+        Suspect::kParameter,
+        0,
+        {fmt::format("parameter {} is not finite since the update of step {}: its gradient was not, or the "
+                     "update was too large ({})",
+                     entry.name, update, first_odd_value(values)),
+         "The last checkpoint is from before. log.every_steps=1 looks at the gradients of every step; lower "
+         "optim.lr if they are finite"}};
+  }
+  return std::nullopt;
+}
+
+// One micro-batch once more, its gradients taken aside.
+std::optional<Finding> look_at_micro_batch(const DivergedStep& diverged, const torch::Tensor& inputs,
+                                           const TargetSlice& targets, int leaf) {
+  TrainingState& state = diverged.state;
+  torch::manual_seed(micro_batch_key(diverged.seed, diverged.step, leaf));
+  const torch::Tensor loss = diverged.targets.loss(state.model(), state.model().forward(inputs), targets);
+  const double value = without_sign(loss.item<double>());
+  const std::string where =
+      fmt::format("micro-batch {} ({})", leaf, places_of(diverged.data, samples_of(diverged, leaf)));
+  if (!std::isfinite(value))
+    return Finding{
+        Suspect::kLoss,
+        leaf,
+        {fmt::format("the loss of {} is {}, from inputs and parameters that are finite", where, value),
+         "The last checkpoint is from before. Lower optim.lr or lengthen schedule.warmup_steps; look "
+         "for a logarithm or a division in the model's loss"}};
+  std::vector<std::string> names;
+  std::vector<torch::Tensor> leaves;
+  for (const auto& item : state.model().named_parameters())
+    if (item.value().requires_grad()) {
+      names.push_back(item.key());
+      leaves.push_back(item.value());
+    }
+  const auto gradients =
+      torch::autograd::grad({loss}, leaves, {}, std::nullopt, false, /*allow_unused=*/true);
+  for (std::size_t i = 0; i < gradients.size(); ++i)
+    if (gradients[i].defined() && !finite(gradients[i]))
+      return Finding{
+          Suspect::kGradient,
+          leaf,
+          {fmt::format("the gradient of parameter {} is not finite in {}, where the loss is {} ({})",
+                       names[i], where, value, first_odd_value(gradients[i])),
+           "The last checkpoint is from before. Look at the backward of what uses it: a square root or "
+           "logarithm at 0, a division. train.grad_clip does not help: it scales, and these stay"}};
+  return std::nullopt;
+}
+
+Finding look(const DivergedStep& diverged) {
+  if (diverged.batch != nullptr)
+    if (const auto found = look_at_samples(diverged)) return *found;
+  if (const auto found = look_at_parameters(diverged)) return *found;
+  Finding best;
+  best.cause = {
+      "looked at once more, every sample, loss and gradient of it is finite: their sum is too large, or "
+      "this machine does not compute the same twice",
+      "The last checkpoint is from before. Lower optim.lr, or try another machine"};
+  if (diverged.batch == nullptr) return best;
+  const DeviceBatch whole = to_device(*diverged.batch, diverged.state.compute());
+  for (int i = 0; i < diverged.plan.mine.count; ++i) {
+    const std::int64_t first = i * diverged.plan.micro_batch;
+    const auto found = look_at_micro_batch(
+        diverged, whole.inputs.narrow(0, first, diverged.plan.micro_batch),
+        {*diverged.batch, first, whole.targets.narrow(0, first, diverged.plan.micro_batch)},
+        diverged.plan.mine.first + i);
+    if (found && found->rank_among() < best.rank_among()) best = *found;
+  }
+  return best;
+}
+
+// Exactly one rank's text, on all of them.
+std::string from_first(World& world, bool mine, const std::string& text) {
+  std::string first;
+  for (const std::string& one : gather_on_root(world, mine ? text : ""))
+    if (first.empty()) first = one;
+  return agree_on_root(world, first).value;
+}
+
+}  // namespace
+
+double without_sign(double value) {
+  return std::isnan(value) ? std::fabs(value) : value;
+}
+
+DivergenceCause find_cause(const DivergedStep& diverged) {
+  Finding mine;
+  try {
+    mine = look(diverged);
+  } catch (const std::exception& error) {
+    // The run ends with 93 either way; a model that does not bear a second look may not change that.
+    mine = {Suspect::kNone,
+            0,
+            {fmt::format("looking for the cause failed: {}", error.what()),
+             "The last checkpoint is from before. Lower optim.lr, or look at the data"}};
+  }
+  World& world = diverged.world;
+  const bool is_mine = agree_min(world, mine.rank_among()).value == mine.rank_among();
+  return {from_first(world, is_mine, mine.cause.fact), from_first(world, is_mine, mine.cause.remedy)};
+}
+
+}  // namespace lockstep

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "data/host_batch.h"
+#include "data/sample_order.h"
+#include "lockstep/comm/world.h"
+#include "train/plan.h"
+#include "train/target_reader.h"
+#include "train/training_state.h"
+
+namespace lockstep {
+
+// Local. A NaN as people write it, whatever its sign bit; other numbers as they are.
+double without_sign(double value);
+
+// A step whose loss or gradient is not finite, as it was before its update.
+struct DivergedStep {
+  World& world;
+  TrainingState& state;
+  const TrainingPlan& plan;
+  const SampleOrder& order;
+  const Dataset& data;
+  const TargetReader& targets;
+  std::uint64_t seed = 0;
+  Step step{0};
+  const HostBatch* batch =
+      nullptr;  // this rank's micro-batches; null: the update was made, its batch is gone
+};
+
+struct DivergenceCause {
+  std::string fact;
+  std::string remedy;
+};
+
+// Collective. What made it so, found by looking again, since a healthy step pays nothing for it: the first
+// input or target that is not finite, else the first parameter, else the first micro-batch with such a loss,
+// else the first with such a gradient and there the first parameter, in the order of named_parameters(). The
+// same on every rank.
+DivergenceCause find_cause(const DivergedStep& diverged);
+
+}  // namespace lockstep

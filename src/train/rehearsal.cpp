@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/rehearsal.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "comm/agree.h"
+#include "lockstep/base/error.h"
+#include "lockstep/base/log.h"
+
+namespace lockstep {
+namespace {
+
+// Puts back what a forward may change on its way.
+class BuffersAsTheyAre {
+ public:
+  explicit BuffersAsTheyAre(const ModelArena& arena)
+      : arena_(arena), floating_(arena.buffer_values().clone()) {
+    for (const auto& [name, tensor] : arena.integer_buffers()) integers_.push_back(tensor.clone());
+  }
+  ~BuffersAsTheyAre() {
+    torch::NoGradGuard no_grad;
+    arena_.buffer_values().copy_(floating_);
+    for (std::size_t i = 0; i < integers_.size(); ++i) arena_.integer_buffers()[i].second.copy_(integers_[i]);
+  }
+  BuffersAsTheyAre(const BuffersAsTheyAre&) = delete;
+  BuffersAsTheyAre& operator=(const BuffersAsTheyAre&) = delete;
+
+ private:
+  const ModelArena& arena_;
+  torch::Tensor floating_;
+  std::vector<torch::Tensor> integers_;
+};
+
+void refuse_options_without_effect(const Rehearsal& run) {
+  if (run.schedule.warmup_steps > run.plan.last_step.value)
+    throw Fault(ExitCode::kConfig,
+                fmt::format("schedule.warmup_steps is {} and the run has {} steps", run.schedule.warmup_steps,
+                            run.plan.last_step.value),
+                "The warm-up must end within the run");
+  if (run.valid_data != nullptr) {
+    if (run.valid_data->size() < 1)
+      throw Fault(ExitCode::kInputMissing, "the validation data has no sample",
+                  "Check data.valid, or data.holdout_every");
+    return;
+  }
+  const char* const remedy = "Give data.valid or data.holdout_every, or take it out";
+  if (run.eval_every > 0)
+    throw Fault(ExitCode::kConfig, "train.eval_every has no effect: there is no validation data", remedy);
+  if (run.keep_best.count > 0)
+    throw Fault(ExitCode::kConfig, "checkpoint.keep_best has no effect: there is no validation data", remedy);
+}
+
+void refuse_unknown_metric(const KeepBest& keep, const std::vector<std::string>& names) {
+  if (keep.count == 0 || std::ranges::find(names, keep.metric) != names.end()) return;
+  throw Fault(
+      ExitCode::kConfig,
+      fmt::format("checkpoint.keep_best.metric is {}, which no evaluation of this model gives", keep.metric),
+      fmt::format("It gives {}", fmt::join(names, ", ")));
+}
+
+void try_evaluation(const Rehearsal& run) {
+  if (run.valid_data == nullptr) return;
+  const BuffersAsTheyAre kept(run.state.arena());
+  std::vector<std::string> names =
+      try_chunks({run.world, run.state.model(), *run.valid_data, run.state.compute()}, run.evaluation);
+  for (std::string& name : names) name = "valid_" + name;
+  refuse_unknown_metric(run.keep_best, names);
+}
+
+// What is replaced must not be a folder, what is appended to must open for it.
+void look_at_files(const Rehearsal& run) {
+  const auto refuse = [&](const std::string& name, const std::string& why) {
+    throw Fault(ExitCode::kRunDirectory, fmt::format("{}/{}: {}", run.directory, name, why),
+                "Move it out of the way, or choose another run.dir");
+  };
+  for (const std::string name : {"weights.h5", "DONE", "ckpt/latest", "ckpt/best", "ckpt/verified"}) {
+    const auto there = run.disk.info(run.directory + "/" + name);
+    if (there && there->is_directory) refuse(name, "a folder is where the run will write a file");
+  }
+  for (const std::string name : {"metrics.jsonl", "events.jsonl"}) try {
+      run.disk.append(run.directory + "/" + name, "");
+    } catch (const Fault& fault) {
+      refuse(name, "cannot be written: " + fault.fact());
+    }
+}
+
+}  // namespace
+
+void rehearse(const Rehearsal& run) {
+  together(run.world, [&] {
+    refuse_options_without_effect(run);
+    try_evaluation(run);
+  });
+  on_root(run.world, [&] {
+    look_at_files(run);
+    if (run.keep_best.count > 0 && run.eval_every == 0)
+      log_warning(
+          "checkpoint.keep_best has one evaluation to choose from, that of the last step: train.eval_every "
+          "is 0");
+  });
+}
+
+}  // namespace lockstep
