@@ -9,6 +9,7 @@
 
 #include "comm/loopback/loopback_world.h"
 #include "lockstep/base/error.h"
+#include "parallel/ownership.h"
 #include "train/evaluator.h"
 
 namespace lockstep {
