@@ -61,7 +61,8 @@ int describe_training(Job& job, const Registries& registries) {
         "{}; a checkpoint takes {} bytes{}\nrun directory {}\n",
         data->size(), plan.steps_per_epoch, order.left_out(), plan.last_step.value, data->description(),
         plan.global_batch, plan.micro_batches, plan.micro_batch, shares(plan, job.world.size()),
-        parameters(state.arena()), state.bytes(), staging(state, config.checkpoint, job.world), config.run.dir);
+        parameters(state.arena()), state.bytes(), staging(state, config.checkpoint, job.world),
+        config.run.dir);
   });
   if (job.world.is_root()) fmt::print("{}", text);
   return 0;

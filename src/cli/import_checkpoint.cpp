@@ -11,6 +11,7 @@
 #include "lockstep/base/error.h"
 #include "optim/schedule.h"
 #include "train/device.h"
+#include "train/module_modes.h"
 
 namespace lockstep {
 namespace {
@@ -31,6 +32,17 @@ Step step_of(const AdoptedCheckpoint& from, const SampleOrder& order, const std:
   return step;
 }
 
+// In Python `epoch: e` says that e is complete. Where that many steps are not those of this config's epochs
+// (the other loop had another batch size), epochs stay epochs: it goes on with the next one.
+DataPlace place_of(const AdoptedCheckpoint& from, Step step, const SampleOrder& order) {
+  if (!from.epoch) return {};
+  const std::int64_t begun = *from.epoch + 1;
+  const std::int64_t whole = order.steps_per_epoch();
+  const bool fits = step.value / whole == begun;
+  if (fits) return {};
+  return begun > 0 ? DataPlace{step, Epoch(begun - 1), order.size} : DataPlace{step, Epoch(0), 0};
+}
+
 TrainRecord record_of(const RunConfig& config, const AdoptedCheckpoint& from, Step step,
                       const SampleOrder& order) {
   TrainRecord record;
@@ -39,7 +51,7 @@ TrainRecord record_of(const RunConfig& config, const AdoptedCheckpoint& from, St
   record.epoch = order.epoch_of(step);
   record.steps_per_epoch = order.steps_per_epoch();
   record.epoch_offset = order.offset_after(step);
-  record.epoch_samples = order.samples_per_epoch();
+  record.epoch_samples = order.samples_of(record.epoch);
   record.loss = from.loss;
   record.lr = from.lr.value_or(config.optim.lr);
   record.seed = config.run.seed;
@@ -74,7 +86,7 @@ ImportedCheckpoint import_checkpoint(const CheckpointImport& import, const Regis
   const RunConfig config =
       load_config(import.config, import.overrides, {registries.models.types(), registries.datasets.types()});
   const auto data = registries.datasets.open(config.data, DataPart::kTrain);
-  const SampleOrder order{config.run.seed, data->size(), config.train.global_batch, config.data.shuffle};
+  SampleOrder order{config.run.seed, data->size(), config.train.global_batch, config.data.shuffle};
   // Nothing is computed, so the host will do.
   const ComputeDevice compute{torch::kCPU,
                               config.train.dtype == "float64" ? torch::kFloat64 : torch::kFloat32};
@@ -82,10 +94,12 @@ ImportedCheckpoint import_checkpoint(const CheckpointImport& import, const Regis
   ImportedCheckpoint made;
   made.from = adopt_checkpoint(state, import.file, import.keys);
   made.step = step_of(made.from, order, import.file);
+  order.start = place_of(made.from, made.step, order);
   made.epoch = order.epoch_of(made.step);
   made.lr = config.optim.lr;
   TrainRecord record = record_of(config, made.from, made.step, order);
-  record.environment = describe_environment(compute);
+  settle_modes(state.model());
+  record.eval_modules = modules_in_eval(state.model());
   record.parameter_order = state.parameter_names();
   record.frozen = state.frozen_names();
   made.state_hash = commit_as(import.output, {record, state.tensors()});

@@ -38,7 +38,11 @@ std::int64_t steps_in_all(const std::string& directory, const RunStatus& status,
   if (status.done) return status.done->value;
   try {
     const RunConfig config = load_config(newest_config(directory, status.attempts), {}, types);
-    return config.train.steps > 0 ? config.train.steps : config.train.epochs * status.steps_per_epoch;
+    if (config.train.steps > 0) return config.train.steps;
+    // With another batch, epochs have another length; the next checkpoint says it.
+    if (status.global_batch != config.train.global_batch) return 0;
+    const std::int64_t whole = config.train.epochs - 1 - status.epoch.value;
+    return whole < 0 ? status.checkpoint_step.value : status.epoch_end.value + whole * status.steps_per_epoch;
   } catch (const Fault& fault) {
     log_warning("the number of steps is not known: {}", fault.what());
     return 0;

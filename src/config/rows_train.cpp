@@ -47,6 +47,10 @@ std::vector<Row> train_rows() {
       row("train.loss", t, &T::loss)
           .one_of({"auto", "cross_entropy", "mse"})
           .says("auto: mse for floating targets, else cross_entropy; a model may bring its own."),
+      row("train.check_model", t, &T::check_model)
+          .may_change()
+          .says("Once a run compute a micro-batch of its first step again: a model whose results depend on "
+                "more than parameters, buffers, samples and the generator ends with 78."),
   };
 }
 

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "data/refuse.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/random.h"
@@ -29,20 +31,44 @@ std::int64_t SampleOrder::left_out() const {
   return size - steps_per_epoch() * global_batch;
 }
 
+std::int64_t SampleOrder::steps_left() const {
+  // Data that has become smaller may end before the place.
+  return std::max<std::int64_t>(size - start.offset, 0) / global_batch;
+}
+
+SampleOrder::Reading SampleOrder::reading(Step step) const {
+  check(step.value >= std::max<std::int64_t>(start.step.value, 1), "a step is not before the run's start");
+  const std::int64_t ahead = step.value - start.step.value;  // steps from the start, this one included
+  const std::int64_t left = steps_left();
+  if (ahead <= left || ahead == 0) return {start.epoch, start.offset + (ahead - 1) * global_batch};
+  const std::int64_t behind = ahead - left - 1;
+  const std::int64_t whole = steps_per_epoch();
+  return {Epoch(start.epoch.value + 1 + behind / whole), behind % whole * global_batch};
+}
+
 Epoch SampleOrder::epoch_of(Step step) const {
-  check(step.value >= 1, "steps are numbered from 1");
-  return Epoch((step.value - 1) / steps_per_epoch());
+  return reading(step).epoch;
 }
 
 std::int64_t SampleOrder::offset_after(Step step) const {
-  return (step.value - epoch_of(step).value * steps_per_epoch()) * global_batch;
+  return reading(step).first + global_batch;
+}
+
+std::int64_t SampleOrder::samples_of(Epoch epoch) const {
+  const bool begun = epoch == start.epoch;
+  return begun ? start.offset + steps_left() * global_batch : steps_per_epoch() * global_batch;
+}
+
+Step SampleOrder::end_of(std::int64_t epochs) const {
+  const std::int64_t whole = epochs - 1 - start.epoch.value;
+  if (whole < 0) return start.step;
+  return Step(start.step.value + steps_left() + whole * steps_per_epoch());
 }
 
 std::int64_t SampleOrder::index_of(Step step, std::int64_t position) const {
   check(position >= 0 && position < global_batch, "a position lies inside the global batch");
-  const Epoch epoch = epoch_of(step);
-  // Where the epoch's order is read from for this step.
-  const std::int64_t first = (step.value - 1 - epoch.value * steps_per_epoch()) * global_batch;
+  check(step > start.step, "a step to read is behind the run's start");
+  const auto [epoch, first] = reading(step);
   if (!shuffle) return first + position;
   const std::uint64_t key = mix_key({kOrderKey, seed, static_cast<std::uint64_t>(epoch.value)});
   const Permutation order(static_cast<std::uint64_t>(size), key);

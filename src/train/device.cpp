@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/device.h"
 
-#include <ATen/Version.h>
-#include <ATen/native/DispatchStub.h>
 #include <fmt/format.h>
 
 #include "data/host_batch.h"
@@ -60,14 +58,6 @@ void move_model(torch::nn::Module& model, const ComputeDevice& compute) {
   for (torch::Tensor& parameter : model.parameters()) parameter.set_data(parameter.to(compute.dtype));
   for (torch::Tensor& buffer : model.buffers())
     if (buffer.is_floating_point()) buffer.set_data(buffer.to(compute.dtype));
-}
-
-std::map<std::string, std::string> describe_environment(const ComputeDevice& compute) {
-  return {{"lockstep", "0.1.0"},
-          {"libtorch", TORCH_VERSION},
-          {"device", compute.device.is_cuda() ? "cuda" : "cpu"},
-          {"cpu_capability", at::get_cpu_capability()},
-          {"threads", std::to_string(at::get_num_threads())}};
 }
 
 DeviceBatch to_device(const HostBatch& batch, const ComputeDevice& compute) {

@@ -3,7 +3,6 @@
 
 #include <torch/torch.h>
 
-#include <map>
 #include <string>
 
 #include "train/options.h"
@@ -26,9 +25,6 @@ ComputeDevice prepare_device(const TrainOptions& options, int local_rank);
 // Local. Gives the model's parameters and floating buffers the device and dtype. Its integer buffers keep
 // their dtype, as in PyTorch; in C++ Module::to() with a dtype would make floats of them.
 void move_model(torch::nn::Module& model, const ComputeDevice& compute);
-
-// Versions, instruction set, threads and device: what bits depend on. Recorded in every checkpoint.
-std::map<std::string, std::string> describe_environment(const ComputeDevice& compute);
 
 // A batch as tensors on the device: inputs [samples, …] (floating ones in the compute dtype), targets
 // [samples, …] likewise. On the CPU tensors of the same dtype share the batch's memory.

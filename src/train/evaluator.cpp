@@ -13,23 +13,11 @@
 #include "lockstep/base/error.h"
 #include "lockstep/base/random.h"
 #include "parallel/arena.h"
+#include "train/module_modes.h"
 #include "train/user_code.h"
 
 namespace lockstep {
 namespace {
-
-// Eval mode for the time of a scope.
-class EvalMode {
- public:
-  explicit EvalMode(Model& model) : model_(model), was_training_(model.is_training()) { model_.eval(); }
-  ~EvalMode() { model_.train(was_training_); }
-  EvalMode(const EvalMode&) = delete;
-  EvalMode& operator=(const EvalMode&) = delete;
-
- private:
-  Model& model_;
-  bool was_training_;
-};
 
 // The sums of all chunks in one flat array, [chunk][metric][sum, count]: what is not this rank's stays zero,
 // so that adding the arrays of all ranks, in any order, is exact.

@@ -34,8 +34,8 @@ struct EvaluationParts {
 // Labels that data.ignore_label names count in none of them. Throws Fault (78) as TargetReader::loss does,
 // and (66) when no label counts.
 //
-// Collective. The model is in eval mode under inference mode meanwhile, and back in its former mode
-// afterwards.
+// Collective. The model is in eval mode under inference mode meanwhile; then each module has its former mode,
+// also after an exception.
 std::map<std::string, double> evaluate(const EvaluationParts& parts, const EvaluationOptions& options);
 
 // Local. The names of what evaluate() gives, from the first and the last chunk. The model's modes are put

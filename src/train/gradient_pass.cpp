@@ -3,9 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+#include <utility>
+
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
 #include "train/micro_batch_key.h"
+#include "train/model_check.h"
 #include "train/target_reader.h"
 
 namespace lockstep {
@@ -25,6 +29,20 @@ void require_gradient(const torch::Tensor& loss, Step step) {
 }
 }  // namespace
 
+// The samples of one micro-batch, on the device.
+struct GradientPass::Samples {
+  torch::Tensor inputs;
+  TargetSlice targets;
+
+  Samples copy() const { return {inputs.clone(), {targets.batch, targets.first, targets.targets.clone()}}; }
+};
+
+// The first micro-batch of a run, for the check: its samples as they were, and what came of it.
+struct GradientPass::Check {
+  std::optional<Samples> samples;
+  std::optional<MicroBatchBits> bits;
+};
+
 GradientPass::GradientPass(TrainingState& state, const TrainingPlan& plan, const GradientPassOptions& options)
     : state_(state),
       plan_(plan),
@@ -38,6 +56,12 @@ GradientPass::GradientPass(TrainingState& state, const TrainingPlan& plan, const
   }
 }
 
+GradientPass::~GradientPass() = default;
+
+void GradientPass::check_next() {
+  check_ = std::make_unique<Check>();
+}
+
 std::vector<PartialSum> GradientPass::run(Step step, const HostBatch& batch) {
   check(batch.samples == plan_.mine.count * plan_.micro_batch, "a batch holds this rank's micro-batches");
   const DeviceBatch whole = to_device(batch, state_.compute());
@@ -49,6 +73,7 @@ std::vector<PartialSum> GradientPass::run(Step step, const HostBatch& batch) {
   }
   while (!run_all(step, batch, whole)) {
   }
+  if (check_) check_model(step);
   return stack_.sums();
 }
 
@@ -57,13 +82,15 @@ bool GradientPass::run_all(Step step, const HostBatch& batch, const DeviceBatch&
   stack_.clear();
   for (int i = 0; i < plan_.mine.count; ++i) {
     const std::int64_t first = i * plan_.micro_batch;
-    const bool complete =
-        run_one(step, plan_.mine.first + i, aligned(whole.inputs.narrow(0, first, plan_.micro_batch)),
-                {batch, first, aligned(whole.targets.narrow(0, first, plan_.micro_batch))});
-    if (!complete) {
+    const Samples samples{aligned(whole.inputs.narrow(0, first, plan_.micro_batch)),
+                          {batch, first, aligned(whole.targets.narrow(0, first, plan_.micro_batch))}};
+    // A model may write to its inputs.
+    if (check_ && i == 0) check_->samples.emplace(samples.copy());
+    if (!run_one(step, plan_.mine.first + i, samples)) {
       put_back();
       return false;
     }
+    if (check_ && i == 0) check_->bits.emplace(state_.arena(), stack_.target());
   }
   return true;
 }
@@ -80,23 +107,14 @@ torch::Tensor GradientPass::loss_of(const torch::Tensor& output, const TargetSli
   return state_.model().loss(output, targets.targets, options_.loss);
 }
 
-bool GradientPass::run_one(Step step, int leaf, const torch::Tensor& inputs, const TargetSlice& targets) {
+bool GradientPass::run_one(Step step, int leaf, const Samples& samples) {
   leaf_ = leaf;
   const bool first = leaf == plan_.mine.first;
   if (!first) put_back();
-  torch::manual_seed(micro_batch_key(options_.seed, step, leaf));
   stack_.open(leaf);
-  hooks_.aim(stack_.target(), stack_.accumulates());
-  const torch::Tensor output = state_.model().forward(inputs);
-  const torch::Tensor loss = loss_of(output, targets);
-  require_gradient(loss, step);
-  hooks_.watch();
-  loss.backward();
-  if (hooks_.settle() == GradientHooks::Outcome::kSpoiled) return false;
+  if (!compute(step, leaf, samples, {stack_.target(), stack_.accumulates()})) return false;
   {
-    torch::NoGradGuard no_grad;
-    contribute(state_.arena().trainable_count(), state_.arena().buffer_values());
-    contribute(state_.arena().loss_offset(), loss.detach().view({1}));
+    const torch::NoGradGuard no_grad;
     settle_integers(first);
   }
   stack_.close();
@@ -105,9 +123,48 @@ bool GradientPass::run_one(Step step, int leaf, const torch::Tensor& inputs, con
   return true;
 }
 
-void GradientPass::contribute(std::int64_t offset, const torch::Tensor& values) {
-  const torch::Tensor place = stack_.target().narrow(0, offset, values.numel());
-  stack_.accumulates() ? place.add_(values) : place.copy_(values);
+bool GradientPass::compute(Step step, int leaf, const Samples& samples, const Target& target) {
+  torch::manual_seed(micro_batch_key(options_.seed, step, leaf));
+  hooks_.aim(target.flat, target.accumulates);
+  const torch::Tensor output = state_.model().forward(samples.inputs);
+  const torch::Tensor loss = loss_of(output, samples.targets);
+  require_gradient(loss, step);
+  hooks_.watch();
+  loss.backward();
+  if (hooks_.settle() == GradientHooks::Outcome::kSpoiled) return false;
+  const torch::NoGradGuard no_grad;
+  contribute(target, state_.arena().trainable_count(), state_.arena().buffer_values());
+  contribute(target, state_.arena().loss_offset(), loss.detach().view({1}));
+  return true;
+}
+
+void GradientPass::check_model(Step step) {
+  const std::unique_ptr<Check> check = std::move(check_);
+  const KeptGenerators generators(state_.compute());
+  const torch::Tensor buffers = state_.arena().buffer_values().clone();
+  const Target target{state_.arena().new_contribution(), false};
+  // State may show only in the third call.
+  for (int calls = plan_.mine.count; calls == plan_.mine.count || calls < 3; ++calls) {
+    put_back();
+    try {
+      // A gradient that is late only now is of a pass that went another way than the first.
+      if (!compute(step, plan_.mine.first, check->samples->copy(), target))
+        refuse_model(step, plan_.mine.first, "accumulates a gradient more often");
+    } catch (const c10::Error& error) {
+      refuse_model(step, plan_.mine.first, fmt::format("throws {}", error.what_without_backtrace()));
+    }
+    const std::string what = check->bits->difference({state_.arena(), target.flat});
+    if (!what.empty()) refuse_model(step, plan_.mine.first, "differs in " + what);
+  }
+  const torch::NoGradGuard no_grad;
+  state_.arena().buffer_values().copy_(buffers);
+  for (std::size_t i = 0; i < int_result_.size(); ++i)
+    state_.arena().integer_buffers()[i].second.copy_(int_result_[i]);
+}
+
+void GradientPass::contribute(const Target& target, std::int64_t offset, const torch::Tensor& values) {
+  const torch::Tensor place = target.flat.narrow(0, offset, values.numel());
+  target.accumulates ? place.add_(values) : place.copy_(values);
 }
 
 void GradientPass::settle_integers(bool first) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "data/host_batch.h"
@@ -35,6 +36,7 @@ struct GradientPassOptions {
 class GradientPass {
  public:
   GradientPass(TrainingState& state, const TrainingPlan& plan, const GradientPassOptions& options);
+  ~GradientPass();
 
   // Local. `batch` holds this rank's micro-batches in order. Returns the partial sums of gradients, buffers
   // and loss; valid until the next call. The model's integer buffers are left as one micro-batch leaves them;
@@ -44,15 +46,29 @@ class GradientPass {
 
   // The micro-batch that is being computed, or was the last.
   int leaf() const { return leaf_; }
+  // The next run() checks the model at its end (Note [model check]); it throws Fault (78) for one that is not
+  // a function of what a micro-batch may depend on.
+  void check_next();
+
   // Micro-batches computed since construction.
   std::int64_t computed() const { return computed_; }
 
  private:
+  struct Samples;
+  struct Check;
+  // Where a micro-batch's contribution goes.
+  struct Target {
+    torch::Tensor flat;
+    bool accumulates = false;
+  };
+
   bool run_all(Step step, const HostBatch& batch, const DeviceBatch& whole);
-  bool run_one(Step step, int leaf, const torch::Tensor& inputs, const TargetSlice& targets);
+  bool run_one(Step step, int leaf, const Samples& samples);
+  bool compute(Step step, int leaf, const Samples& samples, const Target& target);
   torch::Tensor loss_of(const torch::Tensor& output, const TargetSlice& targets);
+  void check_model(Step step);
   void put_back();
-  void contribute(std::int64_t offset, const torch::Tensor& values);
+  static void contribute(const Target& target, std::int64_t offset, const torch::Tensor& values);
   void settle_integers(bool first);
 
   TrainingState& state_;
@@ -65,6 +81,7 @@ class GradientPass {
   std::vector<torch::Tensor> int_result_;  // what the first micro-batch of the step left
   std::int64_t computed_ = 0;
   int leaf_ = 0;
+  std::unique_ptr<Check> check_;  // of the model, at the end of the next run()
 };
 
 }  // namespace lockstep

@@ -28,6 +28,7 @@ struct TrainOptions {
   std::string device = "auto";    // auto|cpu|cuda
   std::string dtype = "float32";  // float32|float64
   LossKind loss = LossKind::kAuto;
+  bool check_model = true;
 };
 
 // The `log` section.

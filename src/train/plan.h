@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "checkpoint/state.h"
 #include "data/sample_order.h"
 #include "lockstep/comm/world.h"
 #include "parallel/canonical_tree.h"
@@ -18,11 +19,16 @@ struct TrainingPlan {
   LeafRun mine;           // this rank's micro-batches of every step
   std::int64_t micro_batch = 1;
   std::int64_t global_batch = 1;
-
-  bool ends_epoch(Step step) const { return step.value % steps_per_epoch == 0; }
 };
 
 // Local. Throws Fault (78) when there are more ranks than micro-batches, or too few samples for one step.
 TrainingPlan make_plan(const TrainOptions& options, const SampleOrder& order, const World& world);
+
+// Local. The last step that train.steps or train.epochs asks for, counted on from where `order` starts.
+Step last_step_of(const TrainOptions& options, const SampleOrder& order);
+
+// Local. Where a run that goes on from a checkpoint is in data of so many samples. An epoch that was over
+// stays over; one that was not goes on at the same sample, or ends where there is no global batch left of it.
+DataPlace place_after(const TrainRecord& record, std::int64_t samples);
 
 }  // namespace lockstep

@@ -8,6 +8,7 @@
 #include "checkpoint/weights.h"
 #include "lockstep/base/error.h"
 #include "train/device.h"
+#include "train/module_modes.h"
 #include "train/start_weights.h"
 
 namespace lockstep {
@@ -17,10 +18,10 @@ Predictor::Predictor(std::shared_ptr<Model> model, const std::string& weights,
     : model_(std::move(model)), options_(options) {
   move_model(*model_, {options_.device, options_.dtype});
   fill_model(*model_, *open_weights(weights), {});
-  model_->eval();
 }
 
 torch::Tensor Predictor::operator()(const torch::Tensor& inputs) const {
+  const EvalMode eval_mode(*model_);
   const c10::InferenceMode inference_mode;
   return model_->forward(inputs.is_floating_point() ? inputs.to(options_.device, options_.dtype)
                                                     : inputs.to(options_.device));

@@ -13,6 +13,7 @@
 #include "comm/agree.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
+#include "train/module_modes.h"
 #include "train/restore_places.h"
 
 namespace lockstep {
@@ -97,6 +98,8 @@ std::optional<Refusal> restore(const ResumeParts& parts, const Candidate& candid
       try {
         const auto reader = open_as_root_did(parts, candidate.directory);
         parts.admit(reader->record());
+        // Older formats say nothing of modes.
+        if (reader->manifest().format >= 3) restore_modes(parts.state.model(), reader->record().eval_modules);
         places = restore_places(parts.state, reader->manifest(), options.allow_changes);
         reader->read(places.tensors, /*all=*/true, reading_of(parts.world));
         from = {reader->record(), reader->state_hash(), false};
@@ -148,6 +151,8 @@ std::optional<ResumedFrom> resume(const ResumeParts& parts, const ResumeOptions&
   }
   if (!newest) from.foreign = go_back(parts, candidate);
   parts.reporter.event("resumed", {{"step", std::to_string(from.record.step.value)},
+                                   {"epoch", std::to_string(from.record.epoch.value)},
+                                   {"epoch_offset", std::to_string(from.record.epoch_offset)},
                                    {"directory", candidate.directory},
                                    {"state_hash", from.state_hash.hex()},
                                    {"written_by_attempt", std::to_string(from.record.attempt.value)},

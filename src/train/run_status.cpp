@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <functional>
 #include <nlohmann/json.hpp>
 
@@ -83,8 +84,14 @@ void add_newest_checkpoint(Disk& disk, const std::string& folder, RunStatus& sta
   }
   if (status.checkpoint.empty()) return;
   try {
-    status.steps_per_epoch =
-        CheckpointReader::open(disk, folder + "/" + status.checkpoint)->record().steps_per_epoch;
+    const TrainRecord record = CheckpointReader::open(disk, folder + "/" + status.checkpoint)->record();
+    const auto batch = record.config.find("train.global_batch");
+    if (batch == record.config.end()) return;
+    status.global_batch = std::max<std::int64_t>(std::strtoll(batch->second.c_str(), nullptr, 10), 1);
+    status.epoch = record.epoch;
+    status.epoch_end =
+        Step(record.step.value + (record.epoch_samples - record.epoch_offset) / status.global_batch);
+    status.steps_per_epoch = record.steps_per_epoch;
   } catch (const Fault&) {
     // `ckpt verify` is there to judge it; the run may be replacing it right now.
   }

@@ -32,7 +32,11 @@ struct RunStatus {
   // How often saves are made, in words, and why; empty before the first step.
   std::string save_interval;
   std::string save_reason;
-  std::int64_t steps_per_epoch = 0;  // from that checkpoint; 0: not known yet
+  // From that checkpoint: its global batch, the step at which its epoch is over, and what a whole one takes.
+  std::int64_t global_batch = 0;  // 0: not known yet
+  Epoch epoch{0};
+  Step epoch_end{0};
+  std::int64_t steps_per_epoch = 0;
   // Of a run that has ended, from DONE.
   std::optional<Step> done;
   std::string state_hash;

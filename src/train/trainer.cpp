@@ -13,6 +13,7 @@
 #include "optim/schedule.h"
 #include "train/divergence.h"
 #include "train/evaluator.h"
+#include "train/module_modes.h"
 #include "train/rehearsal.h"
 #include "train/start_weights.h"
 
@@ -31,8 +32,10 @@ std::uint64_t room_for_one_checkpoint(std::uint64_t tensor_bytes) {
 }
 
 // The line of the last step in metrics.jsonl is written after its evaluation, perhaps by the next life.
-std::string kept_norm(const StepRecord& record) {
-  return fmt::format("{{\"grad_norm\":{}}}", json_number(record.grad_norm));
+std::string with_norm(const std::string& extra, const StepRecord& record) {
+  auto json = nlohmann::json::parse(extra);
+  json["grad_norm"] = record.grad_norm;
+  return json.dump();
 }
 double kept_norm(const TrainRecord& record) {
   const auto extra = nlohmann::json::parse(record.extra);
@@ -91,9 +94,13 @@ Step Trainer::resume_from_newest_verified() {
   const ResumeParts parts{parts_.world,    state_,      store_,
                           parts_.reporter, parts_.disk, parts_.directory + "/ckpt",
                           parts_.attempt,  parts_.admit};
+  environment_ = describe_environment(parts_.compute);
+  compare_ranks(parts_.world, environment_, options_.dist, parts_.reporter);
+  settle_modes(state_.model());
   const auto from = resume(parts, options_.resume);
   Step first{1};
   if (from) {
+    go_on_behind(from->record);
     first = Step(from->record.step.value + 1);
     resumed_ = {from->record.step, from->record.epoch, from->record.loss, from->record.lr};
     resumed_.metrics = from->record.metrics;
@@ -104,6 +111,9 @@ Step Trainer::resume_from_newest_verified() {
       TrainRecord own = from->record;
       own.run_id = parts_.run_id;
       own.config = options_.config;
+      own.steps_per_epoch = plan_.steps_per_epoch;
+      own.epoch_offset = order_.offset_after(own.step);
+      own.epoch_samples = order_.samples_of(own.epoch);
       checkpointer_.save(own, SaveReason::kAsked);
       checkpointer_.require(own.step);
     }
@@ -128,6 +138,13 @@ std::map<std::string, double> Trainer::settled_best(const TrainRecord& record) {
   if (agreed.empty()) return {};
   const double value = std::strtod(agreed.c_str(), &rest);
   return {{"value", value}, {"step", std::strtod(rest, nullptr)}};
+}
+
+void Trainer::go_on_behind(const TrainRecord& record) {
+  checked_at_ = checked_step(record.extra);
+  order_.start = place_after(record, order_.size);
+  plan_.last_step = last_step_of(options_.train, order_);
+  if (parts_.world.is_root()) note_change(record.environment, environment_, record.step, parts_.reporter);
 }
 
 void Trainer::start_from_weights() {
@@ -178,7 +195,10 @@ std::vector<PartialSum> Trainer::compute(Step step) {
   };
   guarded([&] { batch_ = &loader_->batch_for(step); });
   targets_.begin(parts_.world, *batch_);
+  const bool checks = options_.train.check_model && !checked_at_;
+  if (checks) pass_.check_next();
   guarded([&] { sums = pass_.run(step, *batch_); });
+  if (checks) checked_at_ = step;
   return sums;
 }
 
@@ -301,7 +321,7 @@ TrainRecord Trainer::train_record(const StepRecord& record) const {
   train.epoch = record.epoch;
   train.steps_per_epoch = plan_.steps_per_epoch;
   train.epoch_offset = order_.offset_after(record.step);
-  train.epoch_samples = order_.samples_per_epoch();
+  train.epoch_samples = order_.samples_of(record.epoch);
   train.loss = record.loss;
   train.lr = record.lr;
   train.seed = options_.run.seed;
@@ -309,10 +329,12 @@ TrainRecord Trainer::train_record(const StepRecord& record) const {
   train.world = parts_.world.size();
   train.attempt = parts_.attempt;
   train.metrics = record.metrics;
-  if (record.step == plan_.last_step) train.extra = kept_norm(record);
   train.best = best_.saved();
   train.config = options_.config;
-  train.environment = describe_environment(parts_.compute);
+  train.environment = environment_;
+  train.extra = extra_with_check(checked_at_);
+  if (record.step == plan_.last_step) train.extra = with_norm(train.extra, record);
+  train.eval_modules = modules_in_eval(*parts_.model);
   train.metadata = options_.run.metadata;
   train.parameter_order = state_.parameter_names();
   train.frozen = state_.frozen_names();

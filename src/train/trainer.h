@@ -16,6 +16,7 @@
 #include "parallel/gradient_reducer.h"
 #include "train/best_so_far.h"
 #include "train/checkpointer.h"
+#include "train/environment.h"
 #include "train/evaluator.h"
 #include "train/gradient_pass.h"
 #include "train/plan.h"
@@ -87,6 +88,7 @@ class Trainer {
   StepRecord advance(Step step);
   Agreed<Verdict> judge(const StepRecord& record);
   [[noreturn]] void end_diverged(const StepRecord& record, const HostBatch* batch);
+  void go_on_behind(const TrainRecord& record);
   void start_from_weights();
   std::map<std::string, double> settled_best(const TrainRecord& record);
   std::vector<PartialSum> compute(Step step);
@@ -106,6 +108,8 @@ class Trainer {
 
   TrainerParts parts_;
   TrainerOptions options_;
+  Environment environment_;
+  std::optional<Step> checked_at_;  // Note [model check]
   SampleOrder order_;
   TrainingPlan plan_;
   TrainingState state_;

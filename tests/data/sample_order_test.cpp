@@ -58,6 +58,72 @@ TEST(SampleOrder, EpochsStartAtTheirFirstStep) {
   EXPECT_GE(order.index_of(Step(1'000'000'000'001), 9), 0);
 }
 
+// All samples of steps first..last, by epoch.
+std::map<std::int64_t, std::vector<std::int64_t>> samples_by_epoch(const SampleOrder& order,
+                                                                   std::int64_t first, std::int64_t last) {
+  std::map<std::int64_t, std::vector<std::int64_t>> out;
+  for (std::int64_t step = first; step <= last; ++step)
+    for (std::int64_t i = 0; i < order.global_batch; ++i)
+      out[order.epoch_of(Step(step)).value].push_back(order.index_of(Step(step), i));
+  return out;
+}
+
+// Wherever a run is interrupted, and at an epoch's end too.
+TEST(SampleOrder, GoesOnFromAPlaceAsIfItHadNotStopped) {
+  const SampleOrder whole{7, 103, 10, true};
+  for (std::int64_t done = 1; done <= 30; ++done) {
+    SampleOrder rest = whole;
+    const Epoch epoch = whole.epoch_of(Step(done));
+    const std::int64_t offset = whole.offset_after(Step(done));
+    rest.start = {Step(done), epoch, offset == whole.samples_of(epoch) ? 103 : offset};
+    EXPECT_EQ(rest.epoch_of(Step(done)), epoch);
+    EXPECT_EQ(samples_by_epoch(rest, done + 1, 40), samples_by_epoch(whole, done + 1, 40)) << done;
+    EXPECT_EQ(rest.end_of(4), Step(40)) << done;
+    for (std::int64_t step = done + 1; step <= 40; ++step)
+      EXPECT_EQ(rest.offset_after(Step(step)), whole.offset_after(Step(step)));
+  }
+}
+
+// 3 steps of 10, then 4 a step: each sample of the epoch once, and the epochs after it are whole.
+TEST(SampleOrder, AnotherBatchGoesOnAtTheSameSampleOfTheSameEpoch) {
+  for (const bool shuffle : {true, false}) {
+    const SampleOrder before{7, 50, 10, shuffle};
+    SampleOrder after{7, 50, 4, shuffle, {Step(3), Epoch(0), 30}};
+    auto seen = samples_by_epoch(before, 1, 3)[0];
+    const auto then = samples_by_epoch(after, 4, 4 + 4 + 12);
+    seen.insert(seen.end(), then.at(0).begin(), then.at(0).end());
+    EXPECT_EQ(seen, epoch_order(before, 0)) << "5 steps of 4 are the 20 that were left";
+    EXPECT_EQ(then.at(1), samples_by_epoch(SampleOrder{7, 50, 4, shuffle}, 13, 24).at(1));
+    EXPECT_EQ(after.samples_of(Epoch(0)), 50);
+    EXPECT_EQ(after.samples_of(Epoch(1)), 48);
+    EXPECT_EQ(after.end_of(1), Step(8));
+    EXPECT_EQ(after.end_of(3), Step(8 + 24));
+  }
+}
+
+TEST(SampleOrder, AnEpochWithoutRoomForALargerBatchIsOver) {
+  const SampleOrder order{7, 50, 40, true, {Step(3), Epoch(0), 30}};
+  EXPECT_EQ(order.epoch_of(Step(3)), Epoch(0));
+  EXPECT_EQ(order.epoch_of(Step(4)), Epoch(1));
+  EXPECT_EQ(order.offset_after(Step(4)), 40);
+  EXPECT_EQ(order.end_of(1), Step(3)) << "nothing left to do";
+  EXPECT_EQ(order.end_of(2), Step(4));
+}
+
+TEST(SampleOrder, DataThatEndBeforeThePlaceGoOnWithTheNextEpoch) {
+  const SampleOrder order{7, 20, 4, true, {Step(3), Epoch(2), 30}};
+  EXPECT_EQ(order.epoch_of(Step(4)), Epoch(3));
+  EXPECT_LT(order.index_of(Step(4), 3), 20);
+}
+
+// Epochs that are done already are not undone.
+TEST(SampleOrder, FewerEpochsThanAreDoneEndWhereItStarts) {
+  const SampleOrder order{7, 50, 10, true, {Step(12), Epoch(2), 20}};
+  EXPECT_EQ(order.end_of(1), Step(12));
+  EXPECT_EQ(order.end_of(2), Step(12));
+  EXPECT_EQ(order.end_of(3), Step(15)) << "the epoch that is begun is finished";
+}
+
 TEST(SampleOrder, RefusesAnEpochWithoutAStep) {
   testing::expect_fault(ExitCode::kConfig, "9 samples, fewer than train.global_batch = 10", [] {
     SampleOrder{7, 9, 10, true}.steps_per_epoch();

@@ -82,6 +82,96 @@ TEST(Resume, TakesAForbiddenChangeThatIsAllowedByName) {
   EXPECT_NE(result.err.find("train.global_batch: 24 -> 12"), std::string::npos) << result.err;
 }
 
+// 896 samples: two epochs of 56 steps, then two of 14 with a batch four times as large.
+TEST(Resume, WithAnotherGlobalBatchKeepsEpochsEpochs) {
+  const Job job(R"(version: 1
+run: {name: job, dir: run, seed: 7}
+model: {type: mlp, inputs: 16, hidden: [8], outputs: 4}
+data: {type: synthetic, samples: 896, input_shape: [16], classes: 4}
+train: {epochs: 2, global_batch: 16, micro_batch: 4}
+checkpoint: {async: false, every_steps: 1000}
+log: {every_steps: 1}
+)");
+  ASSERT_EQ(job.train({.launcher = Launcher::kNone}).code, 0);
+  EXPECT_EQ(job.history().rbegin()->first, 112);
+  Start more{
+      .launcher = Launcher::kNone,
+      .overrides = {"train.global_batch=64", "resume.allow_changes=[train.global_batch]", "train.epochs=4"}};
+  ASSERT_EQ(job.train(more).code, 0);
+  EXPECT_EQ(job.history().size(), 112u + 28u);
+  EXPECT_EQ(job.history().at(112).at("epoch"), 1);
+  EXPECT_EQ(job.history().at(113).at("epoch"), 2);
+  EXPECT_EQ(job.history().at(140).at("epoch"), 3);
+  EXPECT_EQ(Json::parse(read_file(job.run() + "/DONE")).at("epoch"), 3);
+  // Back to the small batch for one more, and fewer than are done change nothing.
+  more.overrides[0] = "train.global_batch=16";
+  more.overrides[2] = "train.epochs=5";
+  ASSERT_EQ(job.train(more).code, 0);
+  EXPECT_EQ(job.history().rbegin()->first, 196);
+  more.overrides[2] = "train.epochs=3";
+  ASSERT_EQ(job.train(more).code, 0);
+  EXPECT_EQ(job.history().rbegin()->first, 196);
+}
+
+// In the middle of an epoch: 240 samples, 6 steps of 24, then 8 steps of 12.
+TEST(Resume, WithAnotherGlobalBatchGoesOnAtTheSameSample) {
+  const Job job(mlp_config());
+  ASSERT_EQ(job.train(kFirstHalf).code, 0);
+  const ProcessResult result = job.train(
+      second_half({"train.global_batch=12", "resume.allow_changes=[train.global_batch]", "train.steps=16"}));
+  ASSERT_EQ(result.code, 0) << result.err;
+  const Json resumed = job.events("resumed").at(0);
+  EXPECT_EQ(resumed.at("epoch"), 0);
+  EXPECT_EQ(resumed.at("epoch_offset"), 144);
+  EXPECT_EQ(job.history().at(14).at("epoch"), 0);
+  EXPECT_EQ(job.history().at(15).at("epoch"), 1);
+  const Json last = job.show(job.checkpoint(16));
+  EXPECT_EQ(last.at("epoch_offset"), 24);
+  EXPECT_EQ(last.at("epoch_samples"), 240);
+}
+
+TEST(Resume, OnAnotherInstructionSetSaysThatBitsMayDiffer) {
+  const Job job(mlp_config());
+  ASSERT_EQ(job.train(kFirstHalf).code, 0);
+  Start start = second_half({"train.threads=2"});
+  start.before = {"/usr/bin/env", "ATEN_CPU_CAPABILITY=default"};
+  const ProcessResult result = job.train(start);
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.err.find("from step 7 on, bits may differ from an undisturbed run"), std::string::npos)
+      << result.err;
+  const Json event = job.events("environment_changed").at(0);
+  EXPECT_EQ(event.at("step"), 7);
+  const std::string changes = event.at("changes");
+  EXPECT_NE(changes.find("threads 1 -> 2"), std::string::npos) << changes;
+  const std::string before = job.show(job.checkpoint(6)).at("environment").at("cpu_capability");
+  EXPECT_EQ(changes.find("cpu_capability") != std::string::npos, before != "DEFAULT") << changes;
+}
+
+TEST(Resume, OnTheSameMachineSaysNothingOfBits) {
+  const Job job(mlp_config());
+  ASSERT_EQ(job.train(kFirstHalf).code, 0);
+  const ProcessResult result = job.train(second_half({}));
+  EXPECT_EQ(result.err.find("bits may differ"), std::string::npos) << result.err;
+  EXPECT_EQ(job.events("environment_changed").size(), 0u);
+}
+
+TEST(Ranks, OfUnlikeInstructionSetsAreRefusedUnlessFast) {
+  const std::vector<std::string> native = {"/usr/bin/env"};
+  const std::vector<std::string> other = {"/usr/bin/env", "ATEN_CPU_CAPABILITY=default"};
+  const Job job(mlp_config());
+  ASSERT_EQ(job.train({.launcher = Launcher::kNone, .overrides = {"train.steps=1"}}).code, 0);
+  if (job.show(job.checkpoint(1)).at("environment").at("cpu_capability") == "DEFAULT") return;
+  const Job refused(mlp_config()), fast(mlp_config());
+  const ProcessResult result = refused.train({.ranks = 2, .before_rank = {native, other}});
+  EXPECT_EQ(result.code, 78) << result.err;
+  for (const char* text : {"rank 0 on ", "rank 1 on ", "cpu_capability", "DEFAULT", "dist.reduce"})
+    EXPECT_NE(result.err.find(text), std::string::npos) << text << " in " << result.err;
+  const ProcessResult warned =
+      fast.train({.ranks = 2, .overrides = {"dist.reduce=fast"}, .before_rank = {native, other}});
+  EXPECT_EQ(warned.code, 0) << warned.err;
+  EXPECT_EQ(fast.events("ranks_differ").size(), 1u);
+}
+
 TEST(Resume, OfGptRefusesOtherTextOfTheSameLength) {
   const Job job(gpt_config());
   ASSERT_EQ(job.train({.launcher = Launcher::kNone, .overrides = {"train.steps=2"}}).code, 0);

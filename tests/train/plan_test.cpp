@@ -38,9 +38,6 @@ TEST(Plan, EpochsAreWholeStepsOfTheData) {
   const World world = world_of_one();
   const TrainingPlan plan = make_plan(options(0, 3), order_of(100), world);
   EXPECT_EQ(plan.last_step, Step(12));
-  EXPECT_FALSE(plan.ends_epoch(Step(3)));
-  EXPECT_TRUE(plan.ends_epoch(Step(4)));
-  EXPECT_TRUE(plan.ends_epoch(Step(12)));
 }
 
 TEST(Plan, RanksShareTheMicroBatchesAndNobodyHasMoreThanHisShare) {

@@ -19,8 +19,11 @@ struct MetricSum {
 using MetricSums = std::map<std::string, MetricSum>;
 
 // A trainable model: a torch::nn::Module with forward(), and, if it wants, its own loss and metrics. It holds
-// no parallel code, draws randomness only from LibTorch's default generator (which Lockstep keys by step and
-// micro-batch), and is the same on all ranks.
+// no parallel code and is the same on all ranks. What a micro-batch gives is a function of its samples, the
+// parameters, the buffers and LibTorch's default generator (which Lockstep keys by step and micro-batch):
+// state lives in registered buffers, since a plain member is on one rank alone and in no checkpoint. Once a
+// run Lockstep looks whether that is so (train.check_model). Each module keeps the mode its owner gave it in
+// the constructor or in train(), through evaluations and restarts.
 class Model : public torch::nn::Module {
  public:
   // [N, …] to outputs [N, …].

@@ -18,7 +18,8 @@ struct PredictorOptions {
   torch::ScalarType dtype = torch::kFloat32;
 };
 
-// A trained model that answers: in eval mode, under inference mode. Local; one thread at a time.
+// A trained model that answers: in eval mode, under inference mode. Between answers each module has the mode
+// it had. Local; one thread at a time.
 //
 //   Predictor predictor(ModelRegistry::with_builtin().make(options), "runs/digits/weights.h5");
 //   torch::Tensor logits = predictor(images);

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <torch/torch.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lockstep/base/hash.h"
+#include "lockstep/base/units.h"
+#include "parallel/arena.h"
+#include "train/device.h"
+
+namespace lockstep {
+
+// Note [model check]: what a micro-batch gives must be a function of its samples, the parameters, the buffers
+// at the step's beginning and the generator (Note [equal start]); state anywhere else makes results depend on
+// the number of ranks, and is lost at a resume. So once a run a micro-batch of its first step is computed
+// again, after the others, and all its bits are compared. Nothing of the run is changed by it: buffers and
+// generators are put back.
+
+// What one micro-batch left: a digest of the loss, each gradient and each buffer. Local.
+class MicroBatchBits {
+ public:
+  // `contribution` has this micro-batch alone.
+  MicroBatchBits(const ModelArena& arena, const torch::Tensor& contribution);
+
+  // "the loss (2.31 then 2.29), the gradient of fc.weight and 7 more"; empty when all bits are equal.
+  std::string difference(const MicroBatchBits& again) const;
+
+ private:
+  double loss_ = 0;
+  std::vector<std::pair<std::string, Digest>> parts_;  // what it is, its bits
+};
+
+// The random generators that training draws from, put back at the end of a scope.
+class KeptGenerators {
+ public:
+  explicit KeptGenerators(const ComputeDevice& compute);
+  ~KeptGenerators();
+  KeptGenerators(const KeptGenerators&) = delete;
+  KeptGenerators& operator=(const KeptGenerators&) = delete;
+
+ private:
+  std::vector<std::pair<at::Generator, torch::Tensor>> states_;
+};
+
+// Throws Fault (78): the model is not such a function, `what` is how that shows.
+[[noreturn]] void refuse_model(Step step, int micro_batch, const std::string& what);
+
+// A checkpoint's `extra` says whether its run has been checked: the member, and the step where that was.
+std::string extra_with_check(std::optional<Step> checked);
+std::optional<Step> checked_step(const std::string& extra);
+
+}  // namespace lockstep
