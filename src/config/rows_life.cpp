@@ -28,8 +28,9 @@ std::vector<Row> run_life_rows() {
                 "checkpoint."),
       row("resume.allow_changes", &RunConfig::resume, &ResumeOptions::allow_changes)
           .may_change()
-          .says("Keys or sections that may differ on resume although they usually may not; model.frozen: which "
-                "parameters have requires_grad."),
+          .says(
+              "Keys or sections that may differ on resume although they usually may not; model.frozen: which "
+              "parameters have requires_grad."),
       row("log.every_steps", &RunConfig::log, &LogIntervals::every_steps)
           .in(between(1, 1e15), "steps")
           .may_change()

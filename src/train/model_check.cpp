@@ -26,7 +26,7 @@ MicroBatchBits::MicroBatchBits(const ModelArena& arena, const torch::Tensor& con
   const torch::Tensor loss = contribution[arena.loss_offset()];
   loss_ = loss.item<double>();
   parts_.emplace_back("the loss", bits_of(loss));
-  for (const ArenaEntry& entry : arena.parameters())
+  for (const ArenaEntry& entry : arena.trainable())
     parts_.emplace_back("the gradient of " + printable(entry.name),
                         bits_of(ModelArena::view(contribution, entry)));
   for (const ArenaEntry& entry : arena.buffers())
