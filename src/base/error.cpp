@@ -6,7 +6,12 @@
 namespace lockstep {
 namespace {
 std::string joined(const std::string& fact, const std::string& remedy) {
-  return remedy.empty() ? fact : fact + ". " + remedy;
+  if (remedy.empty()) return fact;
+  // A fact can end with what somebody else said, full stop and line break included.
+  const auto end = fact.find_last_not_of(". \n\r\t");
+  if (end == std::string::npos) return remedy;
+  const bool ends_a_sentence = fact[end] == '!' || fact[end] == '?';
+  return fact.substr(0, end + 1) + (ends_a_sentence ? " " : ". ") + remedy;
 }
 }  // namespace
 

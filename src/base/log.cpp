@@ -2,15 +2,17 @@
 #include "lockstep/base/log.h"
 
 #include <fcntl.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "base/descriptor.h"
@@ -33,9 +35,33 @@ spdlog::level::level_enum level_for(LogLevel level) {
   return spdlog::level::info;
 }
 
+// What a person reads: no time, no rank, one shape for all. A terminal that is gone is nobody's error.
+class StderrSink : public spdlog::sinks::base_sink<std::mutex> {
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    const std::string line = fmt::format("lockstep: {}\n", fmt::string_view(message.payload));
+    std::fwrite(line.data(), 1, line.size(), stderr);
+  }
+  void flush_() override { std::fflush(stderr); }
+};
+
+// In place of spdlog's own words, which it would repeat every second: a full disk is said once.
+void say_once_that_the_log_fails(const std::string& why) {
+  static std::once_flag said;
+  std::call_once(said, [&] {
+    const std::string line =
+        fmt::format("lockstep: warning: a line of the log was lost: {}\n", printable(why));
+    std::fwrite(line.data(), 1, line.size(), stderr);
+  });
+}
+
+std::shared_ptr<spdlog::logger> make_logger(const std::vector<spdlog::sink_ptr>& sinks) {
+  auto logger = std::make_shared<spdlog::logger>("lockstep", sinks.begin(), sinks.end());
+  logger->set_error_handler(say_once_that_the_log_fails);
+  return logger;
+}
+
 std::shared_ptr<spdlog::logger>& sink() {
-  static std::shared_ptr<spdlog::logger> logger =
-      std::make_shared<spdlog::logger>("lockstep", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  static std::shared_ptr<spdlog::logger> logger = make_logger({std::make_shared<StderrSink>()});
   return logger;
 }
 
@@ -84,7 +110,7 @@ spdlog::sink_ptr file_sink(const std::string& path) {
 
 void configure_log(const LogOptions& options) {
   std::vector<spdlog::sink_ptr> sinks;
-  if (options.to_stderr) sinks.push_back(std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  if (options.to_stderr) sinks.push_back(std::make_shared<StderrSink>());
   try {
     if (!options.file.empty()) sinks.push_back(file_sink(options.file));
   } catch (const spdlog::spdlog_ex& error) {
@@ -92,7 +118,7 @@ void configure_log(const LogOptions& options) {
                 fmt::format("{}: cannot open the log: {}", options.file, error.what()),
                 "Make the run directory writable, or choose another run.dir");
   }
-  auto logger = std::make_shared<spdlog::logger>("lockstep", sinks.begin(), sinks.end());
+  auto logger = make_logger(sinks);
   logger->set_level(level_for(options.level));
   logger->set_pattern("%H:%M:%S " + options.prefix + "%v");
   logger->flush_on(spdlog::level::info);

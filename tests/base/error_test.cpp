@@ -15,6 +15,8 @@ TEST(Error, FaultSaysItsFactThenItsRemedy) {
   EXPECT_EQ(fault.remedy(), "Free some space");
   EXPECT_EQ(fault.code(), ExitCode::kStorage);
   EXPECT_STREQ(Fault(ExitCode::kConfig, "only a fact").what(), "only a fact");
+  EXPECT_STREQ(Fault(ExitCode::kConfig, "HDF5 said so.\n", "Do it").what(), "HDF5 said so. Do it");
+  EXPECT_STREQ(Fault(ExitCode::kConfig, "what?", "Do it").what(), "what? Do it");
 }
 
 TEST(Error, BrokenContractNamesClaimFileAndFunction) {

@@ -56,6 +56,16 @@ TEST(Log, FileGetsEveryLineFromItsLevelUp) {
   EXPECT_NE(text.find("[rank 3] warning: name \\x1b[2K forged\n"), std::string::npos) << text;
 }
 
+TEST(Log, StandardErrorGetsOneShapeWithoutTimes) {
+  configure_log({});
+  ::testing::internal::CaptureStderr();
+  log_info("step {}", 5);
+  log_warning("disk");
+  log_error("fact. remedy");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+            "lockstep: step 5\nlockstep: warning: disk\nlockstep: error: fact. remedy\n");
+}
+
 TEST(Log, FileThatCannotBeOpenedIsAFault) {
   const testing::TempDir folder;
   testing::write_file(folder / "file", "");

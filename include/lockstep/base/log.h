@@ -13,8 +13,8 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError };
 // Where messages go. The one mutable global of the program: set up once by main (or by a test), used from any
 // thread.
 struct LogOptions {
-  std::string prefix;  // in front of each line, such as "[rank 1] "
-  std::string file;    // a copy goes there, if not empty; opened for append
+  std::string prefix;  // in the file, in front of each line, such as "[rank 1] "
+  std::string file;    // a copy goes there, with times, if not empty; opened for append
   LogLevel level = LogLevel::kInfo;
   bool to_stderr = true;  // rank 0 speaks; the others write files
 };
@@ -22,8 +22,8 @@ struct LogOptions {
 // Throws Fault (73) when the file cannot be opened.
 void configure_log(const LogOptions& options);
 
-// Local. One line; control bytes in `message` are escaped, so that no name from a file can forge a line or
-// colour a terminal.
+// Local. One line, on standard error as "lockstep: [warning: |error: ]message"; control bytes in `message`
+// are escaped, so that no name from a file can forge a line or colour a terminal.
 void log_line(LogLevel level, std::string_view message);
 
 template <class... Args>
