@@ -3,12 +3,12 @@
 #include <fmt/ranges.h>
 
 #include <charconv>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <vector>
 
 #include "cli/answer.h"
+#include "cli/standard_streams.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -46,10 +46,6 @@ std::string text_of(const std::vector<std::int64_t>& tokens) {
   for (const std::int64_t token : tokens)
     if (token < 256) text += static_cast<char>(token);
   return text;
-}
-
-void print(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
 }  // namespace

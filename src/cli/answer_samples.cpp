@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "cli/answer.h"
+#include "cli/standard_streams.h"
 #include "data/formats/inputs.h"
 #include "data/host_batch.h"
 #include "lockstep/base/error.h"
@@ -137,7 +138,7 @@ void answer_samples(const Predictor& predictor, const AnswerContext& context, co
         line["top"] = classes_of(rows[slot], std::max<std::int64_t>(request.top, 1));
       else
         line["values"] = values_of(rows[slot]);
-      fmt::print("{}\n", request.json ? line.dump() : as_text(line));
+      print((request.json ? line.dump() : as_text(line)) + "\n");
     }
   }
 }

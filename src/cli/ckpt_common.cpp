@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <optional>
 
@@ -86,10 +85,6 @@ std::unique_ptr<RunLock> lock_run_of(const std::string& folder) {
   refuse_checkpoints_of_another(folder);
   const auto run = run_of(folder);
   return run ? std::make_unique<RunLock>(*run, "") : nullptr;
-}
-
-void print(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
 std::string pretty(const Json& json) {

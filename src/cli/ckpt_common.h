@@ -8,6 +8,7 @@
 
 #include "checkpoint/catalog.h"
 #include "checkpoint/manifest.h"
+#include "cli/standard_streams.h"
 #include "train/run_lock.h"
 
 namespace lockstep {
@@ -47,9 +48,6 @@ void refuse_checkpoints_of_another(const std::string& folder);
 // The lock of the run whose ckpt folder this is, so that no run starts meanwhile; none for a folder that is
 // no run's. Throws Fault: 77 that names the owner, 73 as refuse_checkpoints_of_another().
 std::unique_ptr<RunLock> lock_run_of(const std::string& folder);
-
-// To standard output, as it is.
-void print(const std::string& text);
 
 // Indented, with a line feed. Paths need not be UTF-8; what is not is shown with replacement marks.
 std::string pretty(const Json& json);

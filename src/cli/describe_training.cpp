@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/standard_streams.h"
 #include "comm/agree.h"
 #include "parallel/ownership.h"
 #include "train/plan.h"
@@ -64,7 +65,7 @@ int describe_training(Job& job, const Registries& registries) {
         parameters(state.arena()), state.bytes(), staging(state, config.checkpoint, job.world),
         config.run.dir);
   });
-  if (job.world.is_root()) fmt::print("{}", text);
+  if (job.world.is_root()) print(text);
   return 0;
 }
 

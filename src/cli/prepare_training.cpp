@@ -5,9 +5,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdio>
-
 #include "base/descriptor.h"
+#include "cli/standard_streams.h"
 #include "comm/agree.h"
 #include "config/effective.h"
 #include "config/environment.h"
@@ -43,9 +42,13 @@ TrainerOptions trainer_options(const RunConfig& config) {
   return options;
 }
 
-void print(const std::string& text) {
-  std::fputs(text.c_str(), stdout);
-  std::fflush(stdout);
+// Progress that nobody can read any more, as behind `| head`, is no reason to end a run. Said once.
+Progress::Sink print_or_warn() {
+  return [lost = false](const std::string& text) mutable {
+    if (try_print(text) || lost) return;
+    lost = true;
+    log_warning("progress cannot be written to standard output; training goes on, metrics.jsonl has it");
+  };
 }
 
 // What a resume compares with what the checkpoint was trained on.
@@ -118,7 +121,7 @@ Reporter make_reporter(const Job& job, const RunDirectory& directory) {
   progress.global_batch = job.config.train.global_batch;
   progress.terminal = launcher_terminal().value_or(writes_to_terminal()) && terminal_can_redraw();
   return Reporter(Journal(real_disk(), real_clock(), directory.path(), directory.attempt()),
-                  Progress(real_clock(), progress, print), job.config.log.every_steps);
+                  Progress(real_clock(), progress, print_or_warn()), job.config.log.every_steps);
 }
 
 }  // namespace

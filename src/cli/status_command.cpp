@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "cli/standard_streams.h"
 #include "config/load.h"
 #include "lockstep/base/disk.h"
 #include "lockstep/base/error.h"
@@ -98,8 +99,7 @@ std::string as_text(const Json& json) {
 void status_command(const StatusArguments& arguments, const ExtraTypes& types) {
   const RunStatus status = read_run_status(real_disk(), arguments.directory);
   const Json json = as_json(arguments.directory, status, steps_in_all(arguments.directory, status, types));
-  fmt::print(
-      "{}", arguments.json ? json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n" : as_text(json));
+  print(arguments.json ? json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n" : as_text(json));
 }
 
 }  // namespace

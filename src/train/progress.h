@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 
 #include "lockstep/base/clock.h"
@@ -19,7 +20,7 @@ class Progress {
     bool terminal = false;
     std::chrono::seconds interval{5};  // between plain lines
   };
-  using Sink = void (*)(const std::string& text);
+  using Sink = std::function<void(const std::string& text)>;
 
   Progress(const Clock& clock, const Options& options, Sink sink);
 

@@ -37,8 +37,18 @@ void listen_for_stop_signals() {
   struct sigaction action {};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
-  for (const int number : {SIGUSR1, SIGTERM, SIGINT, SIGHUP}) ::sigaction(number, &action, nullptr);
+  sigset_t heard;
+  ::sigemptyset(&heard);
+  for (const int number : {SIGUSR1, SIGTERM, SIGINT, SIGHUP}) {
+    struct sigaction inherited {};
+    ::sigaction(number, nullptr, &inherited);
+    if (inherited.sa_handler == SIG_IGN) continue;
+    ::sigaction(number, &action, nullptr);
+    ::sigaddset(&heard, number);
+  }
+  ::pthread_sigmask(SIG_UNBLOCK, &heard, nullptr);
   ::signal(SIGXFSZ, SIG_IGN);
+  ::signal(SIGPIPE, SIG_IGN);
 }
 
 void answer_stop_signals() {

@@ -48,6 +48,42 @@ TEST(StopPolicy, OnlyTheClockOfRankZeroAsksForASave) {
     });
 }
 
+// nohup, and a job in the background of a shell.
+TEST(StopPolicy, WhatTheParentIgnoresStaysIgnored) {
+  for (const int number : {SIGUSR1, SIGTERM, SIGINT, SIGHUP}) {
+    const auto child = [number] {
+      std::signal(number, SIG_IGN);
+      listen_for_stop_signals();
+      for (int i = 0; i < 3; ++i) std::raise(number);
+      ::_exit(stop_signal_received() == 0 ? 0 : 2);
+    };
+    EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "") << number;
+  }
+}
+
+TEST(StopPolicy, WhatTheParentBlocksIsHeard) {
+  const auto child = [] {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::sigprocmask(SIG_BLOCK, &all, nullptr);
+    listen_for_stop_signals();
+    ::kill(::getpid(), SIGTERM);
+    ::_exit(stop_signal_received() == SIGTERM ? 0 : 2);
+  };
+  EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "");
+}
+
+TEST(StopPolicy, AWriterWhoseReaderEndedLives) {
+  const auto child = [] {
+    listen_for_stop_signals();
+    int ends[2];
+    if (::pipe(ends) != 0) ::_exit(3);
+    ::close(ends[0]);
+    ::_exit(::write(ends[1], "x", 1) < 0 ? 0 : 2);
+  };
+  EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "");
+}
+
 TEST(StopPolicy, ThirdSignalEndsAtOnce) {
   const auto child = [] {
     listen_for_stop_signals();
