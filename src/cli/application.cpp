@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
+#include <iostream>
 
 #include "base/foreign_exception.h"
 #include "cli/ckpt_command.h"
@@ -14,10 +15,13 @@
 #include "cli/help_formatter.h"
 #include "cli/path_arguments.h"
 #include "cli/predict_command.h"
+#include "cli/standard_streams.h"
 #include "cli/status_command.h"
 #include "cli/train_command.h"
+#include "cli/usage_error.h"
 #include "comm/agree.h"
 #include "comm/launch/job.h"
+#include "config/environment.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 
@@ -28,9 +32,11 @@ int run_command(CLI::App& app, int argc, char** argv, const int& exit_code) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    return code == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
+    if (error.get_exit_code() != 0) throw Fault(ExitCode::kUsage, usage_message(app, error));
+    app.exit(error);  // --help, --version
+    std::cout.flush();
   }
+  finish_output();
   leave_job();
   return exit_code;
 }
@@ -46,6 +52,7 @@ int run_command(CLI::App& app, int argc, char** argv, const int& exit_code) {
 }  // namespace
 
 int run_application(int argc, char** argv, const Registries& registries) {
+  take_standard_streams();
   CLI::App app(
       "Examples:\n"
       "  lockstep train -c configs/digits.yaml\n"
@@ -73,6 +80,8 @@ int run_application(int argc, char** argv, const Registries& registries) {
     leave_job();
     return static_cast<int>(fault.code());
   } catch (const Fault& fault) {
+    // All ranks were given the same words: one of them says what is wrong with these.
+    if (fault.code() == ExitCode::kUsage && !is_first_process()) abort_job(fault.code());
     end_alone(fault.code(), fault.what());
   } catch (const Bug& bug) {
     end_alone(ExitCode::kBug, bug.what());

@@ -6,7 +6,9 @@
 #include "checkpoint/import_weights.h"
 #include "cli/ckpt_common.h"
 #include "cli/ckpt_verbs.h"
+#include "cli/config_arguments.h"
 #include "cli/import_checkpoint.h"
+#include "cli/shell_word.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 
@@ -15,8 +17,7 @@ namespace {
 
 struct ImportArguments {
   std::string file;
-  std::string config;
-  std::vector<std::string> overrides;
+  ConfigArguments config;
   std::string output;
   PartKeys keys;
   bool json = false;
@@ -56,8 +57,9 @@ void import_file(const ImportArguments& arguments) {
 }
 
 void import_run(const ImportArguments& arguments, const Registries& registries) {
+  const GivenConfig given = arguments.config.given();
   const ImportedCheckpoint made = import_checkpoint(
-      {arguments.file, arguments.config, arguments.overrides, arguments.keys, arguments.output}, registries);
+      {arguments.file, given.file, given.overrides, arguments.keys, arguments.output}, registries);
   if (arguments.json)
     return print(pretty(Json{{"output", arguments.output},
                              {"model_key", made.from.model_key},
@@ -73,8 +75,9 @@ void import_run(const ImportArguments& arguments, const Registries& registries) 
   if (made.from.lr && *made.from.lr != made.lr)
     print(fmt::format("learning rate: {} in the file, {} in the config, which counts\n", *made.from.lr,
                       made.lr));
-  print(fmt::format("\nGo on with:\n\n  lockstep train -c {} resume.mode={}\n", printable(arguments.config),
-                    printable(arguments.output)));
+  std::string command = "lockstep train -c " + shell_word(given.file);
+  for (const std::string& one : given.overrides) command += " " + shell_word(one);
+  print("\nGo on with:\n\n  " + command + " --resume " + shell_word(arguments.output) + "\n");
 }
 
 }  // namespace
@@ -89,10 +92,7 @@ void add_ckpt_import(CLI::App& ckpt, const Registries& registries) {
                                        "a checkpoint that training goes on from.");
   const auto arguments = std::make_shared<ImportArguments>();
   verb->add_option("FILE", arguments->file, "A .pth, .safetensors (or its index) or .h5 file")->required();
-  verb->add_option("-c,--config", arguments->config,
-                   "Make a checkpoint for this config, with optimizer and epoch")
-      ->type_name("FILE");
-  verb->add_option("overrides", arguments->overrides, "Keys of the config to set")->type_name("key=value");
+  arguments->config.add_to(*verb);
   verb->add_option("-o,--output", arguments->output, "The weights file, or with -c the checkpoint, to make")
       ->required()
       ->type_name("PATH");
@@ -101,10 +101,8 @@ void add_ckpt_import(CLI::App& ckpt, const Registries& registries) {
   verb->add_option("--optimizer-key", arguments->keys.optimizer, "Where the optimizer is")->type_name("KEY");
   verb->add_flag("--json", arguments->json, "One JSON object");
   verb->callback([arguments, &registries] {
-    if (!arguments->config.empty()) return import_run(*arguments, registries);
-    if (!arguments->overrides.empty())
-      throw Fault(ExitCode::kUsage, "key=value has no effect without -c", "Name the config: -c run.yaml");
-    import_file(*arguments);
+    if (arguments->config.empty()) return import_file(*arguments);
+    import_run(*arguments, registries);
   });
 }
 

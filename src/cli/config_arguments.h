@@ -8,16 +8,29 @@
 
 namespace lockstep {
 
-// `-c run.yaml [key=value …]`: what every command that needs a config takes.
-struct ConfigArguments {
+// A config and what is changed in it, as the commands use them.
+struct GivenConfig {
   std::string file;
   std::vector<std::string> overrides;
-
-  // Local. Adds the option and the positional overrides to a command.
-  void add_to(CLI::App& command) {
-    command.add_option("-c,--config", file, "The config, a YAML file")->required()->type_name("FILE");
-    command.add_option("overrides", overrides, "Keys to set, as optim.lr=1e-4")->type_name("key=value");
-  }
 };
+
+// `[-c] run.yaml [key=value …]`: what every command that needs a config takes.
+class ConfigArguments {
+ public:
+  // Local. Adds the option and the positional arguments to a command. Must outlive it.
+  void add_to(CLI::App& command);
+  // Local. Tells the config from the overrides: a positional argument that begins with a key and '=' is an
+  // override, another is the config. Throws Fault (64) when there is no config, or more than one.
+  GivenConfig given() const;
+  // For a command that can do without: was neither a config nor an override given?
+  bool empty() const { return option_.empty() && positional_.empty(); }
+
+ private:
+  std::string option_;
+  std::vector<std::string> positional_;
+};
+
+// Local. Is `word` a key, '=' and anything? `./a=b.yaml` is not.
+bool is_override(const std::string& word);
 
 }  // namespace lockstep

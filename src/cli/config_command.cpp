@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/config_command.h"
 
-#include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "cli/config_arguments.h"
+#include "cli/standard_streams.h"
 #include "config/effective.h"
 #include "config/load.h"
 #include "config/resume_check.h"
@@ -20,14 +20,11 @@ namespace {
 // What the options of one subcommand are parsed into; kept alive by its callback.
 struct VerbArguments {
   ConfigArguments config;
-  std::string other;
+  std::string one;    // of diff
+  std::string other;  // of diff
   bool json = false;
   bool markdown = false;
 };
-
-void print(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-}
 
 CLI::App* add_verb(CLI::App& config, const std::string& name, const std::string& help) {
   return config.add_subcommand(name, help);
@@ -42,8 +39,9 @@ void add_check(CLI::App& config, const ExtraTypes& types) {
                             "Checks a config; says where it is wrong (exit code 78).");
   arguments->config.add_to(*verb);
   verb->callback([arguments, types] {
-    const RunConfig run = load_config(arguments->config.file, arguments->config.overrides, types);
-    print(arguments->config.file + ": valid (run " + run.run.name + ", directory " + run.run.dir + ")\n");
+    const GivenConfig given = arguments->config.given();
+    const RunConfig run = load_config(given.file, given.overrides, types);
+    print(given.file + ": valid (run " + run.run.name + ", directory " + run.run.dir + ")\n");
   });
 }
 
@@ -58,7 +56,8 @@ void add_show(CLI::App& config, const ExtraTypes& types) {
   arguments->config.add_to(*verb);
   verb->add_flag("--json", arguments->json, "One JSON object");
   verb->callback([arguments, types] {
-    const RunConfig run = load_config(arguments->config.file, arguments->config.overrides, types);
+    const GivenConfig given = arguments->config.given();
+    const RunConfig run = load_config(given.file, given.overrides, types);
     print(arguments->json ? effective_json(run, Secrets::kMask) + "\n" : effective_yaml(run, Secrets::kMask));
   });
 }
@@ -86,12 +85,12 @@ void add_diff(CLI::App& config, const ExtraTypes& types, int& exit_code) {
                             "  lockstep config diff a.yaml b.yaml\n"
                             "  lockstep config diff runs/a/config.yaml runs/b/config.yaml --json\n\n"
                             "Compares what two configs mean. Exit code 0: the same, 1: different.");
-  verb->add_option("a", arguments->config.file, "A config file")->required();
+  verb->add_option("a", arguments->one, "A config file")->required();
   verb->add_option("b", arguments->other, "Another")->required();
   verb->add_flag("--json", arguments->json, "A JSON list of {key, a, b}");
   verb->callback([arguments, types, &exit_code] {
     const auto rows =
-        differences(load_config(arguments->config.file, {}, types), load_config(arguments->other, {}, types));
+        differences(load_config(arguments->one, {}, types), load_config(arguments->other, {}, types));
     auto json = nlohmann::ordered_json::array();
     for (const ConfigChange& row : rows) {
       json.push_back({{"key", row.key}, {"a", row.before}, {"b", row.after}});

@@ -8,6 +8,7 @@
 
 #include "checkpoint/weights.h"
 #include "cli/job.h"
+#include "cli/standard_streams.h"
 #include "comm/agree.h"
 #include "train/evaluator.h"
 #include "train/start_weights.h"
@@ -47,7 +48,7 @@ std::unique_ptr<Dataset> open_data(const RunConfig& config, const Registries& re
 }
 
 int eval_command(const EvalArguments& arguments, const Registries& registries) {
-  Job job = join_job(arguments.config, registries);
+  Job job = join_job(arguments.config.given(), registries);
   std::unique_ptr<Dataset> data;
   std::shared_ptr<Model> model;
   together(job.world, [&] {
@@ -60,7 +61,7 @@ int eval_command(const EvalArguments& arguments, const Registries& registries) {
   const auto means =
       evaluate({job.world, *model, *data, job.compute},
                {job.config.train.micro_batch, {job.config.train.loss, job.config.data.ignore_label}});
-  if (job.world.is_root()) fmt::print("{}", arguments.json ? as_json(means) : as_table(means));
+  if (job.world.is_root()) print(arguments.json ? as_json(means) : as_table(means));
   return 0;
 }
 

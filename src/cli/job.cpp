@@ -18,12 +18,12 @@ bool wants_cuda(const TrainOptions& train) {
 
 }  // namespace
 
-Job join_job(const ConfigArguments& arguments, const Registries& registries) {
+Job join_job(const GivenConfig& given, const Registries& registries) {
   RunConfig config;
   std::optional<Fault> refused;
   try {
-    config = load_config(arguments.file, arguments.overrides,
-                         {registries.models.types(), registries.datasets.types()});
+    config =
+        load_config(given.file, given.overrides, {registries.models.types(), registries.datasets.types()});
   } catch (const Fault& fault) {
     refused = fault;  // told once the others can hear it
   }
@@ -31,6 +31,7 @@ Job join_job(const ConfigArguments& arguments, const Registries& registries) {
   join.launch = launch_options();
   join.dist = config.dist;
   join.cuda = !refused && wants_cuda(config.train);
+  configure_log({.prefix = "", .file = "", .to_stderr = is_first_process()});  // until ranks are known
   World world = join_world(join);
   configure_log({.prefix = "", .file = "", .to_stderr = world.is_root()});
   agree_no_fault(world, refused);

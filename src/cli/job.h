@@ -18,6 +18,6 @@ struct Job {
 
 // Collective. Reads the config, joins the world and prepares the device. Throws AgreedFault: 66 and 78 for
 // the config, 69 for MPI, the device or NCCL.
-Job join_job(const ConfigArguments& arguments, const Registries& registries);
+Job join_job(const GivenConfig& given, const Registries& registries);
 
 }  // namespace lockstep

@@ -19,8 +19,9 @@ struct PredictArguments {
 };
 
 void predict_command(const PredictArguments& arguments, const Registries& registries) {
-  const RunConfig config = load_config(arguments.config.file, arguments.config.overrides,
-                                       {registries.models.types(), registries.datasets.types()});
+  const GivenConfig given = arguments.config.given();
+  const RunConfig config =
+      load_config(given.file, given.overrides, {registries.models.types(), registries.datasets.types()});
   const Predictor predictor = load_predictor(config, arguments.weights, registries);
   if (arguments.request.input.empty())
     answer_prompt(predictor, config, arguments.request);

@@ -13,6 +13,7 @@
 #include "cli/describe_training.h"
 #include "cli/job.h"
 #include "cli/prepare_training.h"
+#include "cli/standard_streams.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 #include "train/trainer.h"
@@ -40,8 +41,8 @@ std::string quoted(const char* flag, const std::string& path) {
 }
 
 // --run and --resume are overrides with names of their own, and win over the config.
-ConfigArguments with_flags(const TrainArguments& arguments) {
-  ConfigArguments config = arguments.config;
+GivenConfig with_flags(const TrainArguments& arguments) {
+  GivenConfig config = arguments.config.given();
   if (arguments.run) config.overrides.push_back("run.dir=" + quoted("--run", *arguments.run));
   if (arguments.resume) config.overrides.push_back("resume.mode=" + quoted("--resume", *arguments.resume));
   return config;
@@ -72,12 +73,13 @@ int train_command(const TrainArguments& arguments, const Registries& registries)
   Trainer trainer(std::move(made.parts), made.options);
   const Ending ending = trainer.run();
   const bool speaks = job.world.is_root() && ending.code == ExitCode::kDone;
-  if (speaks && !ending.trained) fmt::print("{}\n", nothing_trained(ending, *made.changes, job.config));
+  if (speaks && !ending.trained)
+    try_print(fmt::format("{}\n", nothing_trained(ending, *made.changes, job.config)));
   if (speaks)
-    fmt::print("done: step {}  state {}  in {}\n", ending.step.value, ending.state_hash.hex(),
-               job.config.run.dir);
+    try_print(fmt::format("done: step {}  state {}  in {}\n", ending.step.value, ending.state_hash.hex(),
+                          job.config.run.dir));
   if (job.world.is_root() && ending.code == ExitCode::kRequeue)
-    fmt::print("stopped: saved at step {}; go on with the same command\n", ending.step.value);
+    try_print(fmt::format("stopped: saved at step {}; go on with the same command\n", ending.step.value));
   return static_cast<int>(ending.code);
 }
 

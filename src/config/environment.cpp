@@ -55,6 +55,13 @@ LaunchOptions launch_options() {
   return {.launched = is_set("OMPI_COMM_WORLD_SIZE") || is_set("PMIX_RANK") || under_srun};
 }
 
+bool is_first_process() {
+  if (!launch_options().launched) return true;
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"})
+    if (is_set(name)) return value_of(name) == "0";
+  return true;
+}
+
 std::string fault_plan() {
   return value_of("LOCKSTEP_FAULT");
 }

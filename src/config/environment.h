@@ -31,6 +31,8 @@ bool terminal_can_redraw();
 
 // HOME; empty where it is not set, as for a user of a container that has a number only.
 std::string home_directory();
+// What the launcher says, before MPI has: is this the process that speaks for the job?
+bool is_first_process();
 
 // SLURM_JOB_ID: who holds the run lock; empty outside a batch job.
 std::string batch_job_id();
