@@ -7,8 +7,11 @@
 #include <optional>
 
 #include "base/folder_owner.h"
+#include "checkpoint/find_checkpoint.h"
+#include "checkpoint/what_is.h"
 #include "lockstep/base/disk.h"
 #include "lockstep/base/error.h"
+#include "lockstep/base/log.h"
 
 namespace lockstep {
 
@@ -30,11 +33,15 @@ std::string CkptTarget::folder() const {
 }
 
 CkptTarget resolve_ckpt(const std::string& directory) {
+  if (const auto checkpoint = checkpoint_of_file(directory)) return {*checkpoint, true};
   std::error_code error;
   const fs::path path = fs::canonical(directory, error);
-  if (error || !fs::is_directory(path, error))
-    throw Fault(ExitCode::kInputMissing, directory + ": no such directory",
-                "Give a run directory, its ckpt folder or a checkpoint");
+  const char* const wanted = "Give a run directory, its ckpt folder or a checkpoint";
+  if (error) throw Fault(ExitCode::kInputMissing, printable(directory) + ": no such directory", wanted);
+  if (!fs::is_directory(path, error))
+    throw Fault(ExitCode::kInputMissing,
+                printable(directory) + ": no checkpoint, but " + what_is(directory).words,
+                std::string(wanted) + "; of a file of weights only lockstep ckpt show tells");
   if (fs::exists(path / kManifestFile, error) || step_of_directory(path.string()))
     return {path.string(), true};
   if (fs::is_directory(path / "ckpt", error)) return {(path / "ckpt").string(), false};

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "checkpoint/compare.h"
+#include "checkpoint/find_checkpoint.h"
 #include "cli/ckpt_common.h"
 #include "cli/ckpt_verbs.h"
 #include "lockstep/base/error.h"
@@ -30,7 +31,7 @@ std::unique_ptr<TensorSource> open_side(const std::string& path) {
   if (!std::filesystem::exists(path, error))
     throw Fault(ExitCode::kInputMissing, path + ": no such file or directory",
                 "Give a checkpoint, a run directory or a weights file");
-  const bool directory = std::filesystem::is_directory(path, error);
+  const bool directory = std::filesystem::is_directory(path, error) || checkpoint_of_file(path);
   return open_tensor_source(real_disk(), directory ? one_checkpoint(resolve_ckpt(path)) : path);
 }
 

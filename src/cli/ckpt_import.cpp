@@ -8,7 +8,7 @@
 #include "cli/ckpt_verbs.h"
 #include "cli/config_arguments.h"
 #include "cli/import_checkpoint.h"
-#include "cli/shell_word.h"
+#include "base/shell_word.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "checkpoint/find_checkpoint.h"
 #include "checkpoint/reader.h"
 #include "checkpoint/tags.h"
 #include "checkpoint/verified_ledger.h"
@@ -52,7 +53,8 @@ std::string place_and_modes(const TrainRecord& record) {
 
 void show(const std::string& directory, bool json) {
   std::error_code ignored;
-  if (std::filesystem::is_regular_file(directory, ignored)) return show_file(directory, json);
+  if (std::filesystem::is_regular_file(directory, ignored) && !checkpoint_of_file(directory))
+    return show_file(directory, json);
   const auto reader = CheckpointReader::open(real_disk(), one_checkpoint(resolve_ckpt(directory)));
   // The manifest is JSON already, and a reader of it should see exactly what is on disk.
   if (json) return print(read_text(real_disk(), reader->directory() + "/" + kManifestFile));

@@ -95,7 +95,7 @@ void add_train_command(CLI::App& app, const Registries& registries, int& exit_co
                          "Trains, or goes on training: resumes from the newest good checkpoint.");
   arguments->config.add_to(*command);
   command->add_option("--run", arguments->run, "Run directory, instead of run.dir")->type_name("DIR");
-  command->add_option("--resume", arguments->resume, "auto, must, never, or the path of a checkpoint");
+  command->add_option("--resume", arguments->resume, "auto, must, never, or the path of a checkpoint or run");
   command->add_flag("--dry-run", arguments->dry_run, "Say what would be done, write nothing");
   command->callback(
       [arguments, &registries, &exit_code] { exit_code = train_command(*arguments, registries); });

@@ -25,7 +25,7 @@ std::vector<Row> run_life_rows() {
           .may_change()
           .says("auto: from the newest valid checkpoint, if any; must: or fail; never: start anew, leaving "
                 "older ones aside; or a "
-                "checkpoint."),
+                "checkpoint, a run directory or its ckpt (the newest there), or a latest or best in it."),
       row("resume.allow_changes", &RunConfig::resume, &ResumeOptions::allow_changes)
           .may_change()
           .says(

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "checkpoint/damage.h"
+#include "checkpoint/find_checkpoint.h"
 #include "checkpoint/reader.h"
 #include "comm/agree.h"
 #include "lockstep/base/error.h"
@@ -30,7 +31,7 @@ std::unique_ptr<CheckpointReader> find(const ResumeParts& parts, const std::stri
     parts.store.leave_newer_than(Step(0), parts.attempt);
     return nullptr;
   }
-  if (mode != "auto" && mode != "must") return CheckpointReader::open(parts.disk, mode);
+  if (mode != "auto" && mode != "must") return CheckpointReader::open(parts.disk, find_checkpoint(mode));
   auto newest = parts.store.open_newest();
   if (!newest && mode == "must")
     throw Fault(ExitCode::kNoValidCheckpoint,

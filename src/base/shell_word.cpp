@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/shell_word.h"
+#include "base/shell_word.h"
 
 #include <algorithm>
 #include <cctype>
