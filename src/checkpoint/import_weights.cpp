@@ -37,25 +37,32 @@ class Importer {
  public:
   explicit Importer(std::string from) : from_(std::move(from)) {}
 
-  void take_foreign(const PartKeys& keys) {
+  void take_foreign(const ImportOptions& options) {
     file_ = open_foreign_file(from_);
-    const CheckpointParts parts = find_parts(file_->root(), keys, from_);
+    const CheckpointParts parts = find_parts(file_->root(), options.keys, from_);
     const StateDict model = flatten_state_dict(*parts.model, from_);
     report_.model_key = parts.model_key;
-    report_.had_module_prefix = model.had_module_prefix;
-    for (const NamedValue& other : model.others) report_.left_out.push_back(other.name);
+    for (const NamedValue& other : model.others) {
+      if (is_unread_tensor(*other.value))
+        refuse_file(from_,
+                    "tensor " + other.name + " is made by " + other.value->text + ", which is not read",
+                    "Save it in Python as a plain tensor, or leave it out");
+      report_.left_out.push_back(other.name);
+    }
     for (const NamedTensor& tensor : model.tensors) add({"", tensor.name}, *tensor.tensor, tensor.alias_of);
+    map_names_of_model(options.names);
     if (parts.optimizer != nullptr) take_optimizer(*parts.optimizer);
     const PyValue* step = file_->root().find("step");
     if (step != nullptr && step->is_int()) step_ = step->integer;
   }
 
-  void take_weights() {
+  void take_weights(const ImportOptions& options) {
     source_ = read_weights_file(from_);
     for (const WeightsTensor& tensor : source_->tensors())
       incoming_.push_back(
           {tensor.key, tensor.dtype, tensor.shape, tensor.alias_of,
            [this, name = tensor.key.name](std::span<std::byte> into) { source_->read(name, into); }});
+    map_names_of_model(options.names);
     if (source_->step()) step_ = source_->step()->value;
   }
 
@@ -75,6 +82,20 @@ class Importer {
     const DType dtype = readable_dtype(tensor, key.path());
     incoming_.push_back({std::move(key), dtype, tensor.shape, alias_of,
                          [this, &tensor](std::span<std::byte> into) { file_->read(tensor, into); }});
+  }
+
+  void map_names_of_model(const NameRules& rules) {
+    std::vector<std::string> given;
+    for (const Incoming& tensor : incoming_) given.push_back(tensor.key.name);
+    MappedNames mapped = map_names(given, {}, rules);
+    std::map<std::string, std::string> renamed;
+    for (std::size_t i = 0; i < incoming_.size(); ++i) {
+      incoming_[i].key.name = mapped.names[i];
+      renamed[given[i]] = mapped.names[i];
+    }
+    for (Incoming& tensor : incoming_)
+      if (!tensor.alias_of.empty()) tensor.alias_of = renamed.at(tensor.alias_of);
+    report_.said = std::move(mapped.said);
   }
 
   // By number: which parameter that is only its model knows.
@@ -132,13 +153,13 @@ class Importer {
 
 }  // namespace
 
-ImportReport import_weights(Disk& disk, const std::string& from, const PartKeys& keys,
+ImportReport import_weights(Disk& disk, const std::string& from, const ImportOptions& options,
                             const std::string& to) {
   Importer importer(from);
   if (is_foreign_file(from))
-    importer.take_foreign(keys);
+    importer.take_foreign(options);
   else
-    importer.take_weights();
+    importer.take_weights(options);
   return importer.write(disk, to);
 }
 

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <map>
 
 #include "base/descriptor.h"
@@ -16,6 +15,7 @@
 #include "checkpoint/hdf5/model_group.h"
 #include "checkpoint/interchange/bounded_json.h"
 #include "checkpoint/reader.h"
+#include "checkpoint/what_is.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
@@ -71,7 +71,7 @@ class FileWeights : public WeightsSource {
   FileWeights(std::shared_ptr<const ReadableFile> file, const std::string& path)
       : path_(path), file_(std::move(file)), model_(list_model_group(*file_, path)) {
     for (const Hdf5Placement& tensor : model_.tensors)
-      tensors_.push_back({{"", tensor.name}, tensor.dtype, tensor.shape, first_name_of(tensor)});
+      tensors_.push_back({{"", tensor.name}, tensor.dtype, tensor.shape, first_name_of(tensor), {}});
     parse_digests();
   }
 
@@ -135,7 +135,7 @@ class CheckpointWeights : public WeightsSource {
   explicit CheckpointWeights(const std::string& directory)
       : reader_(CheckpointReader::open(real_disk(), directory)) {
     for (const ManifestTensor& tensor : reader_->manifest().tensors)
-      if (tensor.key.in_model()) tensors_.push_back({tensor.key, tensor.dtype, tensor.shape, ""});
+      if (tensor.key.in_model()) tensors_.push_back({tensor.key, tensor.dtype, tensor.shape, "", {}});
   }
 
   const std::vector<WeightsTensor>& tensors() const override { return tensors_; }
@@ -166,15 +166,25 @@ std::unique_ptr<WeightsSource> read_weights_file(std::shared_ptr<const ReadableF
 }
 
 std::unique_ptr<WeightsSource> open_weights(const std::string& path) {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
   // Resolved first: a link the user names is meant, one planted inside a checkpoint is not.
-  const fs::path resolved = fs::canonical(path, ignored);
-  if (fs::is_directory(resolved, ignored)) return std::make_unique<CheckpointWeights>(resolved.string());
-  if (resolved.filename() == kManifestFile)
-    return std::make_unique<CheckpointWeights>(resolved.parent_path().string());
-  if (is_foreign_file(path)) return open_foreign_weights(path);
-  return read_weights_file(path);
+  const WhatIs what = what_is(path);
+  switch (what.kind) {
+    case PathKind::kCheckpoint:
+      return std::make_unique<CheckpointWeights>(what.place);
+    case PathKind::kRun:
+    case PathKind::kCheckpoints: {
+      const std::string newest = checkpoint_named(path);
+      log_info("{}: {}; its newest checkpoint is {}", path, what.words, newest);
+      return std::make_unique<CheckpointWeights>(newest);
+    }
+    case PathKind::kForeign:
+      return open_foreign_weights(path);
+    case PathKind::kOtherFolder:
+      throw Fault(ExitCode::kNoValidCheckpoint, path + ": " + what.words,
+                  "Give a weights file, a checkpoint, a run directory or its ckpt folder");
+    default:
+      return read_weights_file(path);
+  }
 }
 
 }  // namespace lockstep

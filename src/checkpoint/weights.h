@@ -16,7 +16,8 @@ struct WeightsTensor {
   TensorKey key;  // in the model
   DType dtype = DType::kFloat32;
   Shape shape;
-  std::string alias_of;  // another name of the same bytes (tied weights); empty where this is the first
+  std::string alias_of;       // another name of the same bytes (tied weights); empty where this is the first
+  std::string obstacle = {};  // why it cannot be read; then dtype and shape may say nothing
 };
 
 // The model part of a weights file or of a checkpoint: for evaluation, prediction and model.weights. Local;
@@ -42,9 +43,10 @@ std::unique_ptr<WeightsSource> read_weights_file(const std::string& path);
 std::unique_ptr<WeightsSource> read_weights_file(std::shared_ptr<const ReadableFile> file,
                                                  const std::string& path);
 
-// `path` is a weights file, a checkpoint directory, the manifest.json in one, or a file of PyTorch's world:
-// .pth of either layout, .safetensors, the index JSON of a sharded one. Throws as read_weights_file(),
-// CheckpointReader::open() and open_foreign_weights().
+// `path` is a weights file, a checkpoint directory, the manifest.json in one, a run directory or its ckpt
+// folder (the newest checkpoint is taken, and said), or a file of PyTorch's world: .pth of either layout,
+// .safetensors, the index JSON of a sharded one. Throws as read_weights_file(), CheckpointReader::open() and
+// open_foreign_weights(); 65 saying what it is for anything else.
 std::unique_ptr<WeightsSource> open_weights(const std::string& path);
 
 }  // namespace lockstep

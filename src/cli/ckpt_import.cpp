@@ -3,12 +3,13 @@
 
 #include <memory>
 
+#include "base/shell_word.h"
 #include "checkpoint/import_weights.h"
 #include "cli/ckpt_common.h"
 #include "cli/ckpt_verbs.h"
 #include "cli/config_arguments.h"
 #include "cli/import_checkpoint.h"
-#include "base/shell_word.h"
+#include "cli/name_rules.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 
@@ -20,6 +21,8 @@ struct ImportArguments {
   ConfigArguments config;
   std::string output;
   PartKeys keys;
+  PlaceKeys place;
+  NameRules names;
   bool json = false;
 };
 
@@ -31,25 +34,26 @@ std::string listed(const std::vector<std::string>& names) {
   return names.size() > kShown ? text + fmt::format(", and {} more", names.size() - kShown) : text;
 }
 
-std::string found_in(const std::string& model_key, bool had_module_prefix) {
+std::string found_in(const std::string& model_key, const std::vector<std::string>& said) {
   std::string text =
       model_key.empty() ? "the file is the state_dict" : "the model is under " + printable(model_key);
-  if (had_module_prefix) text += "; \"module.\" is taken off every name";
+  for (const std::string& sentence : said) text += "; " + printable(sentence);
   return text;
 }
 
 void import_file(const ImportArguments& arguments) {
-  const ImportReport report = import_weights(real_disk(), arguments.file, arguments.keys, arguments.output);
+  const ImportReport report =
+      import_weights(real_disk(), arguments.file, {arguments.keys, arguments.names}, arguments.output);
   if (arguments.json)
     return print(pretty(Json{{"output", arguments.output},
                              {"model_key", report.model_key},
-                             {"module_prefix", report.had_module_prefix},
+                             {"said", report.said},
                              {"tensors", report.tensors},
                              {"optimizer_tensors", report.optimizer_tensors},
                              {"bytes", report.bytes},
                              {"left_out", report.left_out}}));
   print(fmt::format("{}: {} tensors, {} bytes ({})\n", arguments.output, report.tensors, report.bytes,
-                    found_in(report.model_key, report.had_module_prefix)));
+                    found_in(report.model_key, report.said)));
   if (report.optimizer_tensors > 0)
     print(fmt::format("{} tensors of its optimizer are in /optimizer/<slot>/<number of the parameter>\n",
                       report.optimizer_tensors));
@@ -58,23 +62,23 @@ void import_file(const ImportArguments& arguments) {
 
 void import_run(const ImportArguments& arguments, const Registries& registries) {
   const GivenConfig given = arguments.config.given();
-  const ImportedCheckpoint made = import_checkpoint(
-      {arguments.file, given.file, given.overrides, arguments.keys, arguments.output}, registries);
+  const ImportedCheckpoint made =
+      import_checkpoint({arguments.file, given.file, given.overrides, arguments.keys, arguments.output,
+                         arguments.place, arguments.names},
+                        registries);
   if (arguments.json)
     return print(pretty(Json{{"output", arguments.output},
                              {"model_key", made.from.model_key},
-                             {"module_prefix", made.from.had_module_prefix},
+                             {"said", made.from.said},
                              {"step", made.step.value},
                              {"epoch", made.epoch.value},
                              {"state_hash", made.state_hash.hex()},
-                             {"left_out", made.from.unused}}));
+                             {"left_out", made.from.unused},
+                             {"differences", made.from.differences}}));
   print(fmt::format("{}: step {}, epoch {}, state hash {} ({})\n", arguments.output, made.step.value,
-                    made.epoch.value, made.state_hash.hex(),
-                    found_in(made.from.model_key, made.from.had_module_prefix)));
+                    made.epoch.value, made.state_hash.hex(), found_in(made.from.model_key, made.from.said)));
   if (!made.from.unused.empty()) print("left out: " + listed(made.from.unused) + "\n");
-  if (made.from.lr && *made.from.lr != made.lr)
-    print(fmt::format("learning rate: {} in the file, {} in the config, which counts\n", *made.from.lr,
-                      made.lr));
+  for (const std::string& difference : made.from.differences) print(printable(difference) + "\n");
   std::string command = "lockstep train -c " + shell_word(given.file);
   for (const std::string& one : given.overrides) command += " " + shell_word(one);
   print("\nGo on with:\n\n  " + command + " --resume " + shell_word(arguments.output) + "\n");
@@ -99,10 +103,18 @@ void add_ckpt_import(CLI::App& ckpt, const Registries& registries) {
   verb->add_option("--model-key", arguments->keys.model, "Where the model is, if not under a usual key")
       ->type_name("KEY");
   verb->add_option("--optimizer-key", arguments->keys.optimizer, "Where the optimizer is")->type_name("KEY");
+  add_name_rules(*verb, arguments->names);
+  verb->add_option("--step-key", arguments->place.step, "Where the number of complete steps is")
+      ->type_name("KEY");
+  verb->add_option("--epoch-key", arguments->place.epoch, "Where the number of the last complete epoch is")
+      ->type_name("KEY");
   verb->add_flag("--json", arguments->json, "One JSON object");
   verb->callback([arguments, &registries] {
-    if (arguments->config.empty()) return import_file(*arguments);
-    import_run(*arguments, registries);
+    if (!arguments->config.empty()) return import_run(*arguments, registries);
+    if (!arguments->place.step.empty() || !arguments->place.epoch.empty())
+      throw Fault(ExitCode::kUsage, "--step-key and --epoch-key have no effect without -c",
+                  "Name the config: -c run.yaml");
+    import_file(*arguments);
   });
 }
 

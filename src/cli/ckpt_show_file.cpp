@@ -24,7 +24,7 @@ SortedJson row(const std::string& name, std::string_view dtype, const Shape& sha
 
 SortedJson describe_foreign(const std::string& path) {
   const auto file = open_foreign_file(path);
-  const StateDict all = list_tensors(file->root(), path);
+  const StateDict all = flatten_state_dict(file->root(), path);
   SortedJson out{{"file", path},
                  {"format", file->format()},
                  {"tensors", SortedJson::array()},

@@ -8,6 +8,7 @@
 
 #include "checkpoint/weights.h"
 #include "cli/job.h"
+#include "cli/name_rules.h"
 #include "cli/standard_streams.h"
 #include "comm/agree.h"
 #include "train/evaluator.h"
@@ -19,6 +20,7 @@ namespace {
 struct EvalArguments {
   ConfigArguments config;
   std::string weights;
+  NameRules names;
   std::string part = "valid";
   bool json = false;
 };
@@ -55,7 +57,7 @@ int eval_command(const EvalArguments& arguments, const Registries& registries) {
     data = open_data(job.config, registries, arguments.part);
     model = registries.models.make(job.config.model);
     move_model(*model, job.compute);
-    fill_model(*model, *open_weights(arguments.weights), {});
+    fill_model(*model, *open_weights(arguments.weights), name_rules(job.config.model, arguments.names));
   });
   agree_same(job.world, "the data", data->fingerprint().hex(), ExitCode::kInputMissing);
   const auto means =
@@ -78,9 +80,10 @@ void add_eval_command(CLI::App& app, const Registries& registries, int& exit_cod
   arguments->config.add_to(*command);
   command
       ->add_option("--weights", arguments->weights,
-                   "A weights.h5, a checkpoint directory, or a .pth or .safetensors file")
+                   "A weights.h5, a checkpoint or run directory, or a .pth or .safetensors file")
       ->required()
-      ->type_name("FILE");
+      ->type_name("PATH");
+  add_name_rules(*command, arguments->names);
   command->add_option("--part", arguments->part, "Which data: train or valid")
       ->check(CLI::IsMember({"train", "valid"}))
       ->capture_default_str();

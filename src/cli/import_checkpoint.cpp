@@ -6,6 +6,7 @@
 #include "checkpoint/catalog.h"
 #include "checkpoint/export_parts.h"
 #include "checkpoint/store.h"
+#include "cli/name_rules.h"
 #include "config/load.h"
 #include "data/sample_order.h"
 #include "lockstep/base/error.h"
@@ -20,8 +21,9 @@ constexpr std::int64_t kMost = std::int64_t{1} << 31;
 
 Step step_of(const AdoptedCheckpoint& from, const SampleOrder& order, const std::string& file) {
   if (!from.step && !from.epoch)
-    throw Fault(ExitCode::kNoValidCheckpoint, file + ": it has neither a whole number `step` nor `epoch`",
-                "Save it with {'epoch': epoch, …}, or start from its weights: model.weights=" + file);
+    throw Fault(ExitCode::kNoValidCheckpoint,
+                file + ": it has neither a whole number `step`, `global_step` or `iter_num` nor `epoch`",
+                "Name the key: --step-key or --epoch-key, or start from its weights: model.weights=" + file);
   // A number of Python's may be any.
   const std::int64_t epoch = from.epoch.value_or(0);
   const bool sane = epoch >= -1 && epoch < kMost && from.step.value_or(0) < kMost;
@@ -92,11 +94,16 @@ ImportedCheckpoint import_checkpoint(const CheckpointImport& import, const Regis
                               config.train.dtype == "float64" ? torch::kFloat64 : torch::kFloat32};
   TrainingState state(registries.models.make(config.model), config.optim, compute);
   ImportedCheckpoint made;
-  made.from = adopt_checkpoint(state, import.file, import.keys);
+  made.from = adopt_checkpoint(
+      state, import.file, {import.keys, import.place, name_rules(config.model, import.names), config.optim});
   made.step = step_of(made.from, order, import.file);
   order.start = place_of(made.from, made.step, order);
   made.epoch = order.epoch_of(made.step);
-  made.lr = config.optim.lr;
+  if (made.from.epoch && made.from.step &&
+      (*made.from.epoch + 1) * order.steps_per_epoch() != made.step.value)
+    made.from.differences.push_back(
+        fmt::format("epoch: {} in the file; step {}, which counts, is in epoch {} of the config's data",
+                    *made.from.epoch, made.step.value, made.epoch.value));
   TrainRecord record = record_of(config, made.from, made.step, order);
   settle_modes(state.model());
   record.eval_modules = modules_in_eval(state.model());

@@ -15,21 +15,22 @@ struct CheckpointImport {
   std::vector<std::string> overrides;
   PartKeys keys;
   std::string output;  // the checkpoint directory to make
+  PlaceKeys place;
+  NameRules names;
 };
 
 struct ImportedCheckpoint {
   AdoptedCheckpoint from;
   Step step{0};
   Epoch epoch{0};
-  double lr = 0;  // of the config
   Digest state_hash;
 };
 
 // Local. Makes a checkpoint of Lockstep's out of one that a Python loop saved: the config's model and
-// optimizer with the file's tensors. The step is the file's `step`, else it follows from `epoch`, which is
-// complete, and the training data's size. `output` appears whole and durable, or not at all. Throws Fault: 64
-// when it exists or claims another step, 65 for a file that is refused or does not say where it is, 66, 74,
-// 78 for one that does not fit the config.
+// optimizer with the file's tensors. The step is the file's (read_place), else it follows from its epoch,
+// which is complete, and the training data's size. `output` appears whole and durable, or not at all. Throws
+// Fault: 64 when it exists or claims another step, 65 for a file that is refused or does not say where it is,
+// 66, 74, 78 for one that does not fit the config.
 ImportedCheckpoint import_checkpoint(const CheckpointImport& import, const Registries& registries);
 
 }  // namespace lockstep

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/load_predictor.h"
 
+#include "cli/name_rules.h"
 #include "config/load.h"
 #include "lockstep/cli/open_predictor.h"
 #include "train/device.h"
 
 namespace lockstep {
 
-Predictor load_predictor(const RunConfig& config, const std::string& weights, const Registries& registries) {
+Predictor load_predictor(const RunConfig& config, const std::string& weights, const Registries& registries,
+                         const NameRules& names) {
   // One process asks at a time, so it takes the first device.
   const ComputeDevice compute = prepare_device(config.train, /*local_rank=*/0);
-  return {registries.models.make(config.model), weights, {compute.device, compute.dtype}};
+  const NameRules rules = name_rules(config.model, names);
+  return {registries.models.make(config.model),
+          weights,
+          {compute.device, compute.dtype, rules.skip, rules.strip, rules.rename}};
 }
 
 Predictor open_predictor(const std::string& file, const std::string& weights, const Registries& registries,

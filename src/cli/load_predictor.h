@@ -4,13 +4,16 @@
 #include <memory>
 #include <string>
 
+#include "checkpoint/weight_names.h"
 #include "config/run_config.h"
 #include "lockstep/cli/application.h"
 #include "lockstep/train/predictor.h"
 
 namespace lockstep {
 
-// Local. open_predictor() for a config that has been read already.
-Predictor load_predictor(const RunConfig& config, const std::string& weights, const Registries& registries);
+// Local. open_predictor() for a config that has been read already; `names` come
+// behind its own rules.
+Predictor load_predictor(const RunConfig& config, const std::string& weights, const Registries& registries,
+                         const NameRules& names = {});
 
 }  // namespace lockstep

@@ -7,6 +7,7 @@
 #include "cli/answer.h"
 #include "cli/config_arguments.h"
 #include "cli/load_predictor.h"
+#include "cli/name_rules.h"
 #include "config/load.h"
 
 namespace lockstep {
@@ -15,6 +16,7 @@ namespace {
 struct PredictArguments {
   ConfigArguments config;
   std::string weights;
+  NameRules names;
   AnswerRequest request;
 };
 
@@ -22,7 +24,7 @@ void predict_command(const PredictArguments& arguments, const Registries& regist
   const GivenConfig given = arguments.config.given();
   const RunConfig config =
       load_config(given.file, given.overrides, {registries.models.types(), registries.datasets.types()});
-  const Predictor predictor = load_predictor(config, arguments.weights, registries);
+  const Predictor predictor = load_predictor(config, arguments.weights, registries, arguments.names);
   if (arguments.request.input.empty())
     answer_prompt(predictor, config, arguments.request);
   else
@@ -66,9 +68,10 @@ void add_predict_command(CLI::App& app, const Registries& registries) {
   arguments->config.add_to(*command);
   command
       ->add_option("--weights", arguments->weights,
-                   "A weights.h5, a checkpoint directory, or a .pth or .safetensors file")
+                   "A weights.h5, a checkpoint or run directory, or a .pth or .safetensors file")
       ->required()
-      ->type_name("FILE");
+      ->type_name("PATH");
+  add_name_rules(*command, arguments->names);
   add_request(*command, arguments->request);
   command->callback([arguments, &registries] { predict_command(*arguments, registries); });
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/descriptor.h"
+#include "cli/name_rules.h"
 #include "cli/standard_streams.h"
 #include "comm/agree.h"
 #include "config/effective.h"
@@ -24,7 +25,19 @@ constexpr std::uint64_t kInitStream = 0x696e6974;
 // Beside the config's own keys in a manifest: what the training data is, by content.
 const char* const kDataContent = "data.content";
 
+// For training alone: eval, predict and ckpt import take their weights from elsewhere.
+void refuse_rules_without_weights(const ModelOptions& model) {
+  if (!model.weights.empty()) return;
+  for (const auto& [key, rules] : {std::pair("model.weights_skip", &model.weights_skip),
+                                   std::pair("model.weights_strip", &model.weights_strip),
+                                   std::pair("model.weights_rename", &model.weights_rename)})
+    if (!rules->empty())
+      throw Fault(ExitCode::kConfig, fmt::format("{}: has no effect without model.weights", key),
+                  "Give model.weights");
+}
+
 TrainerOptions trainer_options(const RunConfig& config) {
+  refuse_rules_without_weights(config.model);
   TrainerOptions options;
   options.run = config.run;
   options.train = config.train;
@@ -37,7 +50,7 @@ TrainerOptions trainer_options(const RunConfig& config) {
   options.shuffle = config.data.shuffle;
   options.ignore_label = config.data.ignore_label;
   options.weights = config.model.weights;
-  options.weights_skip = config.model.weights_skip;
+  options.weights_names = name_rules(config.model, {});
   options.config = config.flat;
   return options;
 }

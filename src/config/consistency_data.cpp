@@ -94,8 +94,6 @@ void check_model(const Given& given, const RunConfig& config) {
   if (model.type == "gpt" && config.train.loss == LossKind::kMse)
     refuse_at(given, "train.loss", "mse does not fit model.type gpt, whose targets are tokens",
               "train.loss: auto");
-  if (model.weights.empty() && !model.weights_skip.empty())
-    refuse_at(given, "model.weights_skip", "has no effect without model.weights", "Give model.weights");
 }
 
 void check_data_files(const Given& given, const RunConfig& config) {

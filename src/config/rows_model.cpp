@@ -69,7 +69,16 @@ std::vector<Row> model_rows() {
           .says("Start a new run from these weights, at step 0; a resume ignores it."),
       row("model.weights_skip", m, &M::weights_skip)
           .may_change()
-          .says("Names (globs such as fc.*) that model.weights need not fit: they are initialised."),
+          .says(
+              "Names (globs such as fc.*) that the weights need not fit: they keep their initial values. Of "
+              "model.weights, and of --weights in eval and predict."),
+      row("model.weights_strip", m, &M::weights_strip)
+          .may_change()
+          .says("Prefixes to take off the names of the weights; module., _orig_mod. and model. are by "
+                "themselves."),
+      row("model.weights_rename", m, &M::weights_rename)
+          .may_change()
+          .says("OLD=NEW: names of the weights that begin with OLD begin with NEW instead."),
       row("model.params", m, &M::params)
           .only("model.type", {kRegistered})
           .says("Settings of a registered model, as it defines them."),

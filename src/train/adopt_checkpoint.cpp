@@ -9,10 +9,15 @@
 #include <map>
 #include <set>
 
+#include "checkpoint/foreign_weights.h"
 #include "checkpoint/interchange/foreign_file.h"
 #include "checkpoint/interchange/optimizer_state.h"
+#include "checkpoint/match_weights.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
+#include "train/option_differences.h"
+#include "train/parameter_order.h"
+#include "train/start_weights.h"
 
 namespace lockstep {
 namespace {
@@ -29,11 +34,12 @@ constexpr double kSome = -1;  // updates, nobody knows how many
 
 class Adoption {
  public:
-  Adoption(TrainingState& state, const std::string& path, const PartKeys& keys)
+  Adoption(TrainingState& state, const std::string& path, const AdoptionOptions& options)
       : state_(state),
         path_(path),
+        options_(options),
         file_(open_foreign_file(path)),
-        parts_(find_parts(file_->root(), keys, path)),
+        parts_(find_parts(file_->root(), options.keys, path)),
         places_(state.places()) {
     if (parts_.optimizer == nullptr)
       throw Fault(
@@ -43,10 +49,8 @@ class Adoption {
 
   AdoptedCheckpoint run() {
     AdoptedCheckpoint adopted;
-    const StateDict model = flatten_state_dict(*parts_.model, path_);
     adopted.model_key = parts_.model_key;
-    adopted.had_module_prefix = model.had_module_prefix;
-    take_model(model);
+    take_model(adopted);
     take_optimizer(adopted);
     state_.commit_restore();
     read_numbers(adopted);
@@ -62,27 +66,48 @@ class Adoption {
     file_->read(tensor, place.bytes);
   }
 
-  void take_model(const StateDict& model) {
-    std::map<std::string, const NamedTensor*> given;
-    std::map<std::string, std::string> first;  // name to the first name of its bytes
-    for (const NamedTensor& tensor : model.tensors) {
-      given[tensor.name] = &tensor;
-      first[tensor.name] = tensor.alias_of.empty() ? tensor.name : tensor.alias_of;
-    }
-    std::set<std::string> taken;
+  void take_model(AdoptedCheckpoint& adopted) {
+    std::map<std::string, std::vector<std::string>> names;  // by the first
+    for (const ModelTensor& tensor : tensors_of(state_.model())) names[tensor.names.front()] = tensor.names;
+    std::vector<WeightsPlace> wanted;
+    std::vector<const MutableStateTensor*> into;
     for (const MutableStateTensor& place : places_) {
       if (!place.key.in_model()) continue;
-      const auto found = given.find(place.key.name);
-      if (found == given.end())
-        refuse(fmt::format("{}: the model has {}, the file does not", path_, place.key.name));
-      fill(place, *found->second->tensor);
-      taken.insert(first[place.key.name]);
-      given.erase(found);
+      const auto found = names.find(place.key.name);
+      wanted.push_back(
+          {found == names.end() ? std::vector{place.key.name} : found->second, place.dtype, place.shape});
+      into.push_back(&place);
     }
-    // A second name of a tied tensor has been taken with the first.
-    for (const auto& [name, tensor] : given)
-      if (!taken.contains(first[name]))
-        refuse(fmt::format("{}: the file has {}, the model does not", path_, printable(name)));
+    const auto source = weights_in(*file_, *parts_.model, path_);
+    WeightsMatch match = match_weights(wanted, *source, options_.names, Conversion::kNone);
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      if (match.from[i] == nullptr) continue;
+      source->read(match.from[i]->key.name, into[i]->bytes);
+      name_in_file_[into[i]->key.name] = match.from[i]->key.name;
+    }
+    adopted.said = std::move(match.said);
+    for (const std::string& name : match.skipped) adopted.said.push_back(name + " keeps its initial values");
+  }
+
+  // The number of each parameter in an optimizer without names.
+  std::vector<std::size_t> numbers_of(const std::vector<ArenaEntry>& entries,
+                                      const OptimizerState& optimizer) const {
+    std::vector<FileParameter> parameters;
+    for (const ArenaEntry& entry : entries) {
+      const auto found = name_in_file_.find(entry.name);
+      parameters.push_back({found == name_in_file_.end() ? entry.name : found->second, entry.shape});
+    }
+    std::vector<std::string> in_file;
+    for (const NamedTensor& tensor : flatten_state_dict(*parts_.model, path_).tensors)
+      in_file.push_back(tensor.name);
+    return order_of_optimizer(parameters, in_file, optimizer, file_->root());
+  }
+
+  std::vector<std::string> names_of(const OptimizerState& optimizer) const {
+    std::set<std::string> wanted;
+    for (const MutableStateTensor& place : places_)
+      if (place.key.in_model()) wanted.insert(place.key.name);
+    return map_names(optimizer.names, wanted, options_.names).names;
   }
 
   // Slots by parameter name. Without names torch.optim has only numbers, in the order in which one list of
@@ -95,14 +120,19 @@ class Adoption {
       refuse(fmt::format(
           "{}: the optimizer has {} parameters, the model {}{}", path_, count, arena.parameters().size(),
           arena.frozen().empty() ? "" : fmt::format(", {} of them trainable", entries.size())));
-    if (optimizer.groups.size() > 1 && optimizer.names.empty())
+    std::map<std::string, OptimizerState::Slots> out;
+    if (!optimizer.names.empty()) {
+      const std::vector<std::string> names = names_of(optimizer);
+      for (std::size_t i = 0; i < names.size(); ++i) out[names[i]] = optimizer.parameters[i];
+      return out;
+    }
+    const std::vector<std::size_t> order = numbers_of(entries, optimizer);
+    if (order.size() != entries.size())
       refuse(fmt::format(
           "{}: the optimizer has {} parameter groups and no param_names, so its numbers do not say "
           "which parameter they mean",
           path_, optimizer.groups.size()));
-    std::map<std::string, OptimizerState::Slots> out;
-    for (std::size_t i = 0; i < entries.size(); ++i)
-      out[optimizer.names.empty() ? entries[i].name : optimizer.names[i]] = optimizer.parameters[i];
+    for (std::size_t i = 0; i < order.size(); ++i) out[entries[order[i]].name] = optimizer.parameters[i];
     return out;
   }
 
@@ -110,6 +140,7 @@ class Adoption {
     const OptimizerState optimizer = read_optimizer_state(*parts_.optimizer, path_);
     if (!optimizer.groups.empty())
       if (const PyValue* lr = optimizer.groups[0]->find("lr")) adopted.lr = as_number(*lr, *file_);
+    adopted.differences = option_differences(optimizer, options_.optim, *file_);
     auto slots = by_parameter(optimizer);
     // What torch.optim still keeps of a parameter from before it was frozen is of no use.
     for (const ArenaEntry& entry : state_.arena().frozen()) slots.erase(entry.name);
@@ -151,16 +182,13 @@ class Adoption {
 
   void read_numbers(AdoptedCheckpoint& adopted) {
     const PyValue& root = file_->root();
-    const auto whole = [&](const char* key) -> std::optional<std::int64_t> {
-      const PyValue* value = root.find(key);
-      if (value == nullptr || !value->is_int()) return std::nullopt;
-      return value->integer;
-    };
-    adopted.epoch = whole("epoch");
-    adopted.step = whole("step");
+    const TrainingPlace place = read_place(*file_, options_.place, path_);
+    adopted.epoch = place.epoch;
+    adopted.step = place.step;
     const PyValue* loss = root.find("loss");
     adopted.loss = loss == nullptr ? std::nan("") : as_number(*loss, *file_);
-    const std::set<std::string> known = {"epoch", "step", "loss", parts_.model_key, parts_.optimizer_key};
+    const std::set<std::string> known = {place.epoch_key, place.step_key, "loss", parts_.model_key,
+                                         parts_.optimizer_key};
     for (std::size_t i = 0; i < root.items.size(); i += 2)
       if (root.items[i]->is_text() && !known.contains(root.items[i]->text))
         adopted.unused.push_back(root.items[i]->text);
@@ -181,17 +209,20 @@ class Adoption {
 
   TrainingState& state_;
   std::string path_;
+  const AdoptionOptions& options_;
   std::unique_ptr<ForeignFile> file_;
   CheckpointParts parts_;
   std::vector<MutableStateTensor> places_;
+  std::map<std::string, std::string> name_in_file_;  // of the model's tensors that were taken
   // Of each parameter with state.
   std::map<std::string, double> updates_;
 };
 
 }  // namespace
 
-AdoptedCheckpoint adopt_checkpoint(TrainingState& state, const std::string& path, const PartKeys& keys) {
-  return Adoption(state, path, keys).run();
+AdoptedCheckpoint adopt_checkpoint(TrainingState& state, const std::string& path,
+                                   const AdoptionOptions& options) {
+  return Adoption(state, path, options).run();
 }
 
 }  // namespace lockstep

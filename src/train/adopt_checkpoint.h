@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "checkpoint/interchange/state_dict.h"
+#include "checkpoint/interchange/training_place.h"
+#include "checkpoint/weight_names.h"
 #include "train/training_state.h"
 
 namespace lockstep {
@@ -17,15 +19,25 @@ struct AdoptedCheckpoint {
   std::optional<std::int64_t> step;
   double loss = 0;  // NaN where it has none
   std::string model_key;
-  bool had_module_prefix = false;
-  std::vector<std::string> unused;  // keys of the file that Lockstep has no use for
-  std::optional<double> lr;         // of its optimizer
+  std::vector<std::string> said;         // of its names, a sentence each
+  std::vector<std::string> differences;  // from the config, and within the file, a sentence each
+  std::vector<std::string> unused;       // keys of the file that Lockstep has no use for
+  std::optional<double> lr;              // of its optimizer
+};
+
+struct AdoptionOptions {
+  PartKeys keys;
+  PlaceKeys place;
+  NameRules names;
+  OptimOptions optim;  // of the config
 };
 
 // Local. Fills parameters, buffers and optimizer slots of `state` from a file of torch.save's with a model
-// and a torch.optim state_dict; parameter i of the optimizer is the i-th of named_parameters(). Throws Fault:
+// and a torch.optim state_dict; which parameter a number of the optimizer means, order_of_optimizer()
+// says. Throws Fault:
 // 65 for a file that is refused or has no optimizer, 78 naming the tensor and both shapes or dtypes for one
 // that does not fit the model, or for an optimizer of another kind.
-AdoptedCheckpoint adopt_checkpoint(TrainingState& state, const std::string& path, const PartKeys& keys);
+AdoptedCheckpoint adopt_checkpoint(TrainingState& state, const std::string& path,
+                                   const AdoptionOptions& options);
 
 }  // namespace lockstep

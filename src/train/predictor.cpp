@@ -17,7 +17,8 @@ Predictor::Predictor(std::shared_ptr<Model> model, const std::string& weights,
                      const PredictorOptions& options)
     : model_(std::move(model)), options_(options) {
   move_model(*model_, {options_.device, options_.dtype});
-  fill_model(*model_, *open_weights(weights), {});
+  fill_model(*model_, *open_weights(weights),
+             {options_.weights_skip, options_.weights_strip, options_.weights_rename});
 }
 
 torch::Tensor Predictor::operator()(const torch::Tensor& inputs) const {

@@ -6,14 +6,21 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/weights.h"
+#include "checkpoint/match_weights.h"
 
 namespace lockstep {
 
-// Local. Fills the parameters and buffers of `model` in place; floating tensors are converted to the model's
-// dtype. Tensors whose names match a glob in `skip` keep their values and are returned. Throws Fault (78)
-// that names the first tensor that is missing, is left over or has another shape.
+// What a model takes weights into: its parameters, then its buffers, each with all of its names.
+struct ModelTensor {
+  std::vector<std::string> names;
+  torch::Tensor tensor;
+};
+std::vector<ModelTensor> tensors_of(torch::nn::Module& model);
+
+// Local. Fills the parameters and buffers of `model` in place by match_weights(), converting within floating
+// types and within integers. Those that rules.skip names keep their values; their names are returned. Throws
+// Fault as match_weights().
 std::vector<std::string> fill_model(torch::nn::Module& model, const WeightsSource& source,
-                                    const std::vector<std::string>& skip);
+                                    const NameRules& rules);
 
 }  // namespace lockstep

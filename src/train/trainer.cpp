@@ -151,7 +151,7 @@ void Trainer::start_from_weights() {
   if (options_.weights.empty()) return;
   std::vector<std::string> skipped;
   together(parts_.world, [&] {
-    skipped = fill_model(state_.model(), *open_weights(options_.weights), options_.weights_skip);
+    skipped = fill_model(state_.model(), *open_weights(options_.weights), options_.weights_names);
   });
   std::string names;
   for (const std::string& name : skipped) names += " " + name;

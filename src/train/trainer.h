@@ -42,7 +42,7 @@ struct TrainerOptions {
   bool shuffle = true;
   std::optional<std::int64_t> ignore_label;
   std::string weights;  // a new run starts from these; a resumed one ignores them
-  std::vector<std::string> weights_skip;
+  NameRules weights_names;
   std::map<std::string, std::string> config;  // flat, for the manifests
 };
 

@@ -30,7 +30,7 @@ inline Bytes content_of(const ForeignFile& file, const TensorRef& tensor) {
 // Every tensor of a file by name; what a dtype of Lockstep's lacks is left out.
 inline std::map<std::string, Bytes> contents_of(const ForeignFile& file) {
   std::map<std::string, Bytes> out;
-  for (const NamedTensor& tensor : list_tensors(file.root(), "file").tensors)
+  for (const NamedTensor& tensor : flatten_state_dict(file.root(), "file").tensors)
     if (dtype_from_name(tensor.tensor->dtype)) out[tensor.name] = content_of(file, *tensor.tensor);
   return out;
 }

@@ -132,7 +132,7 @@ TEST(ExchangeFixtures, WeightsOpenStraightFromEveryFormat) {
 
 TEST(ExchangeFixtures, ADtypeLockstepLacksIsListedAndRefusedByName) {
   const auto file = open_foreign_file(kFolder + "complex.pth");
-  EXPECT_EQ(list_tensors(file->root(), "f").tensors[0].tensor->dtype, "complex64");
+  EXPECT_EQ(flatten_state_dict(file->root(), "f").tensors[0].tensor->dtype, "complex64");
   const std::string said = refusal([] { open_weights(kFolder + "complex.pth"); });
   EXPECT_NE(said.find("complex64"), std::string::npos) << said;
   EXPECT_NE(said.find("tensor w"), std::string::npos) << said;

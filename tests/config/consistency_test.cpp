@@ -107,8 +107,6 @@ INSTANTIATE_TEST_SUITE_P(
               "optim.nesterov: needs optim.momentum > 0"},
         Clash{"NcclOnCpu", "train: {steps: 3, device: cpu}\ndist: {backend: nccl}",
               "dist.backend: nccl moves data between GPUs"},
-        Clash{"SkipWithoutWeights", "train: {steps: 3}\nmodel: {weights_skip: [fc.*]}",
-              "model.weights_skip: has no effect without"},
         Clash{"AllowUnknown", "train: {steps: 3}\nresume: {allow_changes: [train.global_bach]}",
               "Did you mean train.global_batch?"},
         Clash{"AllowFree", "train: {steps: 3}\nresume: {allow_changes: [optim.lr]}",

@@ -33,7 +33,7 @@ void check_size(std::size_t tensor_bytes, std::size_t file_bytes) {
 // What a dtype of Lockstep's lacks is left out.
 Contents contents_of(const ForeignFile& file, std::size_t file_bytes) {
   Contents out;
-  for (const NamedTensor& tensor : list_tensors(file.root(), "file").tensors) {
+  for (const NamedTensor& tensor : flatten_state_dict(file.root(), "file").tensors) {
     if (!dtype_from_name(tensor.tensor->dtype)) continue;
     Bytes& bytes = out[tensor.name];
     check_size(byte_count(*tensor.tensor), file_bytes);

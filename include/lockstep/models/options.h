@@ -25,9 +25,12 @@ struct ModelOptions {
   std::int64_t width = 768;
   std::int64_t context = 1024;
   std::int64_t vocab = 50257;
-  // model.weights: start a new run from these; model.weights_skip: globs of names to initialise instead
+  // model.weights: start a new run from these. Of these and of --weights: globs of names to leave as they
+  // are, prefixes to take off, and OLD=NEW for what names begin with.
   std::string weights;
   std::vector<std::string> weights_skip;
+  std::vector<std::string> weights_strip;
+  std::vector<std::string> weights_rename;
   std::map<std::string, std::string> params;  // model.params, for registered types
 };
 

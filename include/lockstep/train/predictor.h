@@ -16,6 +16,10 @@ namespace lockstep {
 struct PredictorOptions {
   torch::Device device{torch::kCPU};
   torch::ScalarType dtype = torch::kFloat32;
+  // Of the weights' names, as model.weights_skip, _strip and _rename of a config.
+  std::vector<std::string> weights_skip = {};
+  std::vector<std::string> weights_strip = {};
+  std::vector<std::string> weights_rename = {};
 };
 
 // A trained model that answers: in eval mode, under inference mode. Between answers each module has the mode
@@ -25,9 +29,9 @@ struct PredictorOptions {
 //   torch::Tensor logits = predictor(images);
 class Predictor {
  public:
-  // Fills `model` from `weights`: a weights.h5, a checkpoint directory or the manifest.json in one, a .pth or
-  // .safetensors file. Floating tensors are converted to options.dtype. Throws Fault: 66 no such file, 65
-  // damaged, 78 made for another model.
+  // Fills `model` from `weights`: a weights.h5, a checkpoint directory or the manifest.json in one, a run
+  // directory, a .pth or .safetensors file. Floating tensors are converted to options.dtype. Throws Fault: 66
+  // no such file, 65 damaged, 78 made for another model.
   Predictor(std::shared_ptr<Model> model, const std::string& weights, const PredictorOptions& options = {});
 
   // Outputs [N, …] for inputs [N, …] on any device; floating inputs are converted. Throws Fault (78) when

@@ -53,6 +53,14 @@ std::string ByteStream::text(std::uint64_t bytes) {
   return out;
 }
 
+void ByteStream::skip(std::uint64_t bytes) {
+  need(bytes);
+  const std::uint64_t held = std::min<std::uint64_t>(bytes, buffer_.size() - at_);
+  at_ += static_cast<std::size_t>(held);
+  position_ += bytes;
+  if (held < bytes) at_ = buffer_.size();
+}
+
 std::string ByteStream::line(std::size_t limit) {
   std::string out;
   for (char c = static_cast<char>(byte()); c != '\n'; c = static_cast<char>(byte())) {

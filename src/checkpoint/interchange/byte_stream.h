@@ -20,6 +20,8 @@ class ByteStream {
   // Little-endian, `bytes` of at most 8.
   std::uint64_t number(int bytes);
   std::string text(std::uint64_t bytes);
+  // Passes over as many bytes.
+  void skip(std::uint64_t bytes);
   // Up to the next line feed, which is taken away. Throws Fault for more than `limit` bytes.
   std::string line(std::size_t limit);
 

@@ -43,6 +43,9 @@ bool is_index(std::span<const std::byte> beginning) {
 
 DType readable_dtype(const TensorRef& tensor, const std::string& name) {
   const auto dtype = dtype_from_name(tensor.dtype);
+  if (!tensor.obstacle.empty())
+    refuse_file("tensor " + name, tensor.obstacle + ", which Lockstep does not apply",
+                "Save it in Python as plain values: tensor.resolve_conj().resolve_neg().clone()");
   if (!dtype)
     refuse_file("tensor " + name, "dtype " + tensor.dtype + " is not one Lockstep has",
                 "Leave it out, or convert it in Python");

@@ -73,6 +73,8 @@ Json json_of(const PyValue& value) {
         dict[key_text(*value.items[i])] = json_of(*value.items[i + 1]);
       return dict;
     }
+    case ValueKind::kOpaque:
+      return "<" + value.text + ">";
     case ValueKind::kTensor:
       return "<" + value.tensor->dtype + " tensor>";
     default:

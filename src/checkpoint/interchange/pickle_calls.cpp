@@ -16,9 +16,10 @@ constexpr std::size_t kMaxDimensions = 32;
 // A number or an address; every tensor keeps a copy.
 constexpr std::size_t kMaxKey = 256;
 
-constexpr std::array<std::string_view, 18> kCallables = {
+constexpr std::array<std::string_view, 20> kCallables = {
     "collections.OrderedDict",
     "collections.Counter",
+    "collections.defaultdict",
     "torch._utils._rebuild_tensor",
     "torch._utils._rebuild_tensor_v2",
     "torch._utils._rebuild_tensor_v3",
@@ -26,6 +27,7 @@ constexpr std::array<std::string_view, 18> kCallables = {
     "torch._utils._rebuild_parameter_with_state",
     "torch._tensor._rebuild_from_type_v2",
     "torch.nn.parameter.Parameter",
+    "torch.nn.parameter.Buffer",
     "torch.Tensor",
     "torch.Size",
     "torch.device",
@@ -49,6 +51,25 @@ bool is_rebuild(std::string_view name) {
          name == "torch._utils._rebuild_tensor_v3";
 }
 
+// What the arguments behind those of every tensor say of its meaning: lazily negated or conjugated views,
+// and whatever a later PyTorch adds.
+std::string obstacle_in(const PyValue& arguments, std::size_t metadata) {
+  if (arguments.items.size() > metadata + 1) return "an argument that Lockstep does not know";
+  if (arguments.items.size() <= metadata) return "";
+  const PyValue& value = *arguments.items[metadata];
+  if (value.kind == ValueKind::kNone) return "";
+  if (!value.is_dict()) return "an argument that Lockstep does not know";
+  for (std::size_t i = 0; i < value.items.size(); i += 2) {
+    const PyValue& flag = *value.items[i + 1];
+    if (flag.kind == ValueKind::kBool && flag.integer == 0) continue;
+    const std::string key = value.items[i]->is_text() ? value.items[i]->text : "?";
+    return key == "neg"    ? "its negative bit is set (tensor.is_neg())"
+           : key == "conj" ? "its conjugate bit is set (tensor.is_conj())"
+                           : "its metadata has " + key;
+  }
+  return "";
+}
+
 }  // namespace
 
 void PickleCalls::refuse(const std::string& fact) const {
@@ -68,7 +89,8 @@ PyValue* PickleCalls::global(const std::string& module, const std::string& name)
     value->text = name;
     return value;
   }
-  refuse("it names " + full + ", which is not on the list of what Lockstep reads, and is never called");
+  value->kind = ValueKind::kOpaque;
+  return value;
 }
 
 const PyValue& PickleCalls::argument(const PyValue& arguments, std::size_t index, ValueKind kind) const {
@@ -78,10 +100,14 @@ const PyValue& PickleCalls::argument(const PyValue& arguments, std::size_t index
 }
 
 PyValue* PickleCalls::call(const PyValue& callable, PyValue& arguments) {
+  // Note [what is passed over]: an object of another class stands beside the tensors as its name alone. What
+  // it was made of is dropped, and whoever wants it as a tensor gets a refusal with that name.
+  if (callable.is_opaque()) return pool_.opaque(callable.text);
   if (callable.kind != ValueKind::kGlobal) refuse("something is called that is no function");
   if (arguments.kind != ValueKind::kTuple) refuse(callable.text + " is called with no tuple of arguments");
   const std::string& name = callable.text;
   if (name == "collections.OrderedDict" || name == "collections.Counter") return ordered_dict(arguments);
+  if (name == "collections.defaultdict") return pool_.make(ValueKind::kDict);
   if (is_rebuild(name)) return tensor(arguments, name);
   if (name.starts_with("torch._utils._rebuild_parameter") || name == "torch.nn.parameter.Parameter")
     return unwrap(arguments);
@@ -142,22 +168,29 @@ PyValue* PickleCalls::tensor(const PyValue& arguments, const std::string& name) 
   ref.stride = shape(argument(arguments, 3, ValueKind::kTuple));
   if (ref.offset < 0 || ref.shape.size() != ref.stride.size())
     refuse("a tensor with a negative offset, or with more sizes than strides");
+  ref.obstacle = obstacle_in(arguments, name.ends_with("_v3") ? 7 : 6);
   return pool_.tensor(std::move(ref));
 }
 
 // A parameter is its tensor.
 PyValue* PickleCalls::unwrap(const PyValue& arguments) {
+  if (!arguments.items.empty() && arguments.items[0]->is_opaque()) return arguments.items[0];
   return pool_.tensor(*argument(arguments, 0, ValueKind::kTensor).tensor);
 }
 
 // (function, type, arguments, state): a tensor with Python attributes, which are left out.
 PyValue* PickleCalls::tensor_of_a_class(const PyValue& arguments) {
-  const PyValue& function = argument(arguments, 0, ValueKind::kGlobal);
-  const PyValue& type = argument(arguments, 1, ValueKind::kGlobal);
-  const bool plain = type.text == "torch.Tensor" || type.text == "torch.nn.parameter.Parameter";
-  if (!is_rebuild(function.text) || !plain)
-    refuse("a tensor of class " + type.text + " made by " + function.text);
-  return tensor(argument(arguments, 2, ValueKind::kTuple), function.text);
+  const auto name_of = [&](std::size_t index) {
+    const bool named = arguments.items.size() > index && (arguments.items[index]->is_opaque() ||
+                                                          arguments.items[index]->kind == ValueKind::kGlobal);
+    if (!named) refuse("a tensor of a class is made by what is no function");
+    return arguments.items[index]->text;
+  };
+  const std::string function = name_of(0);
+  const std::string type = name_of(1);
+  const bool plain = type == "torch.Tensor" || type.starts_with("torch.nn.parameter.");
+  if (!is_rebuild(function) || !plain) return pool_.opaque(plain ? function : type);
+  return tensor(argument(arguments, 2, ValueKind::kTuple), function);
 }
 
 // encode(text, 'latin1') is how protocol 2 writes bytes.

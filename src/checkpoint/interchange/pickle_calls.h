@@ -9,13 +9,14 @@ namespace lockstep {
 
 // Note [nothing is called]: a pickle is a program that names Python functions and has them called. Lockstep
 // has a closed list of the names that torch.save writes, each with a few lines here that turn its arguments
-// into a PyValue. Any other name is refused, and no name ever leads to code.
+// into a PyValue. What any other name makes is passed over as an opaque value, and no name ever leads to
+// code.
 class PickleCalls {
  public:
   // `origin` is for messages. Both outlive this.
   PickleCalls(ValuePool& pool, const std::string& origin) : pool_(pool), origin_(origin) {}
 
-  // What GLOBAL pushes: a name of the list, or a dtype. Throws Fault (65) naming it otherwise.
+  // What GLOBAL pushes: a name of the list, or a dtype; opaque for any other.
   PyValue* global(const std::string& module, const std::string& name);
   // What REDUCE and NEWOBJ push for a name of the list and its arguments, a tuple.
   PyValue* call(const PyValue& callable, PyValue& arguments);

@@ -101,10 +101,10 @@ class PickleMachine {
         push(pool_.integer(static_cast<std::int64_t>(in_.number(2))));
         return true;
       case Opcode::kLong1:
-        push(pool_.integer(big_integer(in_.byte())));
+        push(big_integer(in_.byte()));
         return true;
       case Opcode::kLong4:
-        push(pool_.integer(big_integer(in_.number(4))));
+        push(big_integer(in_.number(4)));
         return true;
       case Opcode::kBinFloat: {
         std::uint64_t bits = 0;
@@ -117,12 +117,17 @@ class PickleMachine {
     }
   }
 
-  // Two's complement, as few bytes as hold it.
-  std::int64_t big_integer(std::uint64_t bytes) {
-    if (bytes > 8) refuse("an integer of " + std::to_string(bytes) + " bytes; at most 8 are read");
-    if (bytes == 0) return 0;
+  // Two's complement, as few bytes as hold it. What does not fit 64 bits (the state of a random generator) is
+  // passed over.
+  PyValue* big_integer(std::uint64_t bytes) {
+    if (bytes > 8) {
+      in_.skip(bytes);
+      return pool_.opaque("an integer of " + std::to_string(bytes) + " bytes");
+    }
+    if (bytes == 0) return pool_.integer(0);
     const int unused = 64 - 8 * static_cast<int>(bytes);
-    return static_cast<std::int64_t>(in_.number(static_cast<int>(bytes)) << unused) >> unused;
+    const std::uint64_t number = in_.number(static_cast<int>(bytes));
+    return pool_.integer(static_cast<std::int64_t>(number << unused) >> unused);
   }
 
   bool text(Opcode opcode) {
@@ -131,7 +136,8 @@ class PickleMachine {
       case Opcode::kBinUnicode:
       case Opcode::kBinUnicode8: {
         push(pool_.text(in_.text(in_.number(length_bytes(opcode)))));
-        if (!is_utf8(top().text)) refuse("a text that is not UTF-8");
+        // Python has such texts too: file names of other bytes, half surrogates.
+        if (!is_utf8(top().text)) top().kind = ValueKind::kBytes;
         return true;
       }
       case Opcode::kShortBinString:
@@ -188,6 +194,9 @@ class PickleMachine {
       case Opcode::kAddItems:
         append(pop_to_mark());
         return true;
+      case Opcode::kFrozenSet:
+        push(pool_.sequence(ValueKind::kTuple, pop_to_mark()));
+        return true;
       case Opcode::kSetItem:
         set_items(pop_last(2));
         return true;
@@ -200,11 +209,13 @@ class PickleMachine {
   }
 
   void append(const std::vector<PyValue*>& items) {
+    if (top().is_opaque()) return;
     if (top().kind != ValueKind::kList) refuse("something is appended to what is no list");
     top().items.insert(top().items.end(), items.begin(), items.end());
   }
 
   void set_items(const std::vector<PyValue*>& items) {
+    if (top().is_opaque() && items.size() % 2 == 0) return;
     if (!top().is_dict() || items.size() % 2 != 0) refuse("an item is set in what is no dict");
     top().items.insert(top().items.end(), items.begin(), items.end());
   }
@@ -259,11 +270,17 @@ class PickleMachine {
         push(calls_.call(*pair[0], *pair[1]));
         return true;
       }
+      case Opcode::kNewObjEx: {
+        const std::vector<PyValue*> parts = pop_last(3);
+        push(calls_.call(*parts[0], *parts[1]));
+        return true;
+      }
       case Opcode::kBuild:
         // Attributes such as the `_metadata` of a state_dict: the versions of modules, no part of the
         // weights.
         pop();
-        if (top().kind != ValueKind::kOrderedDict) refuse("attributes are set on what is no OrderedDict");
+        if (top().kind != ValueKind::kOrderedDict && !top().is_opaque())
+          refuse("attributes are set on what is no OrderedDict");
         return true;
       case Opcode::kBinPersId:
         push(calls_.storage(*pop()));
@@ -285,6 +302,11 @@ class PickleMachine {
 
 const PyValue* read_pickle(ByteStream& in, ValuePool& pool) {
   const PyValue* root = PickleMachine(in, pool).run();
+  if (root->is_opaque())
+    refuse_file(
+        in.origin(),
+        "it holds " + root->text + ", which is not on the list of what Lockstep reads, and is never called",
+        "Save plain tensors in Python: torch.save(model.state_dict(), F)");
   check_tree(*root, in.origin());
   return root;
 }

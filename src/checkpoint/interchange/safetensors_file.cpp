@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "checkpoint/interchange/bounded_json.h"
 #include "checkpoint/interchange/refusal.h"
@@ -129,6 +130,7 @@ class HeaderReader {
 struct Place {
   std::shared_ptr<const ReadableFile> file;
   std::uint64_t offset = 0;
+  const PyValue* tensor = nullptr;
 };
 
 class SafetensorsFile : public ForeignFile {
@@ -151,11 +153,13 @@ class SafetensorsFile : public ForeignFile {
     for (const auto& [name, entry] : names) {
       if (name == safetensors::kMetadata) continue;
       next->tensor.storage = {name, next->tensor.dtype, 0, 0};
-      if (!places_.try_emplace(name, Place{file, payload + next->first}).second)
+      PyValue* tensor = pool_.tensor(std::move(next->tensor));
+      if (!places_.try_emplace(name, Place{file, payload + next->first, tensor}).second)
         refuse_file(origin, "a name is there twice: " + name);
-      put(*root_, pool_.text(name), pool_.tensor(std::move(next->tensor)));
+      put(*root_, pool_.text(name), tensor);
       ++next;
     }
+    if (header.contains(safetensors::kMetadata)) add_aliases(header[safetensors::kMetadata]);
   }
 
   bool has(const std::string& name, const std::shared_ptr<const ReadableFile>& file) const {
@@ -173,9 +177,22 @@ class SafetensorsFile : public ForeignFile {
   }
 
  private:
+  // As safetensors.torch.save_model writes them: {a name that is left out: the name of the same tensor}. What
+  // else stands there names no tensor.
+  void add_aliases(const Json& metadata) {
+    if (!metadata.is_object()) return;
+    for (const auto& [name, value] : metadata.items()) {
+      if (!value.is_string() || name == "format" || places_.contains(name)) continue;
+      const auto first = places_.find(value.get<std::string>());
+      if (first != places_.end() && !name.empty() && aliases_.insert(name).second)
+        put(*root_, pool_.text(name), pool_.tensor(*first->second.tensor->tensor));
+    }
+  }
+
   ValuePool pool_;
   PyValue* root_;
   std::map<std::string, Place> places_;
+  std::set<std::string> aliases_;
 };
 
 // A name an index may give a file: beside it, and nowhere else.

@@ -15,7 +15,6 @@ namespace {
 constexpr std::size_t kMaxName = 16 * 1024;
 constexpr std::size_t kMaxTensors = 250'000;  // as in manifests
 constexpr std::size_t kMaxNames = 128u << 20;
-constexpr std::string_view kModulePrefix = "module.";
 
 class Flattener {
  public:
@@ -37,9 +36,9 @@ class Flattener {
   }
 
  private:
-  std::string key_text(const PyValue& key) const {
+  std::string key_text(const PyValue& key) {
     if (key.is_int()) return std::to_string(key.integer);
-    if (!key.is_text()) return "?";
+    if (!key.is_text()) return "?" + std::to_string(unnamed_++);
     if (key.text.empty()) refuse_file(origin_, "a tensor with an empty name");
     return key.text;
   }
@@ -58,9 +57,10 @@ class Flattener {
     if (out_.tensors.size() == kMaxTensors)
       refuse_file(origin_, "more than " + std::to_string(kMaxTensors) + " tensors");
     if (!names_.insert(name).second) refuse_file(origin_, "two tensors are named " + name);
-    const auto first = first_.try_emplace(Identity{tensor.storage.key, tensor.storage.first + tensor.offset,
-                                                   tensor.dtype, tensor.shape, tensor.stride},
-                                          name);
+    const auto first =
+        first_.try_emplace(Identity{tensor.storage.key, tensor.storage.first + tensor.offset,
+                                    tensor.dtype + tensor.obstacle, tensor.shape, tensor.stride},
+                           name);
     out_.tensors.push_back({name, &tensor, first.second ? "" : first.first->second});
   }
 
@@ -68,6 +68,7 @@ class Flattener {
 
   const std::string& origin_;
   StateDict& out_;
+  std::size_t unnamed_ = 0;
   std::size_t name_bytes_ = 0;
   std::set<std::string> names_;
   std::map<Identity, std::string> first_;
@@ -94,32 +95,33 @@ const PyValue* find_part(const PyValue& root, const std::string& wanted,
 
 }  // namespace
 
-StateDict list_tensors(const PyValue& value, const std::string& origin) {
+bool is_unread_tensor(const PyValue& value) {
+  return value.is_opaque() &&
+         (value.text.starts_with("torch._utils._rebuild_") || value.text.find("Tensor") != std::string::npos);
+}
+
+StateDict flatten_state_dict(const PyValue& value, const std::string& origin) {
   StateDict out;
   Flattener(origin, out).walk(value, "");
   return out;
 }
 
-StateDict flatten_state_dict(const PyValue& value, const std::string& origin) {
-  StateDict out = list_tensors(value, origin);
-  out.had_module_prefix =
-      !out.tensors.empty() && std::all_of(out.tensors.begin(), out.tensors.end(), [](const NamedTensor& t) {
-        return t.name.starts_with(kModulePrefix) && t.name.size() > kModulePrefix.size();
-      });
-  if (!out.had_module_prefix) return out;
-  for (NamedTensor& tensor : out.tensors) {
-    tensor.name.erase(0, kModulePrefix.size());
-    if (!tensor.alias_of.empty()) tensor.alias_of.erase(0, kModulePrefix.size());
-  }
-  return out;
-}
-
 CheckpointParts find_parts(const PyValue& root, const PartKeys& keys, const std::string& origin) {
   CheckpointParts parts;
-  parts.optimizer = find_part(root, keys.optimizer, {"optimizer_state_dict", "optimizer_state", "optimizer"},
+  parts.optimizer = find_part(root, keys.optimizer,
+                              {"optimizer_state_dict", "optimizer_state", "optimizer", "optimizer_states"},
                               parts.optimizer_key);
   parts.model = find_part(root, keys.model, {"model_state_dict", "state_dict", "model_state", "model"},
                           parts.model_key);
+  // Lightning's: a list, of one optimizer as a rule.
+  if (parts.optimizer != nullptr && parts.optimizer->is_sequence()) {
+    if (parts.optimizer->items.size() != 1)
+      refuse_file(origin,
+                  std::to_string(parts.optimizer->items.size()) + " optimizers under " + parts.optimizer_key +
+                      "; a run has one",
+                  "Save the one that counts in Python, or start from the weights: model.weights=" + origin);
+    parts.optimizer = parts.optimizer->items[0];
+  }
   const std::string remedy = "Name it with --model-key or --optimizer-key";
   if (!keys.optimizer.empty() && parts.optimizer == nullptr)
     refuse_file(origin, "it has no optimizer under " + keys.optimizer + "; its keys: " + keys_of(root),

@@ -21,18 +21,18 @@ struct NamedValue {
   const PyValue* value = nullptr;
 };
 
+// Is it a tensor of a kind Lockstep does not read: quantised, sparse, nested, of a class?
+bool is_unread_tensor(const PyValue& value);
+
 // The tensors below one value of a file.
 struct StateDict {
   std::vector<NamedTensor> tensors;  // in the order of the file
   std::vector<NamedValue> others;
-  bool had_module_prefix = false;  // every name began with "module.", which has been taken off
 };
 
-// Local. Flattens dicts and lists to names joined by dots; the leading "module." of DataParallel goes.
-// Throws Fault (65) for a name that is empty, longer than 16 KiB or there twice.
+// Local. Flattens dicts and lists to names joined by dots, as they stand in the file. Throws Fault (65) for a
+// name that is empty, longer than 16 KiB or there twice.
 StateDict flatten_state_dict(const PyValue& value, const std::string& origin);
-// The same without touching "module.", for looking at a file.
-StateDict list_tensors(const PyValue& value, const std::string& origin);
 
 // Under which keys a file keeps model and optimizer; empty: the usual ones are looked for.
 struct PartKeys {

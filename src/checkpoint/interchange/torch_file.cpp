@@ -43,6 +43,7 @@ class TorchFile : public ForeignFile {
     const Strided layout = layout_of(tensor);
     const StoragePlace& place = content_.storages.at(tensor.storage.key);
     check(bytes.size() == byte_count(tensor), "a tensor to read into has the bytes its shape says");
+    if (!tensor.obstacle.empty()) refuse(tensor, "cannot be read: " + tensor.obstacle);
     if (bytes.empty()) return;
     const std::uint64_t first =
         place.offset +

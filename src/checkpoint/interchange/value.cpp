@@ -40,6 +40,12 @@ PyValue* ValuePool::text(std::string text) {
   return value;
 }
 
+PyValue* ValuePool::opaque(std::string what) {
+  PyValue* value = make(ValueKind::kOpaque);
+  value->text = std::move(what);
+  return value;
+}
+
 PyValue* ValuePool::sequence(ValueKind kind, std::vector<PyValue*> items) {
   PyValue* value = make(kind);
   value->items = std::move(items);

@@ -28,6 +28,9 @@ struct TensorRef {
   std::int64_t offset = 0;
   Shape shape;
   Shape stride;
+  // What changes the meaning of its bytes and is not applied here ("negative bit"): such a tensor can be
+  // listed, not read. Empty: its bytes are its values.
+  std::string obstacle;
 };
 
 enum class ValueKind : std::uint8_t {
@@ -46,6 +49,7 @@ enum class ValueKind : std::uint8_t {
   kStorage,  // tensor->storage
   kTensor,
   kGlobal,  // text: one of the names of the allow-list
+  kOpaque,  // text: what was passed over, such as the class of an object
 };
 
 // A Python value, as data. Nodes belong to a ValuePool; one may hang in several places of a tree.
@@ -61,6 +65,7 @@ struct PyValue {
   bool is_sequence() const { return kind == ValueKind::kList || kind == ValueKind::kTuple; }
   bool is_text() const { return kind == ValueKind::kText; }
   bool is_int() const { return kind == ValueKind::kInt; }
+  bool is_opaque() const { return kind == ValueKind::kOpaque; }
   bool is_tensor() const { return kind == ValueKind::kTensor; }
   // What a dict has under a text key; null when there is no such key or this is no dict.
   const PyValue* find(std::string_view key) const;
@@ -74,6 +79,7 @@ class ValuePool {
   PyValue* real(double number);
   PyValue* boolean(bool value);
   PyValue* text(std::string text);
+  PyValue* opaque(std::string what);
   PyValue* sequence(ValueKind kind, std::vector<PyValue*> items);
   PyValue* tensor(TensorRef tensor);
   std::size_t size() const { return nodes_.size(); }

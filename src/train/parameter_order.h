@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "checkpoint/interchange/foreign_file.h"
+#include "checkpoint/interchange/optimizer_state.h"
+
+namespace lockstep {
+
+// A parameter of the config's model: its name in the file, and its shape.
+struct FileParameter {
+  std::string name;
+  Shape shape;
+};
+
+// Local. Which parameter of the model each number of the optimizer means: indices into `parameters`, which
+// are in the order of named_parameters(). The optimizer was given them in the order in which the file has the
+// tensors (`file_order`), unless that is only the alphabet's; nanoGPT's two groups are those of two and more
+// dimensions, and the others. Empty where it cannot be known.
+std::vector<std::size_t> order_of_optimizer(const std::vector<FileParameter>& parameters,
+                                            const std::vector<std::string>& file_order,
+                                            const OptimizerState& optimizer, const PyValue& root);
+
+}  // namespace lockstep
