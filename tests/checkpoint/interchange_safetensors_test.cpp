@@ -88,8 +88,32 @@ TEST(HostileSafetensors, SizesThatDoNotFitAreRefused) {
            std::string(R"("shape":[2])"),
        })
     EXPECT_THAT(refusal_of(file_with("{" + entry("a", rest) + "}", 8)), HasSubstr("tensor a")) << rest;
-  EXPECT_THAT(refusal_of(file_with(R"({"a":{"dtype":"C64","shape":[1],"data_offsets":[0,8]}})", 8)),
-              HasSubstr("C64"));
+  EXPECT_THAT(refusal_of(file_with(R"({"a":{"dtype":"C63","shape":[1],"data_offsets":[0,8]}})", 8)),
+              HasSubstr("C63"));
+}
+
+TEST(Safetensors, ADtypeLockstepLacksIsListedBesideTheOthers) {
+  const auto file = open_safetensors(
+      file_with(
+          R"({"a":{"dtype":"C64","shape":[1],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}})",
+          16),
+      "file");
+  EXPECT_EQ(file->root().find("a")->tensor->dtype, "complex64");
+  EXPECT_EQ(contents_of(*file).size(), 1u);
+}
+
+// As safetensors.torch.save_model writes tied tensors.
+TEST(Safetensors, AnAliasInTheMetadataIsASecondNameOfItsTensor) {
+  const auto file = open_safetensors(file_with(R"({"__metadata__":{"format":"pt","tied":"b","other":"gone"},)"
+                                               R"("b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
+                                               8),
+                                     "file");
+  const StateDict all = flatten_state_dict(file->root(), "file");
+  ASSERT_EQ(all.tensors.size(), 2u);
+  EXPECT_EQ(all.tensors[1].name, "tied");
+  EXPECT_EQ(all.tensors[1].alias_of, "b");
+  const auto contents = contents_of(*file);
+  EXPECT_EQ(contents.at("tied"), contents.at("b"));
 }
 
 TEST(HostileSafetensors, NamesThatAreThereTwiceAreRefused) {

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 const std::string kData = std::string(LOCKSTEP_SOURCE_DIR) + "/tests/checkpoint/data/";
 
 TEST(WhatIs, TellsTheKindsOfPlaceApart) {
-  const TempDir scratch;
+  const lockstep::testing::TempDir scratch;
   const std::string run = scratch / "run";
   fs::create_directories(run + "/ckpt/step-00000003");
   fs::create_directories(run + "/ckpt/step-00000012");
@@ -41,7 +41,7 @@ TEST(WhatIs, TellsTheKindsOfPlaceApart) {
 }
 
 TEST(WhatIs, SaysWhatWasGivenInsteadOfACheckpoint) {
-  const TempDir scratch;
+  const lockstep::testing::TempDir scratch;
   fs::create_directories(scratch / "empty/ckpt");
   std::ofstream(scratch / "text") << "hello";
   const auto code_of = [](const std::string& path) {

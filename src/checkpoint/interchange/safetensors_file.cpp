@@ -9,6 +9,7 @@
 #include "checkpoint/interchange/refusal.h"
 #include "checkpoint/interchange/safetensors_format.h"
 #include "checkpoint/interchange/strided.h"
+#include "checkpoint/interchange/torch_types.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -76,10 +77,12 @@ class HeaderReader {
                           entry["dtype"].is_string() && entry["shape"].is_array() &&
                           entry["data_offsets"].is_array() && entry["data_offsets"].size() == 2;
     if (!complete) refuse(name, "an entry without dtype, shape and data_offsets");
-    const auto dtype = safetensors::dtype_from_type_name(entry["dtype"].get<std::string>());
-    if (!dtype) refuse(name, "dtype " + entry["dtype"].get<std::string>() + " is not one Lockstep has");
+    const std::string type = entry["dtype"].get<std::string>();
+    const std::string dtype = safetensors::torch_dtype(type);
+    if (dtype.empty()) refuse(name, "dtype " + type + " is not one that is known here");
+    const std::size_t element_bytes = *torch_element_size(dtype);
     Listed listed;
-    listed.tensor.dtype = name_of(*dtype);
+    listed.tensor.dtype = dtype;
     listed.first = number(name, entry["data_offsets"][0]);
     listed.end = number(name, entry["data_offsets"][1]);
     if (listed.first > listed.end || listed.end > payload_)
@@ -88,8 +91,8 @@ class HeaderReader {
     for (const Json& item : entry["shape"])
       listed.tensor.shape.push_back(static_cast<std::int64_t>(number(name, item)));
     set_strides(listed.tensor);
-    const auto elements = extent_of({listed.tensor.shape, listed.tensor.stride, size_of(*dtype)});
-    if (!elements || *elements > payload_ || *elements * size_of(*dtype) != listed.end - listed.first)
+    const auto elements = extent_of({listed.tensor.shape, listed.tensor.stride, element_bytes});
+    if (!elements || *elements > payload_ || *elements * element_bytes != listed.end - listed.first)
       refuse(name,
              std::to_string(listed.end - listed.first) + " bytes are not what its shape and dtype take");
     return listed;

@@ -23,6 +23,15 @@ constexpr std::array<std::pair<DType, std::string_view>, 12> kTypes = {{
     {DType::kFloat8E5M2, "F8_E5M2"},
 }};
 
+// Such tensors can stand in a file, and be passed over.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kListedOnly = {{
+    {"U16", "uint16"},
+    {"U32", "uint32"},
+    {"U64", "uint64"},
+    {"C64", "complex64"},
+    {"F8_E8M0", "float8_e8m0fnu"},
+}};
+
 }  // namespace
 
 std::string_view type_name(DType dtype) {
@@ -31,10 +40,12 @@ std::string_view type_name(DType dtype) {
   return "";
 }
 
-std::optional<DType> dtype_from_type_name(std::string_view name) {
+std::string torch_dtype(std::string_view type_name) {
   for (const auto& [type, text] : kTypes)
-    if (text == name) return type;
-  return std::nullopt;
+    if (text == type_name) return std::string(name_of(type));
+  for (const auto& [text, name] : kListedOnly)
+    if (text == type_name) return std::string(name);
+  return "";
 }
 
 }  // namespace lockstep::safetensors

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <string>
 #include <string_view>
 
 #include "lockstep/base/dtype.h"
@@ -18,7 +18,8 @@ inline constexpr const char* kMetadata = "__metadata__";
 
 // "F32", "BF16", "F8_E4M3", …; each dtype of Lockstep has one.
 std::string_view type_name(DType dtype);
-// The inverse; empty for types Lockstep does not have.
-std::optional<DType> dtype_from_type_name(std::string_view name);
+// PyTorch's name of a type: "float32" of F32. Also of those that Lockstep does not have ("complex64"); empty
+// for a type that is not known.
+std::string torch_dtype(std::string_view type_name);
 
 }  // namespace lockstep::safetensors
