@@ -7,6 +7,7 @@
 #include <string>
 
 #include "checkpoint/store.h"
+#include "checkpoint/weight_names.h"
 #include "comm/agree.h"
 #include "comm/options.h"
 #include "data/loader.h"
