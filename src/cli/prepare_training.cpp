@@ -37,7 +37,6 @@ void refuse_rules_without_weights(const ModelOptions& model) {
 }
 
 TrainerOptions trainer_options(const RunConfig& config) {
-  refuse_rules_without_weights(config.model);
   TrainerOptions options;
   options.run = config.run;
   options.train = config.train;
@@ -141,6 +140,7 @@ Reporter make_reporter(const Job& job, const RunDirectory& directory) {
 
 Preparation prepare_training(Job& job, const Registries& registries) {
   World& world = job.world;
+  refuse_rules_without_weights(job.config.model);
   together(world, [&] { job.config.run.dir = behind_links(job.config.run.dir); });
   Preparation made{take_run_directory(job), trainer_options(job.config), {world, real_disk(), real_clock()}};
   TrainerParts& parts = made.parts;

@@ -103,11 +103,15 @@ class Adoption {
     return order_of_optimizer(parameters, in_file, optimizer, file_->root());
   }
 
+  // Those of the optimizer may have the prefixes of the file's tensors, or not.
   std::vector<std::string> names_of(const OptimizerState& optimizer) const {
     std::set<std::string> wanted;
     for (const MutableStateTensor& place : places_)
       if (place.key.in_model()) wanted.insert(place.key.name);
-    return map_names(optimizer.names, wanted, options_.names).names;
+    const std::vector<std::string> plain = map_names(optimizer.names, wanted, {}).names;
+    const bool fit = std::all_of(plain.begin(), plain.end(),
+                                 [&](const std::string& name) { return wanted.contains(name); });
+    return fit ? plain : map_names(optimizer.names, wanted, options_.names).names;
   }
 
   // Slots by parameter name. Without names torch.optim has only numbers, in the order in which one list of
@@ -185,6 +189,7 @@ class Adoption {
     const TrainingPlace place = read_place(*file_, options_.place, path_);
     adopted.epoch = place.epoch;
     adopted.step = place.step;
+    compare_counts(adopted, place.step_key);
     const PyValue* loss = root.find("loss");
     adopted.loss = loss == nullptr ? std::nan("") : as_number(*loss, *file_);
     const std::set<std::string> known = {place.epoch_key, place.step_key, "loss", parts_.model_key,
@@ -193,6 +198,19 @@ class Adoption {
       if (root.items[i]->is_text() && !known.contains(root.items[i]->text))
         adopted.unused.push_back(root.items[i]->text);
     set_steps(adopted.step);
+  }
+
+  // A loop that accumulates gradients may count something else than updates.
+  void compare_counts(AdoptedCheckpoint& adopted, const std::string& key) const {
+    if (!adopted.step || updates_.empty()) return;
+    const double most =
+        std::max_element(updates_.begin(), updates_.end(), [](const auto& one, const auto& other) {
+          return one.second < other.second;
+        })->second;
+    if (most != kSome && most != static_cast<double>(*adopted.step))
+      adopted.differences.push_back(fmt::format(
+          "updates: {} in the file's optimizer; its {} is {}, which counts for the place in the data", most,
+          key, *adopted.step));
   }
 
   void set_steps(const std::optional<std::int64_t>& step) {

@@ -192,6 +192,18 @@ TEST_F(ForeignWeightsCommand, StepAndEpochAreReadAsNumbersOfEveryKind) {
   EXPECT_EQ(step_of("step", file.integer(7), {"--step-key", "updates"}), -65);
 }
 
+TEST_F(ForeignWeightsCommand, AStepThatIsNotTheOptimizersCountIsSaid) {
+  PythonFile file;
+  save("c.pth",
+       {{"step", file.integer(20)},
+        {"model", file.dict(state(file))},
+        {"optimizer", adam(file, shapes(), 5, {group(file, {0, 1, 2, 3})})}},
+       file);
+  const ProcessResult made = import("c.pth", "made");
+  ASSERT_EQ(made.code, 0) << made.err;
+  EXPECT_THAT(made.out, HasSubstr("updates: 5 in the file's optimizer; its step is 20"));
+}
+
 TEST_F(ForeignWeightsCommand, OptionsOfTheFileThatTheConfigHasOtherwiseAreSaid) {
   PythonFile file;
   const auto made_with = [&](const Items& options) {
