@@ -11,6 +11,7 @@
 #include <map>
 
 #include "base/descriptor.h"
+#include "checkpoint/find_checkpoint.h"
 #include "checkpoint/foreign_weights.h"
 #include "checkpoint/hdf5/model_group.h"
 #include "checkpoint/interchange/bounded_json.h"
@@ -57,6 +58,7 @@ class PinnedFile : public ReadableFile {
   std::uint64_t bytes_ = 0;
 };
 
+constexpr std::string_view kWholeFile = "/checkpoint.h5";
 // One for each tensor, and the object they are in.
 constexpr std::size_t kMaxDigests = 250'001;
 
@@ -183,6 +185,9 @@ std::unique_ptr<WeightsSource> open_weights(const std::string& path) {
       throw Fault(ExitCode::kNoValidCheckpoint, path + ": " + what.words,
                   "Give a weights file, a checkpoint, a run directory or its ckpt folder");
     default:
+      // A pointer, or one file of several. All that a checkpoint.h5 holds is in it.
+      if (const auto checkpoint = checkpoint_of_file(path); checkpoint && !what.place.ends_with(kWholeFile))
+        return std::make_unique<CheckpointWeights>(*checkpoint);
       return read_weights_file(path);
   }
 }

@@ -109,7 +109,8 @@ TEST_F(ForeignWeightsCommand, WeightsMayBeARunItsFolderOrACheckpoint) {
   const std::string expected = eval("runs/small/ckpt/step-00000012").out;
   ASSERT_FALSE(expected.empty());
   for (const char* place : {"runs/small", "runs/small/", "runs/small/ckpt", "runs/small/ckpt/step-00000012/",
-                            "runs/small/ckpt/step-00000012/manifest.json"})
+                            "runs/small/ckpt/step-00000012/manifest.json", "runs/small/ckpt/latest",
+                            "runs/small/ckpt/step-00000012/checkpoint.h5"})
     EXPECT_EQ(eval(place).out, expected) << place;
   std::filesystem::create_directories(dir_ / "else");
   const ProcessResult refused = eval("else");
