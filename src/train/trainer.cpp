@@ -13,6 +13,7 @@
 #include "optim/schedule.h"
 #include "train/divergence.h"
 #include "train/evaluator.h"
+#include "train/model_check.h"
 #include "train/module_modes.h"
 #include "train/rehearsal.h"
 #include "train/start_weights.h"
