@@ -5,11 +5,13 @@
 
 #include "checkpoint/catalog.h"
 #include "checkpoint/export_parts.h"
+#include "checkpoint/reader.h"
 #include "checkpoint/store.h"
 #include "cli/name_rules.h"
 #include "config/load.h"
 #include "data/sample_order.h"
 #include "lockstep/base/error.h"
+#include "lockstep/base/log.h"
 #include "optim/schedule.h"
 #include "train/device.h"
 #include "train/module_modes.h"
@@ -17,6 +19,7 @@
 namespace lockstep {
 namespace {
 
+constexpr const char* kImportedRun = "imported";
 constexpr std::int64_t kMost = std::int64_t{1} << 31;
 
 Step step_of(const AdoptedCheckpoint& from, const SampleOrder& order, const std::string& file) {
@@ -48,7 +51,7 @@ DataPlace place_of(const AdoptedCheckpoint& from, Step step, const SampleOrder& 
 TrainRecord record_of(const RunConfig& config, const AdoptedCheckpoint& from, Step step,
                       const SampleOrder& order) {
   TrainRecord record;
-  record.run_id = "imported";
+  record.run_id = kImportedRun;
   record.step = step;
   record.epoch = order.epoch_of(step);
   record.steps_per_epoch = order.steps_per_epoch();
@@ -63,6 +66,26 @@ TrainRecord record_of(const RunConfig& config, const AdoptedCheckpoint& from, St
   return record;
 }
 
+// What an import made can be made again, so another import may take its place. Nothing else is replaced.
+bool is_an_import(Disk& disk, const std::string& path) {
+  if (!disk.info(path)) return false;
+  try {
+    return CheckpointReader::open(disk, path)->record().run_id == kImportedRun;
+  } catch (const Fault&) {
+    return false;
+  }
+}
+
+void put_in_place(Disk& disk, const std::string& made, const std::string& output) {
+  const std::string old = output + ".old";
+  remove_tree(disk, old);
+  disk.rename(output, old);
+  disk.rename(made, output);
+  disk.sync_directory(parent_of(output));
+  remove_tree(disk, old);
+  log_info("{}: takes the place of an earlier import", output);
+}
+
 // A store commits below a folder of its own; the checkpoint then takes the name that was asked for.
 Digest commit_as(const std::string& output, const CheckpointState& state) {
   Disk& disk = real_disk();
@@ -72,13 +95,17 @@ Digest commit_as(const std::string& output, const CheckpointState& state) {
                 fmt::format("{} is the name of another step than {}", output, state.record.step.value),
                 "Give it a name of its own");
   Digest hash;
-  write_beside(disk, output, [&](const std::string& part) {
+  const bool replaces = is_an_import(disk, output);
+  const std::string made = replaces ? output + ".new" : output;
+  if (replaces) remove_tree(disk, made);
+  write_beside(disk, made, [&](const std::string& part) {
     disk.make_directory(part);
     CheckpointStore store(part, {}, disk, [](const auto&, const auto&) {});
     const SaveReport report = store.save(state, /*is_best=*/false);
     hash = report.state_hash;
     return part + "/" + report.directory;
   });
+  if (replaces) put_in_place(disk, made, output);
   return hash;
 }
 

@@ -8,9 +8,30 @@ const std::vector<std::string> kResnets = {"resnet18", "resnet34", "resnet50"};
 // Far above any real model, far below where products of two overflow.
 constexpr double kMaxWidth = 1 << 20;
 
-}  // namespace
+std::vector<Row> weights_rows() {
+  const auto m = &RunConfig::model;
+  using M = ModelOptions;
+  return {
+      row("model.weights", m, &M::weights)
+          .as(Kind::kPath)
+          .may_change()
+          .says("Start a new run from these weights, at step 0; a resume ignores it."),
+      row("model.weights_skip", m, &M::weights_skip)
+          .may_change()
+          .says(
+              "Names (globs such as fc.*) that the weights need not fit: they keep their initial values. Of "
+              "model.weights, and of --weights in eval and predict."),
+      row("model.weights_strip", m, &M::weights_strip)
+          .may_change()
+          .says("Prefixes to take off the names of the weights; module., _orig_mod. and model. are by "
+                "themselves."),
+      row("model.weights_rename", m, &M::weights_rename)
+          .may_change()
+          .says("OLD=NEW: names of the weights that begin with OLD begin with NEW instead."),
+  };
+}
 
-std::vector<Row> model_rows() {
+std::vector<Row> architecture_rows() {
   const auto m = &RunConfig::model;
   using M = ModelOptions;
   return {
@@ -63,26 +84,18 @@ std::vector<Row> model_rows() {
           .in(fraction())
           .only("model.type", {"mlp", "gpt"})
           .says("Share of values dropped in training."),
-      row("model.weights", m, &M::weights)
-          .as(Kind::kPath)
-          .may_change()
-          .says("Start a new run from these weights, at step 0; a resume ignores it."),
-      row("model.weights_skip", m, &M::weights_skip)
-          .may_change()
-          .says(
-              "Names (globs such as fc.*) that the weights need not fit: they keep their initial values. Of "
-              "model.weights, and of --weights in eval and predict."),
-      row("model.weights_strip", m, &M::weights_strip)
-          .may_change()
-          .says("Prefixes to take off the names of the weights; module., _orig_mod. and model. are by "
-                "themselves."),
-      row("model.weights_rename", m, &M::weights_rename)
-          .may_change()
-          .says("OLD=NEW: names of the weights that begin with OLD begin with NEW instead."),
-      row("model.params", m, &M::params)
-          .only("model.type", {kRegistered})
-          .says("Settings of a registered model, as it defines them."),
   };
+}
+
+}  // namespace
+
+std::vector<Row> model_rows() {
+  std::vector<Row> rows = architecture_rows();
+  for (const Row& row : weights_rows()) rows.push_back(row);
+  rows.push_back(row("model.params", &RunConfig::model, &ModelOptions::params)
+                     .only("model.type", {kRegistered})
+                     .says("Settings of a registered model, as it defines them."));
+  return rows;
 }
 
 }  // namespace lockstep

@@ -18,7 +18,6 @@
 #include "train/best_so_far.h"
 #include "train/checkpointer.h"
 #include "train/environment.h"
-#include "train/evaluator.h"
 #include "train/gradient_pass.h"
 #include "train/plan.h"
 #include "train/reporter.h"
@@ -46,6 +45,8 @@ struct TrainerOptions {
   NameRules weights_names;
   std::map<std::string, std::string> config;  // flat, for the manifests
 };
+
+struct EvaluationOptions;
 
 // The finished parts a trainer is built from; what is referenced outlives it.
 struct TrainerParts {

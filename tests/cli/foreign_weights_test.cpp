@@ -176,7 +176,6 @@ TEST_F(ForeignWeightsCommand, StepAndEpochAreReadAsNumbersOfEveryKind) {
   PyValue* optimizer = adam(file, shapes(), 8, {group(file, {0, 1, 2, 3})});
   const auto step_of = [&](const std::string& key, PyValue* value, std::vector<std::string> more = {}) {
     save("c.pth", {{key, value}, {"model", file.dict(state(file))}, {"optimizer", optimizer}}, file);
-    std::filesystem::remove_all(dir_ / "made");
     more.push_back("--json");
     const ProcessResult made = import("c.pth", "made", more);
     return made.code == 0 ? json::parse(made.out)["step"].get<int>() : -made.code;
@@ -191,6 +190,28 @@ TEST_F(ForeignWeightsCommand, StepAndEpochAreReadAsNumbersOfEveryKind) {
   EXPECT_EQ(step_of("updates", file.integer(6)), -65);
   EXPECT_EQ(step_of("step", file.number(7.5)), -65) << "never another place in silence";
   EXPECT_EQ(step_of("step", file.integer(7), {"--step-key", "updates"}), -65);
+}
+
+TEST_F(ForeignWeightsCommand, AnImportTakesThePlaceOfAnImportAndOfNothingElse) {
+  PythonFile file;
+  PyValue* optimizer = adam(file, shapes(), 5, {group(file, {0, 1, 2, 3})});
+  save("c.pth", {{"step", file.integer(5)}, {"model", file.dict(state(file))}, {"optimizer", optimizer}},
+       file);
+  ASSERT_EQ(import("c.pth", "made").code, 0);
+  save("c.pth", {{"step", file.integer(6)}, {"model", file.dict(state(file))}, {"optimizer", optimizer}},
+       file);
+  const ProcessResult again = import("c.pth", "made");
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_THAT(again.err, HasSubstr("takes the place of an earlier import"));
+  EXPECT_THAT(lockstep({"ckpt", "show", "made"}).out, HasSubstr("step        6\n"));
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "made.old"));
+  train();
+  const std::string own = "runs/small/ckpt/step-00000012";
+  const ProcessResult refused = import("c.pth", own);
+  EXPECT_EQ(refused.code, 64);
+  EXPECT_EQ(lockstep({"ckpt", "verify", own}).code, 0);
+  std::filesystem::create_directory(dir_ / "folder");
+  EXPECT_EQ(import("c.pth", "folder").code, 64);
 }
 
 TEST_F(ForeignWeightsCommand, AStepThatIsNotTheOptimizersCountIsSaid) {

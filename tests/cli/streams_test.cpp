@@ -73,9 +73,10 @@ TEST_F(Streams, ClosedStreamsLeaveEveryFileAsItWouldBe) {
   EXPECT_EQ(nlohmann::json::parse(read_file(dir_ / "runs/small/DONE"))["state_hash"],
             nlohmann::json::parse(hash)["state_hash"]);
   EXPECT_EQ(lockstep({"ckpt", "verify", "runs/small"}).code, 0);
-  for (const auto& entry : fs::recursive_directory_iterator(dir_ / "runs"))
-    if (entry.is_regular_file())
-      EXPECT_THAT(read_file(entry.path().string()), Not(HasSubstr("step 12/12"))) << entry.path();
+  for (const auto& entry : fs::recursive_directory_iterator(dir_ / "runs")) {
+    if (!entry.is_regular_file()) continue;
+    EXPECT_THAT(read_file(entry.path().string()), Not(HasSubstr("step 12/12"))) << entry.path();
+  }
 }
 
 TEST_F(Streams, AReaderThatHasEnoughEndsACommandQuietly) {

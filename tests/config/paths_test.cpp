@@ -20,7 +20,7 @@ class Paths : public ::testing::Test {
   void SetUp() override {
     const char* home = std::getenv("HOME");
     before_ = home == nullptr ? "" : home;
-    ::setenv("HOME", "/home/ada", /*overwrite=*/1);
+    ::setenv("HOME", "/u/ada", /*overwrite=*/1);
   }
   void TearDown() override { ::setenv("HOME", before_.c_str(), /*overwrite=*/1); }
 
@@ -37,8 +37,8 @@ class Paths : public ::testing::Test {
 };
 
 TEST_F(Paths, TildeIsTheHomeDirectory) {
-  EXPECT_EQ(expanded_path("~", ExitCode::kConfig), "/home/ada");
-  EXPECT_EQ(expanded_path("~/runs/x", ExitCode::kConfig), "/home/ada/runs/x");
+  EXPECT_EQ(expanded_path("~", ExitCode::kConfig), "/u/ada");
+  EXPECT_EQ(expanded_path("~/runs/x", ExitCode::kConfig), "/u/ada/runs/x");
 }
 
 TEST_F(Paths, OthersStayAsTheyAre) {

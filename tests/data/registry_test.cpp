@@ -17,7 +17,7 @@ TEST(DatasetRegistry, WhatAFactoryThrowsIsTheConfigsAndNamesTheType) {
   DatasetRegistry registry;
   registry.add("mine", [](const DataOptions& options, DataPart) -> std::unique_ptr<Dataset> {
     if (options.samples == 1) throw std::bad_alloc();
-    if (options.samples == 2) throw Fault(ExitCode::kInputMissing, "no disk");
+    if (options.samples == 2) throw Fault(ExitCode::kInputMissing, "no disk", "Mount it");
     if (options.samples == 3) return nullptr;
     throw std::out_of_range("map::at");
   });
