@@ -74,8 +74,10 @@ void refuse_other_data(const TrainRecord& record, const PresentData& data, const
   const auto saved = record.config.find(kDataContent);
   if (saved == record.config.end() || saved->second == data.content) return;
   if (fault_requested("guard.skip_content")) return;
+  // Whoever lets a key change lets what it makes of the data change: made-up data follows the seed.
+  const bool made_up = config.data.type == "synthetic";
   for (const std::string& key : config.resume.allow_changes)
-    if (key == "data" || key == kDataContent) return;
+    if (key == "data" || key.starts_with("data.") || (made_up && (key == "run" || key == "run.seed"))) return;
   const std::string files = data.record.difference(saved->second, data.dataset->files());
   throw Fault(ExitCode::kConfig,
               fmt::format("the training data is not what the checkpoint of step {} was trained on: {}content "
@@ -100,8 +102,15 @@ AdmitCheckpoint admission(const RunConfig& config, const PresentData& data,
 // Of a run that has no checkpoint yet; else it is the resume that decides.
 void begin_record(const PresentData& data, const RunDirectory& directory) {
   const std::string checkpoints = directory.checkpoints();
-  const bool fresh = !real_disk().info(checkpoints) || real_disk().list(checkpoints).empty();
-  if (fresh && !data.record.is_of(data.content)) data.record.keep(data.content, data.dataset->files());
+  try {
+    const bool fresh = !real_disk().info(checkpoints) || real_disk().list(checkpoints).empty();
+    if (fresh && !data.record.is_of(data.content)) data.record.keep(data.content, data.dataset->files());
+  } catch (const Fault& fault) {
+    if (fault.code() != ExitCode::kStorage) throw;
+    // Nothing is lost yet: it is the place that will not do.
+    throw Fault(ExitCode::kRunDirectory, "run directory " + directory.path() + ": " + fault.fact(),
+                fault.remedy());
+  }
 }
 
 void say_data(const TrainerParts& parts) {

@@ -66,11 +66,13 @@ def torch_seeds():
     put("pth", "zip_checkpoint.pth", saved(checkpoint()))
     put("pth", "legacy.pth", saved(weights(), **legacy))
     put("pth", "legacy_checkpoint.pth", saved(checkpoint(), **legacy))
-    put("pth", "refused_date.pth", saved({"when": datetime.date(2020, 1, 1)}))
+    put("pth", "date.pth", saved({"when": datetime.date(2020, 1, 1)}))
+    put("pth", "refused_cut.pth", saved(weights())[:1000])
     put("pickle", "weights.pkl", pickle_of(saved(weights())))
     put("pickle", "checkpoint.pkl", pickle_of(saved(checkpoint())))
     put("pickle", "protocol4.pkl", pickle_of(saved(checkpoint(), pickle_protocol=4)))
-    put("pickle", "refused_date.pkl", pickle.dumps({"when": datetime.date(2020, 1, 1)}, 2))
+    put("pickle", "date.pkl", pickle.dumps({"when": datetime.date(2020, 1, 1)}, 2))
+    put("pickle", "refused_cut.pkl", pickle_of(saved(weights()))[:100])
 
 
 def safetensors_seeds():

@@ -159,8 +159,8 @@ TEST(Ranks, OfUnlikeInstructionSetsAreRefusedUnlessFast) {
   const std::vector<std::string> native = {"/usr/bin/env"};
   const std::vector<std::string> other = {"/usr/bin/env", "ATEN_CPU_CAPABILITY=default"};
   const Job job(mlp_config());
-  ASSERT_EQ(job.train({.launcher = Launcher::kNone, .overrides = {"train.steps=1"}}).code, 0);
-  if (job.show(job.checkpoint(1)).at("environment").at("cpu_capability") == "DEFAULT") return;
+  ASSERT_EQ(job.train({.launcher = Launcher::kNone, .overrides = {"train.steps=4"}}).code, 0);
+  if (job.show(job.checkpoint(4)).at("environment").at("cpu_capability") == "DEFAULT") return;
   const Job refused(mlp_config()), fast(mlp_config());
   const ProcessResult result = refused.train({.ranks = 2, .before_rank = {native, other}});
   EXPECT_EQ(result.code, 78) << result.err;

@@ -77,7 +77,7 @@ TEST_F(ProgressTest, RateAndTimeLeftCountFromWhereThisLifeBegan) {
   clock_.advance(2s);
   progress.step(Step(1002), 1);
   EXPECT_EQ(progress.samples_per_second(Step(1002)), 100);
-  EXPECT_THAT(shown.back(), HasSubstr("100.0 samples/s  eta 1h06m  checkpoint 1000"));
+  EXPECT_THAT(shown.back(), HasSubstr("100 samples/s  eta 1h06m  checkpoint 1000"));
 }
 
 }  // namespace

@@ -48,6 +48,7 @@ class SmallRun : public ::testing::Test {
     options_.train.micro_batch = 4;
     options_.optim.lr = 1e-2;
     options_.log.every_steps = 1;
+    options_.train.check_model = false;  // tests count the calls of the model
     options_.checkpoint.async = false;
     options_.config = {{"model.type", "probe"}};
     options_.run.name = "small";

@@ -81,7 +81,8 @@ std::vector<double> losses_of(World& world, Model& model, LeafRun mine) {
 TEST(TargetReader, MeanOverTheMicroBatchesIsTheMeanOverTheKeptLabelsOfTheGlobalBatch) {
   const Gaps data;
   Linear plain, ours;
-  const DeviceBatch all = to_device(batch_of(data, {0, kMicroBatches}), {});
+  const HostBatch all_on_host = batch_of(data, {0, kMicroBatches});
+  const DeviceBatch all = to_device(all_on_host, {});
   const torch::Tensor expected = torch::nn::functional::cross_entropy(
       plain.forward(all.inputs).flatten(0, 1), all.targets.flatten(),
       torch::nn::functional::CrossEntropyFuncOptions().ignore_index(kIgnored));
@@ -172,7 +173,8 @@ TEST(TargetReader, NamesTheSampleOfALabelThatIsNoClass) {
 TEST(Evaluator, MeansAreOverTheKeptLabels) {
   const Gaps data;
   Linear model;
-  const DeviceBatch all = to_device(batch_of(data, {0, kMicroBatches}), {});
+  const HostBatch all_on_host = batch_of(data, {0, kMicroBatches});
+  const DeviceBatch all = to_device(all_on_host, {});
   const double expected = torch::nn::functional::cross_entropy(
                               model.forward(all.inputs).flatten(0, 1), all.targets.flatten(),
                               torch::nn::functional::CrossEntropyFuncOptions().ignore_index(kIgnored))
