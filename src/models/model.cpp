@@ -76,6 +76,8 @@ MetricSums Model::metrics(const torch::Tensor& output, const torch::Tensor& targ
   const auto count = static_cast<double>(classes ? kept_labels(target, notes_) : target.numel());
   // Through the virtual loss(), so that a model with a loss of its own is also evaluated by it.
   const double mean = count > 0 ? loss(output, target, kind).item<double>() : 0.0;
+  // Without a label that counts there is none to leave out.
+  if (classes && count == 0) asked_ = true;
   MetricSums sums{{"loss", {mean * count, count}}};
   if (classes) {
     const Classes rows = as_rows(output, target);
