@@ -107,7 +107,10 @@ class Matching {
     if (tensor.shape != place.shape)
       refuse(name, fmt::format("shape [{}] in the file, [{}] in the model; it {}",
                                fmt::join(tensor.shape, ", "), fmt::join(place.shape, ", "), kinds));
-    if (!dtype_fits) refuse(name, kinds, "Convert it in Python, or set train.dtype to the file's");
+    if (!dtype_fits)
+      refuse(name, kinds,
+             conversion_ == Conversion::kNone ? "Convert it in Python, or set train.dtype to the file's"
+                                              : "Convert it in Python");
   }
 
   bool same_bits(const WeightsTensor& one, const WeightsTensor& other) const {
