@@ -9,7 +9,7 @@
 #include "checkpoint/catalog.h"
 #include "checkpoint/manifest.h"
 #include "cli/standard_streams.h"
-#include "train/run_lock.h"
+#include "run/run_lock.h"
 
 namespace lockstep {
 

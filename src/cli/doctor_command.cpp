@@ -10,7 +10,7 @@
 #include "cli/ckpt_common.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
-#include "train/stop_policy.h"
+#include "run/stop_signals.h"
 
 namespace lockstep {
 namespace {

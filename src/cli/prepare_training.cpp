@@ -68,6 +68,11 @@ struct PresentData {
   const Dataset* dataset;  // outlives the trainer
   std::string content;
   DataRecord record;
+
+  // Writes the list of its files, where none of this content is kept.
+  void record_files() const {
+    if (!record.is_of(content)) record.keep(content, dataset->files());
+  }
 };
 
 void refuse_other_data(const TrainRecord& record, const PresentData& data, const RunConfig& config) {
@@ -94,7 +99,7 @@ AdmitCheckpoint admission(const RunConfig& config, const PresentData& data,
     refuse_other_data(record, data, config);
     *changes = allowed;
     if (!speaks) return;
-    if (!data.record.is_of(data.content)) data.record.keep(data.content, data.dataset->files());
+    data.record_files();
     for (const ConfigChange& change : allowed) log_info("changed since the checkpoint: {}", describe(change));
   };
 }
@@ -104,7 +109,7 @@ void begin_record(const PresentData& data, const RunDirectory& directory) {
   const std::string checkpoints = directory.checkpoints();
   try {
     const bool fresh = !real_disk().info(checkpoints) || real_disk().list(checkpoints).empty();
-    if (fresh && !data.record.is_of(data.content)) data.record.keep(data.content, data.dataset->files());
+    if (fresh) data.record_files();
   } catch (const Fault& fault) {
     if (fault.code() != ExitCode::kStorage) throw;
     // Nothing is lost yet: it is the place that will not do.
@@ -122,8 +127,8 @@ std::unique_ptr<RunDirectory> take_run_directory(Job& job) {
   std::unique_ptr<RunDirectory> directory;
   on_root(job.world, [&] {
     directory = std::make_unique<RunDirectory>(
-        real_disk(),
-        RunDirectoryOptions{job.config.run, effective_yaml(job.config, Secrets::kMask), batch_job_id()});
+        real_disk(), RunDirectoryOptions{job.config.run.name, job.config.run.dir,
+                                         effective_yaml(job.config, Secrets::kMask), batch_job_id()});
   });
   return directory;
 }
@@ -149,8 +154,10 @@ Reporter make_reporter(const Job& job, const RunDirectory& directory) {
 
 Preparation prepare_training(Job& job, const Registries& registries) {
   World& world = job.world;
-  refuse_rules_without_weights(job.config.model);
-  together(world, [&] { job.config.run.dir = behind_links(job.config.run.dir); });
+  together(world, [&] {
+    refuse_rules_without_weights(job.config.model);
+    job.config.run.dir = behind_links(job.config.run.dir);
+  });
   Preparation made{take_run_directory(job), trainer_options(job.config), {world, real_disk(), real_clock()}};
   TrainerParts& parts = made.parts;
   parts.run_directory = made.run_directory.get();

@@ -16,6 +16,7 @@
 #include "cli/standard_streams.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
+#include "run/stop_signals.h"
 #include "train/trainer.h"
 
 namespace lockstep {

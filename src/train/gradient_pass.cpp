@@ -49,11 +49,8 @@ GradientPass::GradientPass(TrainingState& state, const TrainingPlan& plan, const
       options_(options),
       hooks_(state.arena()),
       stack_(state.arena(), plan.mine, plan.micro_batches),
-      start_(state.arena().buffer_values().clone()) {
-  for (const auto& [name, tensor] : state.arena().integer_buffers()) {
-    int_start_.push_back(tensor.clone());
-    int_result_.push_back(tensor.clone());
-  }
+      start_(state.arena()) {
+  for (const auto& [name, tensor] : state.arena().integer_buffers()) int_result_.push_back(tensor.clone());
 }
 
 GradientPass::~GradientPass() = default;
@@ -65,12 +62,7 @@ void GradientPass::check_next() {
 std::vector<PartialSum> GradientPass::run(Step step, const HostBatch& batch) {
   check(batch.samples == plan_.mine.count * plan_.micro_batch, "a batch holds this rank's micro-batches");
   const DeviceBatch whole = to_device(batch, state_.compute());
-  {
-    torch::NoGradGuard no_grad;
-    start_.copy_(state_.arena().buffer_values());
-    for (std::size_t i = 0; i < int_start_.size(); ++i)
-      int_start_[i].copy_(state_.arena().integer_buffers()[i].second);
-  }
+  start_.keep();
   while (!run_all(step, batch, whole)) {
   }
   if (check_) check_model(step);
@@ -87,19 +79,12 @@ bool GradientPass::run_all(Step step, const HostBatch& batch, const DeviceBatch&
     // A model may write to its inputs.
     if (check_ && i == 0) check_->samples.emplace(samples.copy());
     if (!run_one(step, plan_.mine.first + i, samples)) {
-      put_back();
+      start_.put_back();
       return false;
     }
     if (check_ && i == 0) check_->bits.emplace(state_.arena(), stack_.target());
   }
   return true;
-}
-
-void GradientPass::put_back() {
-  const torch::NoGradGuard no_grad;
-  state_.arena().buffer_values().copy_(start_);
-  for (std::size_t i = 0; i < int_start_.size(); ++i)
-    state_.arena().integer_buffers()[i].second.copy_(int_start_[i]);
 }
 
 torch::Tensor GradientPass::loss_of(const torch::Tensor& output, const TargetSlice& targets) {
@@ -110,7 +95,7 @@ torch::Tensor GradientPass::loss_of(const torch::Tensor& output, const TargetSli
 bool GradientPass::run_one(Step step, int leaf, const Samples& samples) {
   leaf_ = leaf;
   const bool first = leaf == plan_.mine.first;
-  if (!first) put_back();
+  if (!first) start_.put_back();
   stack_.open(leaf);
   if (!compute(step, leaf, samples, {stack_.target(), stack_.accumulates()})) return false;
   {
@@ -141,11 +126,11 @@ bool GradientPass::compute(Step step, int leaf, const Samples& samples, const Ta
 void GradientPass::check_model(Step step) {
   const std::unique_ptr<Check> check = std::move(check_);
   const KeptGenerators generators(state_.compute());
-  const torch::Tensor buffers = state_.arena().buffer_values().clone();
+  const KeptBuffers left(state_.arena());
   const Target target{state_.arena().new_contribution(), false};
   // State may show only in the third call.
   for (int calls = plan_.mine.count; calls == plan_.mine.count || calls < 3; ++calls) {
-    put_back();
+    start_.put_back();
     try {
       // A gradient that is late only now is of a pass that went another way than the first.
       if (!compute(step, plan_.mine.first, check->samples->copy(), target))
@@ -156,10 +141,7 @@ void GradientPass::check_model(Step step) {
     const std::string what = check->bits->difference({state_.arena(), target.flat});
     if (!what.empty()) refuse_model(step, plan_.mine.first, "differs in " + what);
   }
-  const torch::NoGradGuard no_grad;
-  state_.arena().buffer_values().copy_(buffers);
-  for (std::size_t i = 0; i < int_result_.size(); ++i)
-    state_.arena().integer_buffers()[i].second.copy_(int_result_[i]);
+  left.put_back();
 }
 
 void GradientPass::contribute(const Target& target, std::int64_t offset, const torch::Tensor& values) {

@@ -11,6 +11,7 @@
 #include "data/host_batch.h"
 #include "parallel/contribution_stack.h"
 #include "parallel/gradient_hooks.h"
+#include "train/kept_buffers.h"
 #include "train/plan.h"
 #include "train/training_state.h"
 
@@ -67,7 +68,6 @@ class GradientPass {
   bool compute(Step step, int leaf, const Samples& samples, const Target& target);
   torch::Tensor loss_of(const torch::Tensor& output, const TargetSlice& targets);
   void check_model(Step step);
-  void put_back();
   static void contribute(const Target& target, std::int64_t offset, const torch::Tensor& values);
   void settle_integers(bool first);
 
@@ -76,8 +76,7 @@ class GradientPass {
   GradientPassOptions options_;
   GradientHooks hooks_;
   ContributionStack stack_;
-  torch::Tensor start_;                    // the buffers at the step's beginning
-  std::vector<torch::Tensor> int_start_;   // likewise
+  KeptBuffers start_;                      // the buffers at the step's beginning
   std::vector<torch::Tensor> int_result_;  // what the first micro-batch of the step left
   std::int64_t computed_ = 0;
   int leaf_ = 0;

@@ -9,30 +9,10 @@
 #include "comm/agree.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
+#include "train/kept_buffers.h"
 
 namespace lockstep {
 namespace {
-
-// Puts back what a forward may change on its way.
-class BuffersAsTheyAre {
- public:
-  explicit BuffersAsTheyAre(const ModelArena& arena)
-      : arena_(arena), floating_(arena.buffer_values().clone()) {
-    for (const auto& [name, tensor] : arena.integer_buffers()) integers_.push_back(tensor.clone());
-  }
-  ~BuffersAsTheyAre() {
-    torch::NoGradGuard no_grad;
-    arena_.buffer_values().copy_(floating_);
-    for (std::size_t i = 0; i < integers_.size(); ++i) arena_.integer_buffers()[i].second.copy_(integers_[i]);
-  }
-  BuffersAsTheyAre(const BuffersAsTheyAre&) = delete;
-  BuffersAsTheyAre& operator=(const BuffersAsTheyAre&) = delete;
-
- private:
-  const ModelArena& arena_;
-  torch::Tensor floating_;
-  std::vector<torch::Tensor> integers_;
-};
 
 void refuse_options_without_effect(const Rehearsal& run) {
   if (run.schedule.warmup_steps > run.plan.last_step.value)
@@ -63,9 +43,10 @@ void refuse_unknown_metric(const KeepBest& keep, const std::vector<std::string>&
 
 void try_evaluation(const Rehearsal& run) {
   if (run.valid_data == nullptr) return;
-  const BuffersAsTheyAre kept(run.state.arena());
+  const KeptBuffers kept(run.state.arena());
   std::vector<std::string> names =
       try_chunks({run.world, run.state.model(), *run.valid_data, run.state.compute()}, run.evaluation);
+  kept.put_back();
   for (std::string& name : names) name = "valid_" + name;
   refuse_unknown_metric(run.keep_best, names);
 }

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "train/journal.h"
+#include "run/journal.h"
 #include "train/progress.h"
 
 namespace lockstep {

@@ -10,7 +10,7 @@
 #include "checkpoint/catalog.h"
 #include "checkpoint/reader.h"
 #include "lockstep/base/error.h"
-#include "train/run_lock.h"
+#include "run/run_lock.h"
 
 namespace lockstep {
 namespace {

@@ -11,6 +11,7 @@
 #include "lockstep/base/log.h"
 #include "optim/clip.h"
 #include "optim/schedule.h"
+#include "run/stop_signals.h"
 #include "train/divergence.h"
 #include "train/evaluator.h"
 #include "train/model_check.h"

@@ -113,7 +113,7 @@ TrainerOptions trainer_options(const Workload& work, const std::string& director
 void run_lockstep(const Workload& work, Disk& journal_disk, const std::string& directory) {
   World world = world_of_one();
   const TrainerOptions options = trainer_options(work, directory);
-  RunDirectory run(real_disk(), {options.run, "", ""});
+  RunDirectory run(real_disk(), {options.run.name, options.run.dir, "", ""});
   TrainerParts parts{world, real_disk(), real_clock()};
   parts.run_directory = &run;
   parts.directory = directory;

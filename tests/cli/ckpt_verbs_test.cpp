@@ -3,7 +3,7 @@
 #include <fstream>
 
 #include "cli/binary.h"
-#include "train/run_lock.h"
+#include "run/run_lock.h"
 
 namespace lockstep::testing {
 namespace {

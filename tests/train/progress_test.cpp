@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "manual_clock.h"
+#include "support/manual_clock.h"
 
 namespace lockstep {
 namespace {

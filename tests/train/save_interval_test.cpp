@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "train/manual_clock.h"
+#include "support/manual_clock.h"
 
 namespace lockstep {
 namespace {

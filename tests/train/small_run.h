@@ -63,8 +63,8 @@ class SmallRun : public ::testing::Test {
   Ending live_in(World& world) {
     std::unique_ptr<RunDirectory> directory;
     if (world.is_root())
-      directory =
-          std::make_unique<RunDirectory>(real_disk(), RunDirectoryOptions{options_.run, "a: 1\n", ""});
+      directory = std::make_unique<RunDirectory>(
+          real_disk(), RunDirectoryOptions{options_.run.name, options_.run.dir, "a: 1\n", ""});
     TrainerParts parts{world, *disk_, *clock_};
     parts.run_directory = directory.get();
     parts.directory = options_.run.dir;

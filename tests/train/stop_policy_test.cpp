@@ -9,6 +9,7 @@
 #include <csignal>
 
 #include "comm/loopback/loopback_world.h"
+#include "run/stop_signals.h"
 
 namespace lockstep {
 namespace {

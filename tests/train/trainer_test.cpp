@@ -3,7 +3,7 @@
 
 #include "lockstep/base/fault_point.h"
 #include "support/forwarding_disk.h"
-#include "train/manual_clock.h"
+#include "support/manual_clock.h"
 #include "train/small_run.h"
 
 namespace lockstep {

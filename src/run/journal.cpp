@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/journal.h"
+#include "run/journal.h"
 
 #include <fmt/format.h>
 

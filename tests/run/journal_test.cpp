@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/journal.h"
+#include "run/journal.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "manual_clock.h"
+#include "support/manual_clock.h"
 #include "support/temp_dir.h"
 
 namespace lockstep {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/run_lock.h"
+#include "run/run_lock.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

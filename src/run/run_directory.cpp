@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/run_directory.h"
+#include "run/run_directory.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -47,7 +47,7 @@ std::string behind_links(const std::string& path) {
 }
 
 RunDirectory::RunDirectory(Disk& disk, const RunDirectoryOptions& options)
-    : disk_(disk), name_(options.run.name), path_(options.run.dir) {
+    : disk_(disk), name_(options.name), path_(options.dir) {
   for (const std::string& folder : {path_, path_ + "/log", checkpoints()}) make_own_folder(folder);
   lock_ = std::make_unique<RunLock>(path_, options.job);
   try {

@@ -8,8 +8,7 @@
 #include "lockstep/base/disk.h"
 #include "lockstep/base/hash.h"
 #include "lockstep/base/units.h"
-#include "train/options.h"
-#include "train/run_lock.h"
+#include "run/run_lock.h"
 
 namespace lockstep {
 
@@ -21,7 +20,8 @@ struct Completion {
 };
 
 struct RunDirectoryOptions {
-  RunOptions run;
+  std::string name;
+  std::string dir;
   std::string config_text;  // the effective config, for config.yaml
   std::string job;          // batch job id, for the lock
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/run_directory.h"
+#include "run/run_directory.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -29,8 +29,8 @@ class RunDirectoryTest : public ::testing::Test {
  protected:
   RunDirectoryOptions options(const std::string& config = "a: 1\n") const {
     RunDirectoryOptions options;
-    options.run.name = "digits";
-    options.run.dir = path_;
+    options.name = "digits";
+    options.dir = path_;
     options.config_text = config;
     options.job = "4711";
     return options;

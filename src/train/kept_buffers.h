@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <torch/torch.h>
+
+#include <vector>
+
+#include "parallel/arena.h"
+
+namespace lockstep {
+
+// A copy of all buffers of a model, to put back what a forward changes on its way. The arena outlives it.
+// Local.
+class KeptBuffers {
+ public:
+  explicit KeptBuffers(const ModelArena& arena);
+
+  // Copies them again, as they are now.
+  void keep();
+  void put_back() const;
+
+ private:
+  const ModelArena& arena_;
+  torch::Tensor floating_;
+  std::vector<torch::Tensor> integers_;
+};
+
+}  // namespace lockstep
