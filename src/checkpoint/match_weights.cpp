@@ -60,6 +60,7 @@ class Matching {
   }
 
   WeightsMatch run() {
+    find_idle_skips();
     for (const WeightsPlace& place : places_) out_.from.push_back(take(place));
     tolerate_counters();
     judge_left_over();
@@ -68,6 +69,18 @@ class Matching {
   }
 
  private:
+  void find_idle_skips() {
+    for (const std::string& glob : rules_.skip) {
+      const auto hits = [&](const std::string& name) { return matches_any(name, {glob}); };
+      const bool in_model = std::any_of(places_.begin(), places_.end(), [&](const WeightsPlace& place) {
+        return std::any_of(place.names.begin(), place.names.end(), hits);
+      });
+      if (!in_model &&
+          std::none_of(given_.begin(), given_.end(), [&](const auto& item) { return hits(item.first); }))
+        out_.idle_skips.push_back(glob);
+    }
+  }
+
   const WeightsTensor* take(const WeightsPlace& place) {
     std::vector<std::string> found;
     for (const std::string& name : place.names)

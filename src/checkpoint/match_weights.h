@@ -26,6 +26,7 @@ enum class Conversion {
 struct WeightsMatch {
   std::vector<const WeightsTensor*> from;  // for each place; null where it keeps its values
   std::vector<std::string> skipped;        // first names of those that rules.skip names
+  std::vector<std::string> idle_skips;     // of rules.skip: what names no tensor of model or file
   std::vector<std::string> said;           // what was done without being asked for, a sentence each
 };
 

@@ -118,9 +118,14 @@ void begin_record(const PresentData& data, const RunDirectory& directory) {
   }
 }
 
-void say_data(const TrainerParts& parts) {
+void say_data(const TrainerParts& parts, LossKind loss) {
   log_info("data.train: {}", parts.train_data->description());
   if (parts.valid_data != nullptr) log_info("validation: {}", parts.valid_data->description());
+  // One-hot labels look like this too, and whoever wrote them may expect a cross-entropy.
+  const SampleSpec& spec = parts.train_data->spec();
+  if (loss == LossKind::kAuto && is_floating(spec.target_dtype) && element_count(spec.target_shape) > 1)
+    log_info("train.loss: mse, because the targets are {} numbers a sample and no class indices",
+             element_count(spec.target_shape));
 }
 
 std::unique_ptr<RunDirectory> take_run_directory(Job& job) {
@@ -184,7 +189,7 @@ Preparation prepare_training(Job& job, const Registries& registries) {
   const PresentData present{parts.train_data.get(), content, DataRecord(real_disk(), parts.directory)};
   on_root(world, [&] { begin_record(present, *parts.run_directory); });
   parts.admit = admission(job.config, present, made.changes, world.is_root());
-  if (world.is_root()) say_data(parts);
+  if (world.is_root()) say_data(parts, job.config.train.loss);
   if (world.is_root()) parts.reporter = make_reporter(job, *parts.run_directory);
   return made;
 }

@@ -88,7 +88,7 @@ void check_evaluation(const Given& given, const RunConfig& config) {
   for (const std::string key : {"checkpoint.keep_best.metric", "checkpoint.keep_best.mode"})
     if (best.count == 0 && given.differs_from_default(key, config))
       refuse_at(given, key, "has no effect while checkpoint.keep_best.count is 0",
-                "checkpoint.keep_best.count: 1");
+                "Set checkpoint.keep_best.count: 1");
   if (best.count != 0 && !best.metric.starts_with("valid_"))
     refuse_at(given, "checkpoint.keep_best.metric",
               "'" + printable(best.metric) + "' is no metric of an evaluation",

@@ -56,7 +56,7 @@ std::optional<Finding> look_at_samples(const DivergedStep& diverged) {
           {fmt::format("the {} of {} is not finite: {} (micro-batch {})", input ? "input" : "target",
                        places_of(diverged.data, {diverged.order.index_of(diverged.step, in_step)}),
                        first_odd_value(values), leaf),
-           "Mend that sample or leave it out, then start again: the last checkpoint is from before"}};
+           "Mend that sample or leave it out, then start again"}};
     }
   return std::nullopt;
 }
@@ -72,7 +72,7 @@ std::optional<Finding> look_at_parameters(const DivergedStep& diverged) {
         {fmt::format("parameter {} is not finite since the update of step {}: its gradient was not, or the "
                      "update was too large ({})",
                      entry.name, update, first_odd_value(values)),
-         "The last checkpoint is from before. log.every_steps=1 looks at the gradients of every step; lower "
+         "log.every_steps=1 looks at the gradients of every step; lower "
          "optim.lr if they are finite"}};
   }
   return std::nullopt;
@@ -92,7 +92,7 @@ std::optional<Finding> look_at_micro_batch(const DivergedStep& diverged, const t
         Suspect::kLoss,
         leaf,
         {fmt::format("the loss of {} is {}, from inputs and parameters that are finite", where, value),
-         "The last checkpoint is from before. Lower optim.lr or lengthen schedule.warmup_steps; look "
+         "Lower optim.lr or lengthen schedule.warmup_steps; look "
          "for a logarithm or a division in the model's loss"}};
   std::vector<std::string> names;
   std::vector<torch::Tensor> leaves;
@@ -110,7 +110,7 @@ std::optional<Finding> look_at_micro_batch(const DivergedStep& diverged, const t
           leaf,
           {fmt::format("the gradient of parameter {} is not finite in {}, where the loss is {} ({})",
                        names[i], where, value, first_odd_value(gradients[i])),
-           "The last checkpoint is from before. Look at the backward of what uses it: a square root or "
+           "Look at the backward of what uses it: a square root or "
            "logarithm at 0, a division. train.grad_clip does not help: it scales, and these stay"}};
   return std::nullopt;
 }
@@ -123,7 +123,7 @@ Finding look(const DivergedStep& diverged) {
   best.cause = {
       "looked at once more, every sample, loss and gradient of it is finite: their sum is too large, or "
       "this machine does not compute the same twice",
-      "The last checkpoint is from before. Lower optim.lr, or try another machine"};
+      "Lower optim.lr, or try another machine"};
   if (diverged.batch == nullptr) return best;
   const DeviceBatch whole = to_device(*diverged.batch, diverged.state.compute());
   for (int i = 0; i < diverged.plan.mine.count; ++i) {
@@ -160,7 +160,7 @@ DivergenceCause find_cause(const DivergedStep& diverged) {
     mine = {Suspect::kNone,
             0,
             {fmt::format("looking for the cause failed: {}", error.what()),
-             "The last checkpoint is from before. Lower optim.lr, or look at the data"}};
+             "Lower optim.lr, or look at the data"}};
   }
   World& world = diverged.world;
   const bool is_mine = agree_min(world, mine.rank_among()).value == mine.rank_among();

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/start_weights.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <map>
 
+#include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 #include "parallel/arena.h"
 
@@ -20,8 +24,7 @@ std::vector<ModelTensor> tensors_of(torch::nn::Module& model) {
   return tensors;
 }
 
-std::vector<std::string> fill_model(torch::nn::Module& model, const WeightsSource& source,
-                                    const NameRules& rules) {
+WeightsMatch fill_model(torch::nn::Module& model, const WeightsSource& source, const NameRules& rules) {
   torch::NoGradGuard no_grad;
   const std::vector<ModelTensor> wanted = tensors_of(model);
   std::vector<WeightsPlace> places;
@@ -36,7 +39,18 @@ std::vector<std::string> fill_model(torch::nn::Module& model, const WeightsSourc
     into.copy_(host);
   }
   for (const std::string& sentence : match.said) log_info("weights: {}", sentence);
-  return match.skipped;
+  return match;
+}
+
+std::vector<std::string> start_model(torch::nn::Module& model, const WeightsSource& source,
+                                     const NameRules& rules) {
+  WeightsMatch match = fill_model(model, source, rules);
+  if (!match.idle_skips.empty())
+    throw Fault(ExitCode::kConfig,
+                fmt::format("model.weights_skip: {} names no tensor of the model or of the file",
+                            fmt::join(match.idle_skips, ", ")),
+                "Correct the name, or leave it out");
+  return std::move(match.skipped);
 }
 
 }  // namespace lockstep

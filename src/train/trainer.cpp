@@ -45,6 +45,11 @@ double kept_norm(const TrainRecord& record) {
   return norm != extra.end() && norm->is_number() ? norm->get<double>() : 0;
 }
 
+std::string where_to_go_back(Step saved) {
+  return saved > Step(0) ? fmt::format(". The checkpoint of step {} is from before", saved.value)
+                         : ". No checkpoint was made before it";
+}
+
 }  // namespace
 
 Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
@@ -153,7 +158,7 @@ void Trainer::start_from_weights() {
   if (options_.weights.empty()) return;
   std::vector<std::string> skipped;
   together(parts_.world, [&] {
-    skipped = fill_model(state_.model(), *open_weights(options_.weights), options_.weights_names);
+    skipped = start_model(state_.model(), *open_weights(options_.weights), options_.weights_names);
   });
   std::string names;
   for (const std::string& name : skipped) names += " " + name;
@@ -229,7 +234,7 @@ void Trainer::end_diverged(const StepRecord& record, const HostBatch* batch) {
       ExitCode::kNeverRestart,
       fmt::format("step {}: the run has diverged (loss {}, gradient norm {}): {}", record.step.value,
                   without_sign(record.loss), without_sign(record.grad_norm), cause.fact),
-      cause.remedy);
+      cause.remedy + where_to_go_back(checkpointer_.last_step()));
 }
 
 Agreed<Verdict> Trainer::judge(const StepRecord& record) {

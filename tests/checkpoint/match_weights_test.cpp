@@ -84,6 +84,14 @@ std::string refused(const std::vector<WeightsPlace>& places, const InMemory& sou
   return "";
 }
 
+TEST(MatchWeights, ASkipThatNamesNothingIsIdle) {
+  InMemory source;
+  source.has("a", {4}, 1).has("head.w", {4}, 9);
+  NameRules rules;
+  rules.skip = {"head.*", "a", "haed.*"};
+  EXPECT_THAT(matched({place("a", {4})}, source, rules).idle_skips, ElementsAre("haed.*"));
+}
+
 TEST(MatchWeights, WhatIsMissingLeftOverOrOfAnotherShapeIsNamed) {
   InMemory source;
   source.has("a", {4}, 1).has("b", {1, 4}, 9);

@@ -32,6 +32,8 @@ TEST(WhatIs, TellsTheKindsOfPlaceApart) {
   EXPECT_EQ(what_is(run + "/ckpt/step-00000003/manifest.json").kind, PathKind::kCheckpoint);
   EXPECT_EQ(what_is(scratch / "else").kind, PathKind::kOtherFolder);
   EXPECT_EQ(what_is(scratch / "text").kind, PathKind::kOtherFile);
+  std::ofstream(scratch / "metrics.jsonl") << "{\"step\": 1}\n";
+  EXPECT_EQ(what_is(scratch / "metrics.jsonl").kind, PathKind::kOtherFile);
   EXPECT_EQ(what_is(scratch / "gone").kind, PathKind::kNothing);
   EXPECT_EQ(what_is("/dev/null").kind, PathKind::kOtherFile);
   EXPECT_EQ(what_is(kData + "exchange/all.pth").kind, PathKind::kForeign);

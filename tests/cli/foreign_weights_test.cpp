@@ -102,6 +102,10 @@ TEST_F(ForeignWeightsCommand, TheRemedyOfSkippingWorksWhereItIsPrinted) {
   const ProcessResult alone = lockstep({"train", "-c", "run.yaml", "model.weights_skip=[layers.1.bias]"});
   EXPECT_EQ(alone.code, 78);
   EXPECT_THAT(alone.err, HasSubstr("has no effect without model.weights"));
+  const ProcessResult misspelt = lockstep(
+      {"train", "-c", "run.yaml", "model.weights=w.pth", "model.weights_skip=[layers.1.bias, haed.*]"});
+  EXPECT_EQ(misspelt.code, 78);
+  EXPECT_THAT(misspelt.err, HasSubstr("haed.* names no tensor of the model or of the file"));
 }
 
 TEST_F(ForeignWeightsCommand, WeightsMayBeARunItsFolderOrACheckpoint) {

@@ -50,6 +50,7 @@ TEST_F(Divergence, NamesFileAndSampleOfAnInput) {
   EXPECT_THAT(text, HasSubstr("step 2: the run has diverged (loss nan"));
   EXPECT_THAT(text, HasSubstr("the input of b.h5, row 7 is not finite: value 1 of 6 is nan (micro-batch 1)"));
   EXPECT_THAT(text, HasSubstr("Mend that sample"));
+  EXPECT_THAT(text, HasSubstr("No checkpoint was made before it"));
   EXPECT_THAT(text, Not(HasSubstr("optim.lr")));
 }
 

@@ -35,8 +35,14 @@ bool is_tar(std::span<const std::byte> beginning) {
   return beginning.size() > 262 && std::equal(kMark.begin(), kMark.end(), beginning.begin() + 257);
 }
 
-bool is_index(std::span<const std::byte> beginning) {
-  return !beginning.empty() && beginning[0] == std::byte{'{'};
+// Other JSON (a journal, a config) is not one: only an index has this member, near its beginning or after
+// its metadata.
+bool is_index(const ReadableFile& file, std::span<const std::byte> beginning) {
+  if (beginning.empty() || beginning[0] != std::byte{'{'}) return false;
+  constexpr std::uint64_t kLooked = 64 * 1024;
+  std::string text(static_cast<std::size_t>(std::min(file.size(), kLooked)), '\0');
+  file.read_at(0, std::as_writable_bytes(std::span(text)));
+  return text.find("\"weight_map\"") != std::string::npos;
 }
 
 }  // namespace
@@ -60,7 +66,8 @@ bool is_foreign_file(const std::string& path) {
   try {
     const auto file = open_resolved(path);
     const std::vector<std::byte> start = beginning_of(*file);
-    return is_torch_file(start) || is_safetensors(start, file->size()) || is_index(start) || is_tar(start);
+    return is_torch_file(start) || is_safetensors(start, file->size()) || is_index(*file, start) ||
+           is_tar(start);
   } catch (const Fault&) {
     return false;
   }
@@ -71,7 +78,7 @@ std::unique_ptr<ForeignFile> open_foreign_file(const std::string& path) {
   const std::vector<std::byte> start = beginning_of(*file);
   if (is_torch_file(start) || is_tar(start)) return open_torch_file(file, path);
   if (is_safetensors(start, file->size())) return open_safetensors(file, path);
-  if (is_index(start))
+  if (is_index(*file, start))
     return open_sharded_safetensors(*file, path, [folder = fs::path(path).parent_path()](const auto& name) {
       return open_resolved((folder / name).string());
     });
