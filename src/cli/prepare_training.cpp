@@ -9,6 +9,7 @@
 #include "cli/name_rules.h"
 #include "cli/standard_streams.h"
 #include "comm/agree.h"
+#include "config/array_task.h"
 #include "config/effective.h"
 #include "config/environment.h"
 #include "lockstep/base/fault_point.h"
@@ -161,6 +162,7 @@ Preparation prepare_training(Job& job, const Registries& registries) {
   World& world = job.world;
   together(world, [&] {
     refuse_rules_without_weights(job.config.model);
+    require_array_task(job.config.run.dir);
     job.config.run.dir = behind_links(job.config.run.dir);
   });
   Preparation made{take_run_directory(job), trainer_options(job.config), {world, real_disk(), real_clock()}};

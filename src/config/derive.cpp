@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/derive.h"
 
+#include "config/array_task.h"
 #include "config/read_value.h"
 #include "config/yaml_text.h"
 
@@ -62,6 +63,7 @@ bool Given::differs_from_default(const std::string& key, const RunConfig& config
 void derive(const Given& given, RunConfig& config) {
   set_type_defaults(given, config);
   if (!given.has("run.dir")) config.run.dir = "runs/" + config.run.name;
+  config.run.dir = with_array_task(config.run.dir);
   shape_synthetic_data(given, config);
   set_save_interval(given, config.checkpoint);
   // The data cut their samples to what the model takes, and refuse tokens it has no row for.

@@ -70,6 +70,10 @@ std::string batch_job_id() {
   return value_of("SLURM_JOB_ID");
 }
 
+std::string array_task() {
+  return value_of("SLURM_ARRAY_TASK_ID");
+}
+
 bool no_color() {
   return !value_of("NO_COLOR").empty();
 }

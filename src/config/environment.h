@@ -37,6 +37,9 @@ bool is_first_process();
 // SLURM_JOB_ID: who holds the run lock; empty outside a batch job.
 std::string batch_job_id();
 
+// SLURM_ARRAY_TASK_ID; empty outside a task of a Slurm array.
+std::string array_task();
+
 // Names and values a report may show: those on a fixed list that are set. A value whose name is that of a
 // secret is masked.
 std::vector<std::pair<std::string, std::string>> reportable_environment();

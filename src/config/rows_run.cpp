@@ -15,7 +15,8 @@ std::vector<Row> run_rows() {
       row("run.dir", &RunConfig::run, &RunOptions::dir)
           .derived_from("runs/<run.name>")
           .may_change()
-          .says("Run directory, relative to the working directory: everything the run writes is in it."),
+          .says("Run directory, relative to the working directory: everything the run writes is in it. "
+                "{array_task} in it is the number of this task of a Slurm array."),
       row("run.seed", &RunConfig::run, &RunOptions::seed)
           .says("Seed of initial weights, sample order, dropout and synthetic data."),
       row("run.metadata", &RunConfig::run, &RunOptions::metadata)

@@ -57,6 +57,13 @@ TEST_F(RunPaths, TildeIsHomeInConfigOverrideAndFlag) {
   EXPECT_FALSE(fs::exists(dir_ / "~"));
 }
 
+TEST_F(RunPaths, ATaskOfAnArrayHasADirectoryOfItsOwn) {
+  ASSERT_EQ(train_in("sweep-{array_task}", {{"SLURM_ARRAY_TASK_ID", "3"}}).code, 0);
+  EXPECT_TRUE(is_done("sweep-3"));
+  expect_refused(train_in("sweep-{array_task}"), 78, {"this is no task of a Slurm array", "sbatch --array"});
+  EXPECT_FALSE(fs::exists(dir_ / "sweep-{array_task}"));
+}
+
 TEST_F(RunPaths, VariablesAreRefusedWithTheirPlace) {
   expect_refused(lockstep({"train", "-c", "run.yaml", "run.dir=$HOME/x"}), 78,
                  {"run.dir", "variables are not expanded"});

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "config/array_task.h"
 #include "config/effective.h"
 #include "config/secrets.h"
 #include "message.h"
@@ -22,7 +23,7 @@ class Environment : public ::testing::Test {
  protected:
   void SetUp() override {
     for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "SLURM_PROCID", "SLURM_STEP_ID", "NO_COLOR",
-                             "LOCKSTEP_FAULT", "LOCKSTEP_TERMINAL", "SECRET_THING"}) {
+                             "LOCKSTEP_FAULT", "LOCKSTEP_TERMINAL", "SLURM_ARRAY_TASK_ID", "SECRET_THING"}) {
       const char* old = std::getenv(name);
       saved_[name] = old == nullptr ? std::nullopt : std::optional<std::string>(old);
       ::unsetenv(name);
@@ -51,6 +52,16 @@ TEST_F(Environment, KnowsMpirunAndSrun) {
   EXPECT_FALSE(launch_options().launched) << "a batch shell is no launcher";
   ::setenv("SLURM_STEP_ID", "0", 1);
   EXPECT_TRUE(launch_options().launched);
+}
+
+TEST_F(Environment, NamesTheRunDirectoryOfAnArraysTask) {
+  const std::string text = "run: {dir: \"runs/{array_task}/of-{array_task}\"}\ntrain: {steps: 1}\n";
+  EXPECT_EQ(load_text(text).run.dir, "runs/{array_task}/of-{array_task}");
+  EXPECT_THROW(require_array_task(load_text(text).run.dir), Fault);
+  ::setenv("SLURM_ARRAY_TASK_ID", "12", 1);
+  EXPECT_EQ(load_text(text).run.dir, "runs/12/of-12");
+  EXPECT_EQ(load_text("train: {steps: 1}\n", {"run.dir='a-{array_task}'"}).flat.at("run.dir"), "a-12");
+  EXPECT_NO_THROW(require_array_task("runs/12"));
 }
 
 TEST_F(Environment, PassesTheHintsOfTheLauncherOn) {
