@@ -24,6 +24,7 @@
 #include "config/environment.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
+#include "run/supervisor_line.h"
 
 namespace lockstep {
 namespace {
@@ -44,6 +45,7 @@ int run_command(CLI::App& app, int argc, char** argv, const int& exit_code) {
 // The end of a rank that fails alone: its message goes out whatever the log is set to, and the others are
 // ended too.
 [[noreturn]] void end_alone(ExitCode code, const std::string& message) {
+  supervisor_line().fault(code, message);
   std::fputs(fmt::format("lockstep: error: {}\n", printable(message)).c_str(), stderr);
   std::fflush(nullptr);
   abort_job(code);
@@ -76,6 +78,7 @@ int run_application(int argc, char** argv, const Registries& registries) {
   try {
     return run_command(app, argc, argv, exit_code);
   } catch (const AgreedFault& fault) {
+    if (is_first_process()) supervisor_line().fault(fault.code(), fault.what());
     log_error("{}", fault.what());
     leave_job();
     return static_cast<int>(fault.code());

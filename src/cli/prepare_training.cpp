@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "base/descriptor.h"
 #include "cli/name_rules.h"
 #include "cli/standard_streams.h"
@@ -15,6 +17,7 @@
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
 #include "lockstep/base/random.h"
+#include "run/supervisor_line.h"
 #include "train/data_record.h"
 #include "train/start_weights.h"
 
@@ -174,6 +177,9 @@ Preparation prepare_training(Job& job, const Registries& registries) {
   configure_log({.prefix = world.is_root() ? "" : fmt::format("[rank {}] ", world.rank().value),
                  .file = fmt::format("{}/log/rank-{:05}.log", parts.directory, world.rank().value),
                  .to_stderr = world.is_root()});
+  if (world.is_root())
+    supervisor_line().started(
+        {std::filesystem::absolute(parts.directory), parts.attempt, world.size().value});
   arm_fault_points(fault_plan(), {world.rank().value, parts.attempt.value});
   fault_point("startup");
 

@@ -14,9 +14,11 @@
 #include "cli/job.h"
 #include "cli/prepare_training.h"
 #include "cli/standard_streams.h"
+#include "config/environment.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 #include "run/stop_signals.h"
+#include "run/supervisor_line.h"
 #include "train/trainer.h"
 
 namespace lockstep {
@@ -67,6 +69,7 @@ std::string nothing_trained(const Ending& ending, const std::vector<ConfigChange
 
 int train_command(const TrainArguments& arguments, const Registries& registries) {
   listen_for_stop_signals();
+  supervisor_line().join(supervisor_address(), rank_by_launcher());
   Job job = join_job(with_flags(arguments), registries);
   if (arguments.dry_run) return describe_training(job, registries);
   if (job.world.is_root()) answer_stop_signals();
@@ -81,6 +84,7 @@ int train_command(const TrainArguments& arguments, const Registries& registries)
                           job.config.run.dir));
   if (job.world.is_root() && ending.code == ExitCode::kRequeue)
     try_print(fmt::format("stopped: saved at step {}; go on with the same command\n", ending.step.value));
+  if (job.world.is_root()) supervisor_line().ended(ending.code);
   return static_cast<int>(ending.code);
 }
 

@@ -55,11 +55,19 @@ LaunchOptions launch_options() {
   return {.launched = is_set("OMPI_COMM_WORLD_SIZE") || is_set("PMIX_RANK") || under_srun};
 }
 
-bool is_first_process() {
-  if (!launch_options().launched) return true;
+Rank rank_by_launcher() {
+  if (!launch_options().launched) return Rank(0);
   for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"})
-    if (is_set(name)) return value_of(name) == "0";
-  return true;
+    if (is_set(name)) return Rank(std::atoi(value_of(name).c_str()));
+  return Rank(0);
+}
+
+bool is_first_process() {
+  return rank_by_launcher() == Rank(0);
+}
+
+std::string supervisor_address() {
+  return value_of("LOCKSTEP_SUPERVISOR");
 }
 
 std::string fault_plan() {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "comm/options.h"
+#include "lockstep/base/units.h"
 
 namespace lockstep {
 
@@ -31,8 +32,14 @@ bool terminal_can_redraw();
 
 // HOME; empty where it is not set, as for a user of a container that has a number only.
 std::string home_directory();
-// What the launcher says, before MPI has: is this the process that speaks for the job?
+
+// What the launcher says, before MPI has: which rank this is (0 without a launcher), and is it the one that
+// speaks for the job?
+Rank rank_by_launcher();
 bool is_first_process();
+
+// LOCKSTEP_SUPERVISOR: where `lockstep run` listens (run/supervisor_line.h); empty without one.
+std::string supervisor_address();
 
 // SLURM_JOB_ID: who holds the run lock; empty outside a batch job.
 std::string batch_job_id();

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "lockstep/base/log.h"
+#include "run/supervisor_line.h"
 
 namespace lockstep {
 
@@ -15,7 +16,9 @@ bool Reporter::due(Step step, std::int64_t every_steps) {
 }
 
 void Reporter::begin(Step first, Step last) {
-  if (progress_) progress_->begin(first, last);
+  if (!progress_) return;
+  supervisor_line().resumed(Step(first.value - 1));
+  progress_->begin(first, last);
 }
 
 void Reporter::step(const StepRecord& record, bool last) {
@@ -33,7 +36,9 @@ void Reporter::step(const StepRecord& record, bool last) {
 }
 
 void Reporter::saved(Step step) {
-  if (progress_) progress_->saved(step);
+  if (!progress_) return;
+  supervisor_line().committed(step);
+  progress_->saved(step);
 }
 
 void Reporter::event(const std::string& name, const std::map<std::string, std::string>& fields) {

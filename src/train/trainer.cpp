@@ -12,6 +12,7 @@
 #include "optim/clip.h"
 #include "optim/schedule.h"
 #include "run/stop_signals.h"
+#include "run/supervisor_line.h"
 #include "train/divergence.h"
 #include "train/evaluator.h"
 #include "train/model_check.h"
@@ -167,6 +168,7 @@ void Trainer::start_from_weights() {
 
 StepRecord Trainer::advance(Step step) {
   set_fault_step(step.value);
+  supervisor_line().progress(step);
   fault_point("step");
   StepRecord record;
   record.step = step;
@@ -276,6 +278,7 @@ void Trainer::save_if_due(const StepRecord& record) {
 }
 
 Ending Trainer::save_and_yield(const StepRecord& record) {
+  if (parts_.world.is_root()) supervisor_line().stopping(stop_signal_received());
   // A step that nobody reads does not look at its gradients (norm_is_needed); what is kept is looked at here.
   if (!std::isfinite(global_norm(state_.arena().trainable_values()))) end_diverged(record, nullptr);
   checkpointer_.drain();
