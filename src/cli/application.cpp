@@ -15,6 +15,8 @@
 #include "cli/help_formatter.h"
 #include "cli/path_arguments.h"
 #include "cli/predict_command.h"
+#include "cli/run_command.h"
+#include "cli/slurm_command.h"
 #include "cli/standard_streams.h"
 #include "cli/status_command.h"
 #include "cli/train_command.h"
@@ -74,6 +76,8 @@ int run_application(int argc, char** argv, const Registries& registries) {
   add_config_command(app, types, exit_code);
   add_ckpt_command(app, registries, exit_code);
   add_doctor_command(app, exit_code);
+  add_run_command(app, types, exit_code);
+  add_slurm_command(app, types);
   expand_paths_in(app);
   try {
     return run_command(app, argc, argv, exit_code);

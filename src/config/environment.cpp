@@ -2,6 +2,7 @@
 #include "config/environment.h"
 
 #include <array>
+#include <charconv>
 #include <cstdlib>
 
 #include "config/secrets.h"
@@ -80,6 +81,23 @@ std::string batch_job_id() {
 
 std::string array_task() {
   return value_of("SLURM_ARRAY_TASK_ID");
+}
+
+SlurmPlace slurm_place() {
+  const auto number = [](const char* name, int otherwise) {
+    const std::string value = value_of(name);
+    int given = otherwise;
+    std::from_chars(value.data(), value.data() + value.size(), given);
+    return given;
+  };
+  SlurmPlace place;
+  place.job = batch_job_id();
+  place.array_job = value_of("SLURM_ARRAY_JOB_ID");
+  place.array_task = array_task();
+  place.in_step = is_set("SLURM_STEP_ID");
+  place.nodes = number("SLURM_JOB_NUM_NODES", 1);
+  place.restarts = number("SLURM_RESTART_COUNT", 0);
+  return place;
 }
 
 bool no_color() {

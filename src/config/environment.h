@@ -8,6 +8,7 @@
 
 #include "comm/options.h"
 #include "lockstep/base/units.h"
+#include "supervise/slurm/options.h"
 
 namespace lockstep {
 
@@ -46,6 +47,9 @@ std::string batch_job_id();
 
 // SLURM_ARRAY_TASK_ID; empty outside a task of a Slurm array.
 std::string array_task();
+
+// What Slurm says to a batch job: SLURM_JOB_ID and its relatives.
+SlurmPlace slurm_place();
 
 // Names and values a report may show: those on a fixed list that are set. A value whose name is that of a
 // secret is masked.

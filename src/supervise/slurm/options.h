@@ -10,9 +10,9 @@ struct SlurmPlace {
   std::string job;         // SLURM_JOB_ID; empty outside a job
   std::string array_job;   // SLURM_ARRAY_JOB_ID; empty outside an array
   std::string array_task;  // SLURM_ARRAY_TASK_ID
-  std::string step;        // SLURM_STEP_ID: not empty in a step, where nothing is to be supervised
   int nodes = 1;           // SLURM_JOB_NUM_NODES
   int restarts = 0;        // SLURM_RESTART_COUNT
+  bool in_step = false;    // SLURM_STEP_ID is set: one of many, not the batch script
 
   // What scontrol calls this job: of an array, the job id alone means all of its tasks.
   std::string name() const { return array_job.empty() ? job : array_job + "_" + array_task; }
