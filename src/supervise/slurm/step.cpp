@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <regex>
 
 #include "lockstep/base/error.h"
 #include "supervise/slurm/command.h"
@@ -29,6 +30,12 @@ bool is_complaint(std::string_view line) {
       "No route to host",      "Unable to allocate resources"};
   return std::any_of(kWords.begin(), kWords.end(),
                      [&](std::string_view words) { return line.find(words) != std::string_view::npos; });
+}
+
+// "srun: error: n1: task 1: Killed", "n[1-2]: tasks 0-3: Exited with exit code 1".
+bool is_loss(const std::string& line) {
+  static const std::regex kLoss("srun: error: [^ ]+: tasks? [0-9,-]+: .*");
+  return std::regex_match(line, kLoss);
 }
 
 void write_all(int fd, const char* data, std::size_t size) {
@@ -74,6 +81,7 @@ void SlurmStep::listen() {
 }
 
 void SlurmStep::take_line(const std::string& line) {
+  if (!lost_ && is_loss(line)) lost_ = std::chrono::steady_clock::now();
   if (!complaint_.empty() || !line.starts_with(kOwnWords) || !is_complaint(line)) return;
   complaint_ = line.substr(kOwnWords.size());
 }

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,6 +33,8 @@ class SlurmStep {
   // srun's own complaint that explains why ranks could not start or were lost, such as "task 2 launch
   // failed"; empty when it has none.
   const std::string& complaint() const { return complaint_; }
+  // When srun first said that a task has ended badly; the others should follow within KillWait.
+  const std::optional<std::chrono::steady_clock::time_point>& lost_a_rank() const { return lost_; }
 
  private:
   void take_line(const std::string& line);
@@ -41,6 +44,7 @@ class SlurmStep {
   std::optional<Descriptor> said_;
   std::string unfinished_;
   std::string complaint_;
+  std::optional<std::chrono::steady_clock::time_point> lost_;
 };
 
 }  // namespace lockstep

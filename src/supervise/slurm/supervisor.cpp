@@ -12,7 +12,6 @@
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 #include "run/run_lock.h"
-#include "supervise/line_server.h"
 #include "supervise/signal_inbox.h"
 
 namespace lockstep {
@@ -28,6 +27,7 @@ constexpr seconds kRanksAreUp{10};
 // What a new attempt is worth beginning for.
 constexpr seconds kWorthAStart{30};
 constexpr int kSrunsOwn = 1;
+constexpr seconds kLonelyFor{10};
 
 std::int64_t now_s() {
   return std::time(nullptr);
@@ -54,7 +54,8 @@ SlurmSupervisor::SlurmSupervisor(SlurmRunOptions options, SignalInbox& signals, 
       signals_(&signals),
       ranks_(&ranks),
       controller_(options_.place, run_command, sleep_for),
-      memory_(options_.place.name(), options_.run_directory) {}
+      memory_(options_.place.name(), options_.run_directory),
+      events_(options_.place, options_.run_directory) {}
 
 int SlurmSupervisor::run() {
   learn_the_job();
@@ -93,8 +94,9 @@ std::vector<std::string> SlurmSupervisor::command() const {
 }
 
 AttemptFacts SlurmSupervisor::attempt() {
-  passed_on_ = 0;
+  passed_on_ = blows_ = 0;
   ranks_->begin_attempt();
+  events_.launched();
   SlurmStep step(command());
   while (!step.ended()) watch_over(step);
   hear_ranks();
@@ -109,6 +111,7 @@ void SlurmSupervisor::watch_over(SlurmStep& step) {
   hear_ranks();
   hear_signals();
   if (asked_ != Asked::kNo) hand_on_request(step);
+  end_the_bereft(step);
   // Whoever is still there at the end of the time is ended by Slurm; the job must be back in the queue
   // before.
   if (job_.end_time > 0 && now_s() >= job_.end_time && !requeued_)
@@ -119,6 +122,7 @@ void SlurmSupervisor::hear_ranks() {
   ranks_->hear();
   const AttemptStory& story = ranks_->story();
   if (!story.run_directory.empty()) memory_.recall(story.run_directory);
+  events_.heard(story, job_.nodes);
 }
 
 void SlurmSupervisor::hear_signals() {
@@ -153,6 +157,17 @@ void SlurmSupervisor::hand_on_request(SlurmStep& step) {
   }
 }
 
+void SlurmSupervisor::end_the_bereft(SlurmStep& step) {
+  if (!step.lost_a_rank()) return;
+  const auto alone = steady_clock::now() - *step.lost_a_rank();
+  if (alone < seconds(grace_s_) + kLonelyFor * (blows_ + 1)) return;
+  log_warning("ranks are still there {} s after one was lost: ending them",
+              std::chrono::duration_cast<seconds>(alone).count());
+  // srun hands ALRM on to the nodes itself, without the controller, and no rank listens to it.
+  step.send(blows_ < 2 ? SIGALRM : SIGKILL);
+  ++blows_;
+}
+
 AttemptFacts SlurmSupervisor::facts_of(const SlurmStep& step, int code) const {
   const AttemptStory& story = ranks_->story();
   AttemptFacts facts = ranks_->facts();
@@ -180,6 +195,7 @@ std::optional<int> SlurmSupervisor::after(const AttemptFacts& facts) {
   PolicyOptions policy;
   policy.can_requeue = job_.may_requeue;
   const Decision decision = judge(policy, facts, history);
+  events_.ended(facts, ranks_->story(), decision.reason);
   if (decision.action == Action::kDone) {
     memory_.keep(history);
     return 0;
@@ -195,11 +211,13 @@ std::optional<int> SlurmSupervisor::after(const AttemptFacts& facts) {
   memory_.keep(history);
   if (decision.action == Action::kGiveUp) {
     log_info("ended: {}", decision.reason);
+    if (decision.code == number(ExitCode::kNeverRestart)) events_.next("gave_up", decision.reason);
     return decision.code;
   }
   if (decision.action == Action::kRequeue) return back_into_the_queue(decision.reason);
   log_warning("attempt {} ended: {}; again in {} ms", history.attempts, decision.reason,
               decision.pause.count());
+  events_.next(decision.action == Action::kWait ? "waiting" : "restarting", decision.reason);
   const bool time_left =
       job_.end_time == 0 || now_s() + decision.pause / seconds(1) + kWorthAStart.count() < job_.end_time;
   if (!time_left && job_.may_requeue)
@@ -213,6 +231,7 @@ int SlurmSupervisor::back_into_the_queue(const std::string& why) {
   const int code = number(ExitCode::kRequeue);
   switch (controller_.requeue()) {
     case Requeue::kDone:
+      events_.next("requeued", why);
       log_info("{}: back into the queue", why);
       break;
     case Requeue::kRefused:

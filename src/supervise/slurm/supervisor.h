@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "supervise/policy.h"
+#include "supervise/slurm/attempt_events.h"
 #include "supervise/slurm/controller.h"
 #include "supervise/slurm/memory.h"
 #include "supervise/slurm/options.h"
@@ -14,7 +15,6 @@
 
 namespace lockstep {
 
-class LineServer;
 class SignalInbox;
 
 struct SlurmRunOptions {
@@ -47,6 +47,8 @@ class SlurmSupervisor {
   // Slurm's TERM: is it for the time limit, which leaves KillWait to get back into the queue?
   void slurm_ends_us();
   void hand_on_request(SlurmStep& step);
+  // -K1 has the controller end the other ranks of one that was lost; when it is away, nobody does.
+  void end_the_bereft(SlurmStep& step);
   AttemptFacts facts_of(const SlurmStep& step, int code) const;
   // The exit code; empty: another attempt.
   std::optional<int> after(const AttemptFacts& facts);
@@ -59,10 +61,12 @@ class SlurmSupervisor {
   LineServer* ranks_;
   SlurmController controller_;
   SlurmMemory memory_;
+  AttemptEvents events_;
   SlurmJob job_;
   int grace_s_ = 0;
   enum class Asked { kNo, kLead, kPerson } asked_ = Asked::kNo;
   int passed_on_ = 0;
+  int blows_ = 0;                // signals that were to end ranks of a step that lost one
   std::optional<int> requeued_;  // the exit code, once the job is back in the queue
   bool taken_ = false;           // Slurm ends the job, and it is not for us to say what comes then
 };

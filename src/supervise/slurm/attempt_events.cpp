@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "supervise/slurm/attempt_events.h"
+
+#include <algorithm>
+
+#include "lockstep/base/error.h"
+
+namespace lockstep {
+namespace {
+
+double in_seconds(std::chrono::milliseconds length) {
+  return std::chrono::duration<double>(length).count();
+}
+
+}  // namespace
+
+AttemptEvents::AttemptEvents(const SlurmPlace& place, const std::string& run_directory) : job_(place.name()) {
+  if (!run_directory.empty()) events_.set_directory(run_directory);
+}
+
+void AttemptEvents::launched() {
+  ++launches_;
+  begun_ = false;
+}
+
+void AttemptEvents::heard(const AttemptStory& story, const std::string& nodes) {
+  if (begun_ || story.run_directory.empty()) return;
+  begun_ = true;
+  attempt_ = story.attempt;
+  events_.set_directory(story.run_directory);
+  events_.add(attempt_, "attempt_begin",
+              {{"launch", std::int64_t{launches_}},
+               {"ranks", std::int64_t{story.ranks}},
+               {"hosts", nodes},
+               {"job", job_}});
+}
+
+void AttemptEvents::ended(const AttemptFacts& facts, const AttemptStory& story, const std::string& cause) {
+  if (!begun_) events_.add(attempt_, "attempt_begin", {{"launch", std::int64_t{launches_}}, {"job", job_}});
+  const bool saved = facts.code == 0 || facts.code == static_cast<int>(ExitCode::kRequeue);
+  const std::int64_t kept = facts.committed.value_or(story.resumed.value_or(0));
+  const std::int64_t lost = saved ? 0 : std::max<std::int64_t>(0, facts.step - 1 - kept);
+  events_.add(attempt_, "attempt_end",
+              {{"launch", std::int64_t{launches_}},
+               {"code", std::int64_t{facts.code}},
+               {"cause", cause},
+               {"steps_lost", lost},
+               {"lasted_s", in_seconds(facts.lasted)}});
+}
+
+void AttemptEvents::next(const std::string& what, const std::string& reason) {
+  events_.add(attempt_, what, {{"reason", reason}, {"job", job_}});
+}
+
+}  // namespace lockstep
