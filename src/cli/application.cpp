@@ -70,13 +70,14 @@ int run_application(int argc, char** argv, const Registries& registries) {
   int exit_code = 0;
   const ExtraTypes types{registries.models.types(), registries.datasets.types()};
   add_train_command(app, registries, exit_code);
+  const RunWords run_words = take_run_words(argc, argv);
+  add_run_command(app, registries, run_words, exit_code);
   add_eval_command(app, registries, exit_code);
   add_predict_command(app, registries);
   add_status_command(app, types);
   add_config_command(app, types, exit_code);
   add_ckpt_command(app, registries, exit_code);
   add_doctor_command(app, exit_code);
-  add_run_command(app, types, exit_code);
   add_slurm_command(app, types);
   expand_paths_in(app);
   try {

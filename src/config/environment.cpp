@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "config/secrets.h"
+#include "lockstep/base/error.h"
 
 namespace lockstep {
 namespace {
@@ -118,6 +119,28 @@ bool terminal_can_redraw() {
 
 std::string home_directory() {
   return value_of("HOME");
+}
+
+std::string rank_binary() {
+  return value_of("LOCKSTEP_BIN");
+}
+
+std::chrono::milliseconds first_restart_pause() {
+  const std::string text = value_of("LOCKSTEP_RUN_BACKOFF_MS");
+  if (text.empty()) return std::chrono::milliseconds(1000);
+  const bool digits = text.size() <= 7 && text.find_first_not_of("0123456789") == std::string::npos;
+  if (!digits || std::atoi(text.c_str()) < 1)
+    throw Fault(ExitCode::kUsage, "LOCKSTEP_RUN_BACKOFF_MS wants milliseconds, got '" + text + "'");
+  return std::chrono::milliseconds(std::atoi(text.c_str()));
+}
+
+std::string temporary_folder() {
+  const std::string folder = value_of("TMPDIR");
+  return folder.empty() ? "/tmp" : folder;
+}
+
+std::string search_path() {
+  return value_of("PATH");
 }
 
 std::vector<std::pair<std::string, std::string>> reportable_environment() {

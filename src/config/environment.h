@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
@@ -50,6 +51,14 @@ std::string array_task();
 
 // What Slurm says to a batch job: SLURM_JOB_ID and its relatives.
 SlurmPlace slurm_place();
+
+// What `lockstep run` asks: LOCKSTEP_BIN, the program of the ranks, empty for its own;
+// LOCKSTEP_RUN_BACKOFF_MS, the unit of its pauses (throws Fault 64 for what is no number); TMPDIR, else /tmp;
+// PATH.
+std::string rank_binary();
+std::chrono::milliseconds first_restart_pause();
+std::string temporary_folder();
+std::string search_path();
 
 // Names and values a report may show: those on a fixed list that are set. A value whose name is that of a
 // secret is masked.

@@ -23,6 +23,10 @@ std::vector<Row> run_rows() {
           .as(Kind::kJson)
           .may_change()
           .says("Anything you like; it goes into every checkpoint."),
+      row("run.on_end", &RunConfig::run, &RunOptions::on_end)
+          .may_change()
+          .says("Shell command that lockstep run calls when the run is done or given up, with LOCKSTEP_CODE, "
+                "LOCKSTEP_REASON and LOCKSTEP_RUN_DIR in its environment."),
   };
 }
 

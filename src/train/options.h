@@ -14,6 +14,7 @@ struct RunOptions {
   std::string dir;  // default: runs/<name>
   std::uint64_t seed = 0;
   std::string metadata = "{}";  // run.metadata: free, as JSON text; goes into every checkpoint
+  std::string on_end;           // run.on_end: a shell command
 };
 
 // The `train` section. Exactly one of steps and epochs is set; the other is 0.

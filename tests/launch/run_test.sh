@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# launch/run against its table of codes, under the real mpirun with a stand-in for the binary.
+# `lockstep run` against its table of codes, under the real mpirun with a stand-in for the program of the ranks.
 # shellcheck source=tests/launch/assert.sh
 . "$(dirname "${BASH_SOURCE[0]}")/assert.sh"
 
+lockstep=${LOCKSTEP_TEST_BINARY:-$repo/build/dev/src/lockstep}
 export LOCKSTEP_BIN=$stubs/lockstep LOCKSTEP_RUN_BACKOFF_MS=20
 cd "$scratch" || exit 1
 
@@ -16,12 +17,12 @@ plan() {
 }
 lives() { cat "$FAKE_DIR/rank-0" 2>/dev/null || echo 0; }
 supervise() {
-  output=$("$repo/launch/run" -n 2 "$@" 2>&1 </dev/null)
+  output=$("$lockstep" run -n 2 "$@" 2>&1 </dev/null)
   code=$?
 }
 # begin [ARG…]: starts it in the background, with the signals as a terminal would have them.
 begin() {
-  env --default-signal=INT,HUP,TERM,USR1 "$repo/launch/run" -n 2 "$@" >"$FAKE_DIR/output" 2>&1 </dev/null &
+  env --default-signal=INT,HUP,TERM,USR1 "$lockstep" run -n 2 "$@" >"$FAKE_DIR/output" 2>&1 </dev/null &
   supervisor=$!
 }
 both_ranks_live() { [ "$(grep -cs "^[01] $1 " "$FAKE_DIR/lives" || true)" = 2 ]; }
@@ -45,9 +46,9 @@ supervise c.yaml
 equal 0 "$code" code
 equal 6 "$(lives)" lives
 equal 5 "$(grep -c 'starting attempt' <<<"$output")" 'lines about restarts'
-contains "$output" 'attempt 1 ended with code 76 (peer lost or hung); starting attempt 2 in 20 ms'
-contains "$output" 'attempt 3 ended with code 137 (killed by signal 9)'
-contains "$output" 'attempt 4 ended with code 139 (killed by signal 11)'
+contains "$output" 'attempt 1: code 76 (peer lost or hung); starting attempt 2 in 0 ms'
+contains "$output" 'attempt 3: code 137 (killed by signal 9)'
+contains "$output" 'attempt 4: code 139 (killed by signal 11)'
 
 claims '70 is started again once'
 plan 'commit exit 70' 'commit exit 70' 'exit 0'
@@ -70,23 +71,23 @@ plan 'exit 1' 'exit 1' 'commit exit 1' 'exit 1' 'exit 1' 'commit exit 1' 'exit 0
 supervise c.yaml
 equal 0 "$code" code
 equal 7 "$(lives)" lives
-equal '20 40 20 40 80 20' "$(sed -nE 's/.* in ([0-9]+) ms$/\1/p' <<<"$output" | xargs)" pauses
+equal '0 20 0 20 40 0' "$(sed -nE 's/.* in ([0-9]+) ms$/\1/p' <<<"$output" | xargs)" pauses
 
-claims 'the pause doubles to thirty times the first and is really waited'
+claims 'the first restart is at once; the pause before the second is really waited'
 LOCKSTEP_RUN_BACKOFF_MS=600
-plan 'exit 1' 'exit 0'
+plan 'exit 1' 'exit 1' 'exit 0'
 supervise c.yaml
-stamps=$(awk '$1 == 0 {print $3}' "$FAKE_DIR/lives" | xargs)
+stamps=$(awk '$1 == 0 {print $3}' "$FAKE_DIR/lives" | tail -2 | xargs)
 checks=$((checks + 1))
-[ $(((${stamps#* } - ${stamps% *}) / 1000000)) -ge 600 ] || fail "second life too early: $stamps"
+[ $(((${stamps#* } - ${stamps% *}) / 1000000)) -ge 600 ] || fail "third life too early: $stamps"
 LOCKSTEP_RUN_BACKOFF_MS=1
 plan 'exit 1' 'commit exit 1' 'exit 1' 'exit 1' 'exit 1' 'exit 0'
 supervise c.yaml
-equal '1 1 2 4' "$(sed -nE 's/.* in ([0-9]+) ms$/\1/p' <<<"$output" | xargs)" pauses
+equal '0 0 1 2' "$(sed -nE 's/.* in ([0-9]+) ms$/\1/p' <<<"$output" | xargs)" pauses
 equal 93 "$code" code
 LOCKSTEP_RUN_BACKOFF_MS=20
 
-claims 'both ranks run where launch/run was started, with its arguments and a terminal flag'
+claims 'both ranks run where it was started, with its arguments and a terminal flag'
 plan 'exit 0'
 mkdir -p "$FAKE_DIR/here" && cd "$FAKE_DIR/here" || exit 1
 supervise ../c.yaml optim.lr=3e-4 'run.metadata={note: a b}'
@@ -124,34 +125,87 @@ for signal in INT TERM HUP USR1; do
 done
 
 claims 'a stop request in a pause ends it at once'
-plan 'exit 1' 'exit 0'
+plan 'exit 1' 'exit 1' 'exit 0'
 LOCKSTEP_RUN_BACKOFF_MS=30000
 begin c.yaml
 LOCKSTEP_RUN_BACKOFF_MS=20
-eventually 20 grep -q 'starting attempt 2' "$FAKE_DIR/output"
+eventually 20 grep -q 'starting attempt 3' "$FAKE_DIR/output"
 sleep 0.3
 asked=$SECONDS
 kill -INT "$supervisor"
 end
 equal 130 "$code" code
-equal 1 "$(lives)" lives
+equal 2 "$(lives)" lives
 checks=$((checks + 1))
 [ $((SECONDS - asked)) -le 5 ] || fail 'it slept on'
 
-claims 'a job that dies after a stop request is not started again'
+claims 'the second request says what it waits for, the third ends the ranks'
 plan 'stuck' 'exit 0'
 begin c.yaml
 eventually 20 both_ranks_live 1
-kill -TERM "$supervisor"
+kill -INT "$supervisor"
 eventually 20 grep -qs USR1 "$FAKE_DIR/signals"
-kill -TERM "$supervisor"
-sleep 0.2
-kill -TERM "$supervisor"
+kill -INT "$supervisor"
+eventually 5 grep -q 'waiting for the ranks to end step 1' "$FAKE_DIR/output"
+asked=$SECONDS
+kill -INT "$supervisor"
 end
-equal 143 "$code" code
+equal 130 "$code" code
 equal 1 "$(lives)" lives
 contains "$output" 'third request to stop'
 contains "$output" 'before it could save'
+checks=$((checks + 1))
+[ $((SECONDS - asked)) -le 5 ] || fail 'KILL came late'
+
+claims 'signals of one sender within a second are one request'
+plan 'serve' 'exit 0'
+begin c.yaml
+eventually 20 both_ranks_live 1
+kill -TERM "$supervisor"
+kill -HUP "$supervisor"
+kill -USR1 "$supervisor"
+end
+equal 75 "$code" code
+
+claims 'a request in the first instant is not lost'
+plan 'serve' 'exit 0'
+begin c.yaml
+kill -USR1 "$supervisor" || fail 'too late'
+end
+contains '75 138' "$code"
+
+claims 'the time of --grace ends a job that does not stop'
+plan 'stuck' 'exit 0'
+begin --grace 2 c.yaml
+eventually 20 both_ranks_live 1
+kill -TERM "$supervisor"
+end
+equal 143 "$code" code
+contains "$output" 'the 2 s of --grace are over'
+
+claims 'a standard error that is gone ends nothing'
+plan 'exit 1' 'exit 1' 'exit 0'
+("$lockstep" run -n 2 c.yaml 2>&1 </dev/null; echo "$?" >"$FAKE_DIR/code") | head -c 1 >/dev/null
+equal 0 "$(cat "$FAKE_DIR/code")" code
+equal 3 "$(lives)" lives
+
+claims 'every attempt is in events.jsonl, with its end'
+plan 'commit exit 76' 'exit 1' 'exit 0'
+supervise c.yaml
+equal 3 "$(grep -c '"event":"attempt_begin"' "$FAKE_RUN_DIR/events.jsonl")" begins
+equal '76 1 0' "$(sed -nE 's/.*"event":"attempt_end".*"code":([0-9]+).*/\1/p' "$FAKE_RUN_DIR/events.jsonl" | xargs)" codes
+
+claims 'what MPI puts into /dev/shm and TMPDIR goes away with a killed mpirun'
+plan 'stuck' 'exit 0'
+export TMPDIR=$FAKE_DIR/tmp
+mkdir "$TMPDIR"
+begin c.yaml
+eventually 20 both_ranks_live 1
+kill -KILL "$(cut -d ' ' -f 1 "/proc/$supervisor/task/$supervisor/children")"
+end
+equal 0 "$code" code
+equal '' "$(ls "$TMPDIR")" 'left in TMPDIR'
+unset TMPDIR
 
 claims 'ranks of a killed mpirun are ended before the next attempt'
 plan 'stuck' 'exit 0'
@@ -161,10 +215,51 @@ kill -KILL "$(cut -d ' ' -f 1 "/proc/$supervisor/task/$supervisor/children")"
 end
 equal 0 "$code" "code ($output)"
 equal 2 "$(lives)" lives
-contains "$output" 'killed by signal 9'
+contains "$output" 'the launcher could not start, or was ended'
 while read -r pid; do
   contains 'gone Z' "$(awk '{print $3}' "/proc/$pid/stat" 2>/dev/null || echo gone)"
 done < <(sed -n '1,2s/.* pid //p' "$FAKE_DIR/lives")
+
+claims 'its successor takes over what a killed supervisor has left: saved, stopped, then begun again'
+plan 'serve' 'exit 0'
+begin --run "$FAKE_RUN_DIR" c.yaml
+eventually 20 both_ranks_live 1
+eventually 20 test -e "$FAKE_RUN_DIR/supervisor.json"
+kill -KILL "$supervisor"
+end
+supervise --run "$FAKE_RUN_DIR" c.yaml
+equal 0 "$code" "code ($output)"
+contains "$output" 'the supervisor before this one was killed'
+equal '0 1 USR1 1 1 USR1' "$(sort "$FAKE_DIR/signals" | xargs)" 'signals in ranks'
+equal 2 "$(lives)" lives
+equal no "$([ -e "$FAKE_RUN_DIR/supervisor.json" ] && echo yes || echo no)" 'record left'
+
+claims 'a program of its own is run with its options, and judged by its code'
+plan 'exit 1' 'exit 0'
+supervise -- "$stubs/lockstep" --frob -n 3
+equal 0 "$code" code
+equal 2 "$(lives)" lives
+equal "--frob -n 3
+--frob -n 3" "$(cat "$FAKE_DIR/arguments")" arguments
+supervise -- "$scratch/none"
+equal 69 "$code" 'no such program'
+
+claims '--unit prints a systemd unit that systemd takes'
+plan 'exit 0'
+supervise --unit "$repo/configs/digits.yaml" 'run.name=100%'
+equal 0 "$code" code
+contains "$output" '"run.name=100%%"'
+printf '%s\n' "$output" >"$FAKE_DIR/lockstep.service"
+if command -v systemd-analyze >/dev/null; then
+  equal '' "$(systemd-analyze verify "$FAKE_DIR/lockstep.service" 2>&1 | grep -F lockstep.service)" 'what systemd says'
+fi
+equal 0 "$(lives)" lives
+
+claims 'too few descriptors end it at once'
+plan 'exit 0'
+output=$( (ulimit -n 32; exec timeout 30 "$lockstep" run -n 2 c.yaml) 2>&1)
+equal 69 "$?" code
+contains "$output" 'too few open files'
 
 claims 'what cannot start says why, in one line, and starts nothing'
 plan 'exit 0'
@@ -172,14 +267,20 @@ supervise; equal 64 "$code" 'no config'
 supervise --frob c.yaml; equal 64 "$code" 'unknown option'
 supervise -n 0 c.yaml; equal 64 "$code" 'no ranks'
 supervise a.yaml b.yaml; equal 64 "$code" 'two configs'
+supervise -n auto x.yaml -- ./a; equal 64 "$code" 'a config and a program'
 LOCKSTEP_BIN=$scratch/none supervise c.yaml; equal 69 "$code" 'no binary'
 equal 1 "$(wc -l <<<"$output")" 'lines of the error'
-echo 78 >"$FAKE_DIR/config-fails"
-supervise c.yaml; equal 78 "$code" 'invalid config'
+echo 'version: 7' >"$FAKE_DIR/wrong.yaml"
+LOCKSTEP_BIN=$lockstep supervise "$FAKE_DIR/wrong.yaml"; equal 78 "$code" 'invalid config'
+cd "$FAKE_DIR" && mkdir gone && cd gone && rmdir ../gone
+output=$("$repo/launch/run" -n 1 c.yaml 2>&1)
+equal 69 "$?" 'no working directory'
+contains "$output" 'the working directory is gone'
+cd "$scratch" || exit 1
 equal 0 "$(lives)" lives
 
 claims '--help shows two examples'
-output=$("$repo/launch/run" --help)
+output=$(LOCKSTEP_BIN=$lockstep "$repo/launch/run" --help)
 equal 0 "$?" code
 equal 'Examples:' "$(head -1 <<<"$output")" 'first line'
 

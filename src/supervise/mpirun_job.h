@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace lockstep {
+
+// A job for `lockstep run`: what each rank runs, and where.
+struct MpirunJob {
+  std::vector<std::string> program;  // words; the binary first
+  std::vector<std::string> begin;    // more words, until the job has made a commit of its own,
+  std::vector<std::string> go_on;    // and from then on
+  bool speaks = true;                // it is a lockstep program: its ranks speak to the supervisor
+  std::string run_directory;         // empty: rank 0 says it
+  int ranks = 0;                     // 0: as many as there is room for,
+  int most_ranks = 0;                // and no more than these; 0: no limit
+  std::string hostfile;
+  int spares = 0;  // of its hosts
+  std::optional<std::chrono::seconds> grace;
+  std::string on_end;
+};
+
+// What the supervisor knows of its surroundings (config/environment.h). Both outlive it.
+struct Surroundings {
+  std::string home;
+  std::string temporary_folder;
+  bool terminal = false;  // standard output is one
+  std::chrono::milliseconds first_pause{1000};
+};
+
+}  // namespace lockstep

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "supervise/session.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <thread>
+
+#include "lockstep/base/error.h"
+
+namespace lockstep {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// In the child. Signals are as a program expects them, but those that whoever started us had ignored (nohup).
+[[noreturn]] void become(char* const* arguments, const std::map<std::string, std::string>& environment,
+                         int output) {
+  ::setsid();
+  for (const int signal : {SIGUSR1, SIGUSR2, SIGTERM, SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_DFL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
+  ::dup2(output, STDERR_FILENO);
+  ::execvp(arguments[0], arguments);
+  ::_exit(127);
+}
+
+std::array<int, 2> open_pipe() {
+  std::array<int, 2> ends{-1, -1};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0)
+    throw Fault(ExitCode::kCannotStart, "no pipe can be had: too few descriptors",
+                "Raise the limit of open files (ulimit -n)");
+  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  return ends;
+}
+
+std::string text_of(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// The fields of /proc/<pid>/stat behind the name: state, parent, group, session, …; empty when it is gone.
+std::vector<std::string> stat_of(pid_t process) {
+  const std::string text = text_of("/proc/" + std::to_string(process) + "/stat");
+  const auto name_end = text.rfind(')');
+  if (name_end == std::string::npos) return {};
+  std::istringstream rest(text.substr(name_end + 1));
+  return {std::istream_iterator<std::string>(rest), {}};
+}
+
+std::vector<pid_t> all_processes() {
+  std::vector<pid_t> all;
+  DIR* folder = ::opendir("/proc");
+  if (folder == nullptr) return all;
+  while (const dirent* entry = ::readdir(folder))
+    if (const pid_t process = std::atoi(entry->d_name); process > 0) all.push_back(process);
+  ::closedir(folder);
+  return all;
+}
+
+}  // namespace
+
+Session::Session(const std::vector<std::string>& words,
+                 const std::map<std::string, std::string>& environment) {
+  std::vector<char*> arguments;
+  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  const std::array<int, 2> ends = open_pipe();
+  pid_ = ::fork();
+  if (pid_ == 0) become(arguments.data(), environment, ends[1]);
+  ::close(ends[1]);
+  said_.emplace(ends[0]);
+  if (pid_ < 0)
+    throw Fault(ExitCode::kCannotStart, words[0] + " cannot be started: no process can be had",
+                "Raise the limit of processes (ulimit -u)");
+}
+
+std::string Session::read_said() {
+  std::string text;
+  std::array<char, 4096> piece;
+  for (;;) {
+    const ssize_t got = retry_interrupted([&] { return ::read(said_->get(), piece.data(), piece.size()); });
+    if (got <= 0) return text;
+    text.append(piece.data(), static_cast<std::size_t>(got));
+  }
+}
+
+void Session::send(int signal) const {
+  if (!code_) ::kill(pid_, signal);
+}
+
+std::optional<int> Session::ended() {
+  int status = 0;
+  if (!code_ && retry_interrupted([&] { return ::waitpid(pid_, &status, WNOHANG); }) == pid_) {
+    killed_ = WIFSIGNALED(status);
+    code_ = killed_ ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  }
+  return code_;
+}
+
+std::vector<pid_t> members_of(pid_t session, const std::string& word) {
+  std::vector<pid_t> members;
+  const std::string number = std::to_string(session);
+  for (const pid_t process : all_processes()) {
+    const std::vector<std::string> stat = stat_of(process);
+    if (stat.size() < 4 || stat[3] != number || stat[0] == "Z" || stat[0] == "X") continue;
+    if (word.empty() ||
+        text_of("/proc/" + std::to_string(process) + "/environ").find(word) != std::string::npos)
+      members.push_back(process);
+  }
+  return members;
+}
+
+std::vector<pid_t> end_session(pid_t session, milliseconds patience, const std::string& word) {
+  const auto deadline = steady_clock::now() + patience;
+  for (;;) {
+    const std::vector<pid_t> left = members_of(session, word);
+    for (const pid_t process : left) ::kill(process, SIGKILL);
+    if (left.empty() || steady_clock::now() > deadline) return left;
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+}
+
+std::string start_of(pid_t process) {
+  constexpr std::size_t kStartTime = 19;
+  const std::vector<std::string> stat = stat_of(process);
+  return stat.size() > kStartTime && stat[0] != "Z" ? stat[kStartTime] : "";
+}
+
+}  // namespace lockstep
