@@ -78,36 +78,24 @@ equal 75 "$?" code
 equal 0 "$(requeues)" requeues
 contains "$(cat "$FAKE_DIR/output")" 'the job was cancelled and is not put back into the queue'
 
-claims 'a controller that is away is asked again'
+claims 'a controller that is away is asked again; a step that cannot be made is made again; a rank that is killed costs a restart'
 fresh
-echo 2 >"$FAKE_DIR/away"
-submit
-equal 0 "$code" "code ($output)"
-contains "$output" "Slurm's controller does not answer"
-
-claims 'a step that cannot be made is made again, and counts for nothing'
-fresh
+echo 1 >"$FAKE_DIR/away"
 echo 2 >"$FAKE_DIR/no-step"
-submit
-equal 0 "$code" "code ($output)"
-equal 3 "$(steps)" steps
-contains "$output" 'again in'
-
-claims 'a rank that is killed costs a restart in the same job'
-fresh
 LOCKSTEP_FAULT=kill@rank=1,step=30,file=$FAKE_DIR/fired submit
 equal 0 "$code" "code ($output)"
+contains "$output" "Slurm's controller does not answer"
+contains "$output" 'again in'
 equal 1 "$(wc -l <"$FAKE_DIR/fired")" 'faults injected'
-equal 2 "$(steps)" steps
+equal 4 "$(steps)" steps
 equal 0 "$(requeues)" requeues
+equal 4 "$(grep -c '"attempt_end"' "$run/events.jsonl")" 'ends of attempts in the events'
 
 claims 'what the same start would have again ends the job'
 fresh
 submit optim.lrr=1
 equal 78 "$code" code
 equal no "$([ -e "$run" ] && echo yes || echo no)" 'a run directory'
-LOCKSTEP_FAULT=throw@step=3 submit
-equal 74 "$code" code
 equal 0 "$(requeues)" requeues
 
 claims 'a requeue that is refused says so and leaves the code of the job'
