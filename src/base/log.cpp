@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
@@ -11,11 +10,15 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "base/descriptor.h"
+#include "base/line_writer.h"
+#include "base/whole_write.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -94,16 +97,44 @@ bool is_control(std::uint32_t c) {
          (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
 }
 
-// spdlog follows a link that somebody planted where the log goes, and would wait for the reader of a fifo; so
-// the file is opened here, and handed over by its descriptor.
-spdlog::sink_ptr file_sink(const std::string& path) {
-  const Descriptor fd(
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644));
-  struct stat status {};
-  if (fd.get() < 0 || ::fstat(fd.get(), &status) != 0) throw spdlog::spdlog_ex("Failed opening it", errno);
-  if (!S_ISREG(status.st_mode)) throw spdlog::spdlog_ex("it is not a regular file");
-  return std::make_shared<spdlog::sinks::basic_file_sink_mt>(fmt::format("/proc/self/fd/{}", fd.get()),
-                                                             /*truncate=*/false);
+// The log of a run lies beside its checkpoints, on a disk that may not answer: a thread writes the lines.
+// spdlog would follow a link that somebody planted where the log goes, and wait for the reader of a fifo; so
+// the file is opened here.
+class FileSink : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit FileSink(const std::string& path)
+      : file_(
+            ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644)) {
+    struct stat status {};
+    if (file_.get() < 0 || ::fstat(file_.get(), &status) != 0)
+      throw spdlog::spdlog_ex("Failed opening it", errno);
+    if (!S_ISREG(status.st_mode)) throw spdlog::spdlog_ex("it is not a regular file");
+  }
+  bool flush_for(std::chrono::milliseconds limit) { return writer_.flush_for(limit); }
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    if (!writer_.try_append("", fmt::to_string(line)))
+      say_once_that_the_log_fails("too many lines wait for the disk");
+  }
+  void flush_() override {}
+  void write(const std::string& line) {
+    const auto append = [&](const void* bytes, std::size_t count, off_t) {
+      return ::write(file_.get(), bytes, count);
+    };
+    const int error = write_whole(append, 0, std::as_bytes(std::span(line)), 1);
+    if (error != 0) say_once_that_the_log_fails(std::strerror(error));
+  }
+
+  Descriptor file_;
+  LineWriter writer_{[this](const std::string&, const std::string& line) { write(line); }};
+};
+
+std::shared_ptr<FileSink>& file_sink() {
+  static std::shared_ptr<FileSink> open;
+  return open;
 }
 
 }  // namespace
@@ -111,8 +142,9 @@ spdlog::sink_ptr file_sink(const std::string& path) {
 void configure_log(const LogOptions& options) {
   std::vector<spdlog::sink_ptr> sinks;
   if (options.to_stderr) sinks.push_back(std::make_shared<StderrSink>());
+  std::shared_ptr<FileSink> file;
   try {
-    if (!options.file.empty()) sinks.push_back(file_sink(options.file));
+    if (!options.file.empty()) sinks.push_back(file = std::make_shared<FileSink>(options.file));
   } catch (const spdlog::spdlog_ex& error) {
     throw Fault(ExitCode::kRunDirectory,
                 fmt::format("{}: cannot open the log: {}", options.file, error.what()),
@@ -123,6 +155,11 @@ void configure_log(const LogOptions& options) {
   logger->set_pattern("%H:%M:%S " + options.prefix + "%v");
   logger->flush_on(spdlog::level::info);
   sink() = std::move(logger);
+  file_sink() = std::move(file);
+}
+
+bool flush_log(std::chrono::milliseconds limit) {
+  return !file_sink() || file_sink()->flush_for(limit);
 }
 
 void log_line(LogLevel level, std::string_view message) {

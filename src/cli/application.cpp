@@ -44,12 +44,16 @@ int run_command(CLI::App& app, int argc, char** argv, const int& exit_code) {
   return exit_code;
 }
 
+// A disk that does not answer keeps nobody from leaving.
+constexpr auto kLastLines = std::chrono::seconds(2);
+
 // The end of a rank that fails alone: its message goes out whatever the log is set to, and the others are
 // ended too.
 [[noreturn]] void end_alone(ExitCode code, const std::string& message) {
   supervisor_line().fault(code, message);
   std::fputs(fmt::format("lockstep: error: {}\n", printable(message)).c_str(), stderr);
   std::fflush(nullptr);
+  flush_log(kLastLines);
   abort_job(code);
 }
 

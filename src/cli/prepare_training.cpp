@@ -17,6 +17,7 @@
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
 #include "lockstep/base/random.h"
+#include "run/stop_signals.h"
 #include "run/supervisor_line.h"
 #include "train/data_record.h"
 #include "train/start_weights.h"
@@ -151,25 +152,53 @@ bool writes_to_terminal() {
   return output.get() >= 0 && ::isatty(output.get()) == 1;
 }
 
-Reporter make_reporter(const Job& job, const RunDirectory& directory) {
+// A disk that does not answer is named, on standard error and in the log while it does not, and in
+// events.jsonl as soon as it does.
+void tell_slow(const SlowOperation& operation) {
+  log_warning("storage is slow: {} of {} {} {:.1f} s{}", operation.name, operation.path,
+              operation.answered ? "took" : "has not answered for", operation.seconds,
+              operation.answered ? "" : "; training goes on until it needs the disk");
+}
+
+void record_slow(Journal& journal, const SlowOperation& operation) {
+  journal.event("storage_slow", {{"operation", operation.name},
+                                 {"file", operation.path},
+                                 {"seconds", fmt::format("{:.3f}", operation.seconds)},
+                                 {"answered", operation.answered ? "yes" : "not yet"}});
+}
+
+// For rank 0; `disk` tells its slow operations from here on.
+Reporter make_reporter(const Job& job, const RunDirectory& directory, WatchedDisk& disk) {
   Progress::Options progress;
   progress.global_batch = job.config.train.global_batch;
   progress.terminal = launcher_terminal().value_or(writes_to_terminal()) && terminal_can_redraw();
-  return Reporter(Journal(real_disk(), real_clock(), directory.path(), directory.attempt()),
-                  Progress(real_clock(), progress, print_or_warn()), job.config.log.every_steps);
+  Journal journal(disk, real_clock(), directory.path(), directory.attempt());
+  disk.tell([journal](const SlowOperation& operation) mutable {
+    tell_slow(operation);
+    record_slow(journal, operation);
+  });
+  return Reporter(std::move(journal), Progress(real_clock(), progress, print_or_warn()),
+                  job.config.log.every_steps);
 }
 
 }  // namespace
 
 Preparation prepare_training(Job& job, const Registries& registries) {
   World& world = job.world;
+  StopTimes stop_times;
   together(world, [&] {
+    stop_times = lockstep::stop_times();
     refuse_rules_without_weights(job.config.model);
     require_array_task(job.config.run.dir);
     job.config.run.dir = behind_links(job.config.run.dir);
   });
-  Preparation made{take_run_directory(job), trainer_options(job.config), {world, real_disk(), real_clock()}};
+  limit_stops(stop_times);
+  auto disk = std::make_unique<WatchedDisk>(real_disk());
+  Disk& watched = *disk;
+  Preparation made{
+      std::move(disk), take_run_directory(job), trainer_options(job.config), {world, watched, real_clock()}};
   TrainerParts& parts = made.parts;
+  parts.stop_times = stop_times;
   parts.run_directory = made.run_directory.get();
   parts.directory = job.config.run.dir;
   parts.run_id = agree_on_root(world, parts.run_directory ? parts.run_directory->run_id() : "").value;
@@ -198,7 +227,8 @@ Preparation prepare_training(Job& job, const Registries& registries) {
   on_root(world, [&] { begin_record(present, *parts.run_directory); });
   parts.admit = admission(job.config, present, made.changes, world.is_root());
   if (world.is_root()) say_data(parts, job.config.train.loss);
-  if (world.is_root()) parts.reporter = make_reporter(job, *parts.run_directory);
+  made.disk->tell(tell_slow);
+  if (world.is_root()) parts.reporter = make_reporter(job, *parts.run_directory, *made.disk);
   return made;
 }
 

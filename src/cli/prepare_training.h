@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/watched_disk.h"
 #include "cli/job.h"
 #include "config/resume_check.h"
 #include "train/trainer.h"
@@ -12,6 +13,7 @@ namespace lockstep {
 
 // The parts of a trainer, and what they hold on to.
 struct Preparation {
+  std::unique_ptr<WatchedDisk> disk;
   std::unique_ptr<RunDirectory> run_directory;  // rank 0's
   TrainerOptions options;
   TrainerParts parts;

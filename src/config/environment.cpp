@@ -20,12 +20,26 @@ bool is_set(const char* name) {
   return std::getenv(name) != nullptr;
 }
 
+// Empty where it is not set.
+std::optional<double> seconds_of(const char* name) {
+  const std::string text = value_of(name);
+  if (text.empty()) return std::nullopt;
+  double seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc() || end != text.data() + text.size() || !(seconds >= 0 && seconds < 1e12))
+    throw Fault(ExitCode::kUsage, std::string(name) + ": '" + text + "' is not a number of seconds",
+                "Unset it, or write a number such as 30");
+  return seconds;
+}
+
 // An allow-list: an environment is full of things that are nobody else's business.
 constexpr std::array kReportable = {
     "ATEN_CPU_CAPABILITY",
     "CUBLAS_WORKSPACE_CONFIG",
     "CUDA_VISIBLE_DEVICES",
+    "LOCKSTEP_END_TIME",
     "LOCKSTEP_FAULT",
+    "LOCKSTEP_GRACE_S",
     "LOCKSTEP_TERMINAL",
     "MKL_CBWR",
     "MKL_NUM_THREADS",
@@ -70,6 +84,10 @@ bool is_first_process() {
 
 std::string supervisor_address() {
   return value_of("LOCKSTEP_SUPERVISOR");
+}
+
+StopTimes stop_times() {
+  return {.grace_s = seconds_of("LOCKSTEP_GRACE_S"), .end_time = seconds_of("LOCKSTEP_END_TIME")};
 }
 
 std::string fault_plan() {

@@ -9,6 +9,7 @@
 
 #include "comm/options.h"
 #include "lockstep/base/units.h"
+#include "run/options.h"
 #include "supervise/slurm/options.h"
 
 namespace lockstep {
@@ -18,6 +19,10 @@ namespace lockstep {
 // Did mpirun or srun --mpi=pmix start this process? (OMPI_COMM_WORLD_SIZE, PMIX_RANK, or SLURM_PROCID with
 // SLURM_STEP_ID.) A shell inside a Slurm batch job alone is no launcher.
 LaunchOptions launch_options();
+
+// LOCKSTEP_GRACE_S and LOCKSTEP_END_TIME: when a stop has to be over, set by the supervisor. Throws Fault
+// (64) for what is not a number of seconds.
+StopTimes stop_times();
 
 // LOCKSTEP_FAULT: the plan for arm_fault_points(); empty when not set.
 std::string fault_plan();

@@ -36,7 +36,9 @@ Journal::Journal(Disk& disk, const Clock& clock, const std::string& run_director
       clock_(&clock),
       metrics_(run_directory + "/metrics.jsonl"),
       events_(run_directory + "/events.jsonl"),
-      attempt_(attempt) {
+      attempt_(attempt),
+      writer_(std::make_shared<LineWriter>(
+          [&disk](const std::string& path, const std::string& line) { disk.append(path, line); })) {
   end_torn_line(metrics_);
   end_torn_line(events_);
 }
@@ -59,13 +61,21 @@ void Journal::record(const StepRecord& record) {
                {"samples_per_s", number(record.samples_per_s)},
                {"time", iso_time(clock_->wall())}};
   for (const auto& [name, value] : record.metrics) json[name] = number(value);
-  disk_->append(metrics_, line(json));
+  writer_->append(metrics_, line(json));
 }
 
 void Journal::event(const std::string& name, const std::map<std::string, std::string>& fields) {
   Json json = {{"time", iso_time(clock_->wall())}, {"attempt", attempt_.value}, {"event", name}};
   for (const auto& [key, value] : fields) json[key] = field(value);
-  disk_->append(events_, line(json));
+  writer_->append(events_, line(json));
+}
+
+void Journal::flush() {
+  writer_->flush();
+}
+
+void Journal::flush_for(std::chrono::milliseconds limit) {
+  writer_->flush_for(limit);
 }
 
 }  // namespace lockstep

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 
+#include "base/line_writer.h"
 #include "lockstep/base/clock.h"
 #include "lockstep/base/disk.h"
 #include "lockstep/base/units.h"
@@ -24,14 +27,21 @@ struct StepRecord {
 
 // metrics.jsonl and events.jsonl of a run directory: one line a record, only ever appended to, over all
 // attempts. Readers keep the last attempt's line of a step and skip what does not parse. Only rank 0 has one.
-// Local; throws Fault (74).
+// A thread writes the lines in their order, so that a disk that does not answer does not stop the training;
+// what it failed at comes back as a Fault (74) from whatever is called next. Copies write through one thread.
+// Local; safe from several threads.
 class Journal {
  public:
-  // Ends a torn last line of a killed life.
+  // Ends a torn last line of a killed life. Throws Fault (74).
   Journal(Disk& disk, const Clock& clock, const std::string& run_directory, Attempt attempt);
 
+  // Throw Fault (74). No line is ever dropped: where very many wait, the caller does too.
   void record(const StepRecord& record);
   void event(const std::string& name, const std::map<std::string, std::string>& fields);
+  // Returns when all that was said before is in the files. Throws Fault (74).
+  void flush();
+  // The same for that long at most, on the way out; never throws.
+  void flush_for(std::chrono::milliseconds limit);
 
  private:
   void end_torn_line(const std::string& path);
@@ -41,6 +51,7 @@ class Journal {
   std::string metrics_;
   std::string events_;
   Attempt attempt_;
+  std::shared_ptr<LineWriter> writer_;
 };
 
 // A number as JSON that reads back equal; null for NaN and infinities, which JSON does not have.

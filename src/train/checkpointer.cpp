@@ -5,6 +5,7 @@
 
 #include <future>
 #include <optional>
+#include <thread>
 
 #include "comm/agree.h"
 #include "lockstep/base/clock.h"
@@ -16,6 +17,8 @@ namespace lockstep {
 namespace {
 
 constexpr int kFailuresInARow = 3;
+// Between two looks at a save that is waited for.
+constexpr auto kPause = std::chrono::milliseconds(5);
 
 template <class Result>
 bool is_ready(const std::future<Result>& task) {
@@ -183,6 +186,7 @@ void Checkpointer::start_commit() {
   flight.commit.emplace();
   if (!parts_.world.is_root()) return;
   flight.commit = flight.behind(options_.async, [this, &flight] {
+    parts_.reporter.flush();
     return flight.there ? parts_.store.repeat_save(flight.state, *flight.there, flight.is_best)
                         : parts_.store.commit_save(flight.state, flight.shards, flight.is_best);
   });
@@ -201,6 +205,7 @@ void Checkpointer::finish() {
   last_hash_ = report.state_hash;
   const double seconds = seconds_since(flight.start);
   interval_.took(std::chrono::duration<double>(seconds));
+  save_times_.took(seconds);
   for (const std::string& name : report.pruned)
     parts_.reporter.event("checkpoint_pruned", {{"directory", name}});
   parts_.reporter.event("checkpoint_saved", {{"step", std::to_string(last_step_.value)},
@@ -230,6 +235,22 @@ void Checkpointer::drain() {
   // get() of a task that is not ready waits for it.
   if (flight_ && !flight_->commit) start_commit();
   if (flight_) finish();
+}
+
+bool Checkpointer::drain_by(std::optional<std::chrono::nanoseconds> deadline) {
+  if (!deadline) drain();
+  while (flight_) {
+    poll();
+    if (!flight_) break;
+    if (agree_max(parts_.world, parts_.clock.monotonic() >= *deadline).value) return false;
+    std::this_thread::sleep_for(kPause);
+  }
+  return true;
+}
+
+std::optional<Checkpointer::InFlight> Checkpointer::in_flight() const {
+  if (!flight_) return std::nullopt;
+  return InFlight{flight_->record.step, seconds_since(flight_->start)};
 }
 
 void Checkpointer::release_state() {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "checkpoint/store.h"
@@ -9,6 +11,7 @@
 #include "lockstep/comm/world.h"
 #include "train/reporter.h"
 #include "train/save_interval.h"
+#include "train/save_times.h"
 #include "train/state_freezer.h"
 #include "train/training_state.h"
 
@@ -60,6 +63,9 @@ class Checkpointer {
   void drain();
   // Local, before the state is changed: returns when the save in flight no longer reads it.
   void release_state();
+  // Collective. As drain(), but no longer than until `deadline` on the clock of any rank: false when a save
+  // is still in flight then. Without one it waits.
+  bool drain_by(std::optional<std::chrono::nanoseconds> deadline);
   // Collective. drain(), then throws AgreedFault (74) when the newest commit is older than `step`: a run that
   // ends there has nothing to go on from, whatever on_error says.
   void require(Step step);
@@ -70,6 +76,15 @@ class Checkpointer {
   // Local. The step of the newest committed checkpoint, and on rank 0 its state hash.
   Step last_step() const { return last_step_; }
   Digest last_hash() const { return last_hash_; }
+  // Local, the same on every rank but for the age. The save that is in flight.
+  struct InFlight {
+    Step step{0};
+    double age_s = 0;
+  };
+  std::optional<InFlight> in_flight() const;
+  // Local. How long saves take, by this rank's measure; what earlier lives measured counts too.
+  const SaveTimes& save_times() const { return save_times_; }
+  void remember(const SaveTimes& earlier) { save_times_ = earlier; }
   // Local. A checkpoint that was restored counts as the newest.
   void restored(Step step, const Digest& hash);
 
@@ -90,6 +105,7 @@ class Checkpointer {
   CheckpointOptions options_;
   StateFreezer freezer_;
   SaveInterval interval_;
+  SaveTimes save_times_;
   bool clock_asked_ = false;
   std::string announced_;
   std::unique_ptr<Flight> flight_;

@@ -50,4 +50,12 @@ void Reporter::event(const std::string& name, const std::map<std::string, std::s
   journal_->event(name, fields);
 }
 
+void Reporter::flush() {
+  if (journal_) journal_->flush();
+}
+
+void Reporter::flush_for(std::chrono::milliseconds limit) {
+  if (journal_) journal_->flush_for(limit);
+}
+
 }  // namespace lockstep

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <string>
@@ -25,6 +26,11 @@ class Reporter {
   void saved(Step step);
   // One line in the log and one in events.jsonl.
   void event(const std::string& name, const std::map<std::string, std::string>& fields);
+  // Local, from any thread: the lines of all that was told are in the files. A checkpoint is committed behind
+  // them, so that a life that goes on from it has none to write again. Throws Fault (74).
+  void flush();
+  // On the way out: for that long at most, without a throw.
+  void flush_for(std::chrono::milliseconds limit);
 
  private:
   std::optional<Journal> journal_;

@@ -18,6 +18,7 @@
 #include "train/model_check.h"
 #include "train/module_modes.h"
 #include "train/rehearsal.h"
+#include "train/save_at_stop.h"
 #include "train/start_weights.h"
 
 namespace lockstep {
@@ -65,25 +66,36 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
       store_(parts_.directory + "/ckpt", options.checkpoint, parts_.disk,
              [this](const std::string& event, const auto& fields) { parts_.reporter.event(event, fields); }),
       checkpointer_({parts_.world, state_, store_, parts_.reporter, parts_.clock}, options.checkpoint),
+      stop_policy_({parts_.world, parts_.clock, parts_.reporter, parts_.stop_times,
+                    static_cast<double>(state_.bytes())}),
       best_(options.checkpoint.keep_best) {
   on_root(parts_.world, [&] {
     store_.prepare(room_for_one_checkpoint(state_.bytes()) + state_.arena().values().nbytes());
   });
   checkpointer_.prepare();
+  if (parts_.world.is_root())
+    checkpointer_.remember(save_times_of(parts_.disk, parts_.directory + "/events.jsonl"));
 }
 
 Ending Trainer::run() {
   const Step first = resume_from_newest_verified();
   StepRecord record = resumed_;
+  const SaveTimes& saves = checkpointer_.save_times();
+  // Asked during the start-up: what was restored is what there is to go on from.
+  const bool restored = first <= plan_.last_step && checkpointer_.last_step() > Step(0);
+  if (restored && stop_policy_.is_asked().value) return save_and_yield(record);
   if (first <= plan_.last_step) rehearse_rest(first);
   for (Step step = first; step <= plan_.last_step; ++step) {
+    stop_policy_.begin_step(step, saves);
     record = advance(step);
     if (step == plan_.last_step) break;
     if (evaluation_is_due(step)) evaluate_now(record);
     parts_.reporter.step(record, /*last=*/false);
     save_if_due(record);
-    const Agreed<Wish> wish = ask_ranks(parts_.world, checkpointer_.clock_asks());
+    stop_policy_.look_ahead(saves);
+    const Agreed<Wish> wish = stop_policy_.ask(checkpointer_.clock_asks(), saves);
     if (wish.value == Wish::kStop) return save_and_yield(record);
+    if (wish.value == Wish::kSaveNow) save_now(record);
     checkpointer_.note_clock_asked(wish.value == Wish::kSave);
   }
   return finish(record);
@@ -277,16 +289,29 @@ void Trainer::save_if_due(const StepRecord& record) {
     checkpointer_.save(train_record(record), SaveReason::kInterval);
 }
 
+// A step that nobody reads does not look at its gradients (norm_is_needed); what is kept is looked at here.
+void Trainer::look_before_saving(const StepRecord& record) {
+  if (!std::isfinite(global_norm(state_.arena().trainable_values()))) end_diverged(record, nullptr);
+}
+
+void Trainer::save_now(const StepRecord& record) {
+  const auto flight = checkpointer_.in_flight();
+  if ((flight ? flight->step : checkpointer_.last_step()) == record.step) return;
+  look_before_saving(record);
+  parts_.reporter.event("save_requested", {{"step", std::to_string(record.step.value)}});
+  checkpointer_.save(train_record(record), SaveReason::kAsked);
+}
+
 Ending Trainer::save_and_yield(const StepRecord& record) {
   if (parts_.world.is_root()) supervisor_line().stopping(stop_signal_received());
-  // A step that nobody reads does not look at its gradients (norm_is_needed); what is kept is looked at here.
-  if (!std::isfinite(global_norm(state_.arena().trainable_values()))) end_diverged(record, nullptr);
-  checkpointer_.drain();
-  if (checkpointer_.last_step() != record.step) checkpointer_.save(train_record(record), SaveReason::kAsked);
-  checkpointer_.require(record.step);
-  parts_.reporter.event("stopped", {{"step", std::to_string(record.step.value)},
-                                    {"signal", std::to_string(stop_signal_received())}});
-  return {ExitCode::kRequeue, record.step, checkpointer_.last_hash()};
+  look_before_saving(record);
+  const Step step =
+      save_at_stop({parts_.world, checkpointer_, stop_policy_, parts_.reporter}, train_record(record));
+  parts_.reporter.event("stopped", {{"step", std::to_string(step.value)},
+                                    {"trained_to", std::to_string(record.step.value)},
+                                    {"signal", std::to_string(stop_signal_received())},
+                                    {"cause", stop_policy_.cause()}});
+  return {ExitCode::kRequeue, step, checkpointer_.last_hash()};
 }
 
 // The state is safe before it is evaluated: an evaluation that fails costs nothing but itself, and the next
@@ -308,6 +333,7 @@ Ending Trainer::finish(StepRecord record) {
   const Ending ending{ExitCode::kDone, checkpointer_.last_step(), checkpointer_.last_hash(), trained};
   on_root(parts_.world, [&] {
     store_.write_weights_file(parts_.directory + "/weights.h5");
+    parts_.reporter.flush();
     parts_.run_directory->finish({ending.step, order_.epoch_of(ending.step), ending.state_hash});
     parts_.reporter.event(
         "done", {{"step", std::to_string(ending.step.value)}, {"state_hash", ending.state_hash.hex()}});

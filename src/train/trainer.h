@@ -63,6 +63,7 @@ struct TrainerParts {
   std::unique_ptr<Dataset> valid_data;  // null: no validation
   Reporter reporter;
   AdmitCheckpoint admit;
+  StopTimes stop_times;
 };
 
 // How a run left the loop: kDone, or kRequeue when it was asked to stop and has saved.
@@ -99,6 +100,8 @@ class Trainer {
   void save_if_due(const StepRecord& record);
   bool is_best(const StepRecord& record);
   void rehearse_rest(Step first);
+  void look_before_saving(const StepRecord& record);
+  void save_now(const StepRecord& record);
   Ending save_and_yield(const StepRecord& record);
   Ending finish(StepRecord record);
 
@@ -120,6 +123,7 @@ class Trainer {
   std::unique_ptr<GradientReducer> reducer_;
   CheckpointStore store_;
   Checkpointer checkpointer_;
+  StopPolicy stop_policy_;
   BestSoFar best_;
   std::unique_ptr<Loader> loader_;
   const HostBatch* batch_ = nullptr;  // of the step that is computed now

@@ -49,6 +49,7 @@ TEST(Log, FileGetsEveryLineFromItsLevelUp) {
   log_debug("not {}", "this");
   log_info("step {}", 5);
   log_warning("name \x1b[2K forged");
+  ASSERT_TRUE(flush_log(std::chrono::seconds(10)));
   const std::string text = testing::read_file(folder / "log");
   configure_log({});
   EXPECT_EQ(text.find("not this"), std::string::npos);

@@ -23,7 +23,8 @@ class Environment : public ::testing::Test {
  protected:
   void SetUp() override {
     for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "SLURM_PROCID", "SLURM_STEP_ID", "NO_COLOR",
-                             "LOCKSTEP_FAULT", "LOCKSTEP_TERMINAL", "SLURM_ARRAY_TASK_ID", "SECRET_THING"}) {
+                             "LOCKSTEP_FAULT", "LOCKSTEP_TERMINAL", "LOCKSTEP_GRACE_S", "LOCKSTEP_END_TIME",
+                             "SLURM_ARRAY_TASK_ID", "SECRET_THING"}) {
       const char* old = std::getenv(name);
       saved_[name] = old == nullptr ? std::nullopt : std::optional<std::string>(old);
       ::unsetenv(name);
@@ -76,6 +77,18 @@ TEST_F(Environment, PassesTheHintsOfTheLauncherOn) {
   EXPECT_EQ(launcher_terminal(), true);
   ::setenv("LOCKSTEP_TERMINAL", "0", 1);
   EXPECT_EQ(launcher_terminal(), false);
+}
+
+TEST_F(Environment, SaysWhenAStopHasToBeOver) {
+  EXPECT_FALSE(stop_times().grace_s || stop_times().end_time);
+  ::setenv("LOCKSTEP_GRACE_S", "5.5", 1);
+  ::setenv("LOCKSTEP_END_TIME", "1795910400", 1);
+  EXPECT_EQ(stop_times().grace_s, 5.5);
+  EXPECT_EQ(stop_times().end_time, 1795910400);
+  for (const char* wrong : {"soon", "-1", "5s", "nan", "1e99"}) {
+    ::setenv("LOCKSTEP_GRACE_S", wrong, 1);
+    EXPECT_THROW(stop_times(), Fault) << wrong;
+  }
 }
 
 TEST_F(Environment, ReportsOnlyNamesOfItsList) {

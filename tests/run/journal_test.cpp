@@ -4,10 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <future>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "lockstep/base/error.h"
+#include "support/faulty_disk.h"
+#include "support/forwarding_disk.h"
 #include "support/manual_clock.h"
 #include "support/temp_dir.h"
 
@@ -42,6 +46,7 @@ TEST(Journal, LineHoldsTheStepAndWhatWasMeasured) {
   record.lr = 1e-3;
   record.metrics = {{"valid_loss", 0.75}};
   journal.record(record);
+  journal.flush();
   const auto lines = lines_of(folder / "metrics.jsonl");
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_EQ(lines[0]["step"], 12);
@@ -58,6 +63,7 @@ TEST(Journal, FloatsReadBackEqual) {
   const std::vector<double> values = {
       0.1, 1.0 / 3, std::nextafter(1.0, 2.0), 5e-324, 1.7976931348623157e308, static_cast<double>(0.1f)};
   for (const double value : values) journal.record(record_of(1, value));
+  journal.flush();
   const auto lines = lines_of(folder / "metrics.jsonl");
   ASSERT_EQ(lines.size(), values.size());
   for (std::size_t i = 0; i < values.size(); ++i) EXPECT_EQ(lines[i]["loss"].get<double>(), values[i]);
@@ -81,6 +87,7 @@ TEST(Journal, RestartEndsATornLastLineAndKeepsTheOthers) {
   Journal journal(real_disk(), clock, folder.path(), Attempt(2));
   journal.record(record_of(2, 1));
   journal.event("resumed", {});
+  journal.flush();
   const auto lines = lines_of(folder / "metrics.jsonl");
   ASSERT_EQ(lines.size(), 3u);
   EXPECT_EQ(lines[0]["step"], 1);
@@ -104,10 +111,72 @@ TEST(Journal, NumbersInEventsStayNumbersAndNothingForgesALine) {
   const ManualClock clock;
   Journal journal(real_disk(), clock, folder.path(), Attempt(1));
   journal.event("saved", {{"step", "40"}, {"file", "a\"b\n{}"}, {"bytes", "\xff"}});
+  journal.flush();
   const auto lines = lines_of(folder / "events.jsonl");
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_EQ(lines[0]["step"], 40);
   EXPECT_EQ(lines[0]["file"], "a\"b\n{}");
+}
+
+// A disk that does not answer until it may.
+class FrozenDisk : public ForwardingDisk {
+ public:
+  FrozenDisk() : ForwardingDisk(real_disk()) {}
+  void append(const std::string& path, std::string_view text) override {
+    asked.set_value();
+    thawed.get_future().wait();
+    inner_.append(path, text);
+  }
+  std::promise<void> asked;
+  std::promise<void> thawed;
+};
+
+TEST(Journal, DoesNotWaitForADiskThatDoesNotAnswer) {
+  const TempDir folder;
+  const ManualClock clock;
+  FrozenDisk disk;
+  {
+    Journal journal(disk, clock, folder.path(), Attempt(1));
+    journal.record(record_of(1, 1));
+    disk.asked.get_future().wait();
+    journal.flush_for(std::chrono::milliseconds(10));
+    EXPECT_FALSE(real_disk().info(folder / "metrics.jsonl"));
+    disk.thawed.set_value();
+  }
+  EXPECT_EQ(lines_of(folder / "metrics.jsonl").size(), 1u);
+}
+
+TEST(Journal, KeepsTheOrderOfItsLinesOverCopies) {
+  const TempDir folder;
+  const ManualClock clock;
+  {
+    Journal journal(real_disk(), clock, folder.path(), Attempt(1));
+    Journal copy = journal;
+    for (int step = 1; step <= 1000; step += 2) {
+      journal.record(record_of(step, 1));
+      copy.record(record_of(step + 1, 1));
+    }
+  }
+  const auto lines = lines_of(folder / "metrics.jsonl");
+  ASSERT_EQ(lines.size(), 1000u);
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(lines[i]["step"], i + 1);
+}
+
+TEST(Journal, WhatTheDiskFailedAtComesBackFromTheNextCallAndLeavesNoHole) {
+  const TempDir folder;
+  const ManualClock clock;
+  FaultyDisk disk(real_disk());
+  {
+    Journal journal(disk, clock, folder.path(), Attempt(1));
+    disk.arm({.fail_at = 2, .error = ENOSPC, .only = "append"});
+    for (int step = 1; step <= 2; ++step) journal.record(record_of(step, 1));
+    EXPECT_THROW(journal.flush(), Fault);
+    EXPECT_THROW(journal.record(record_of(3, 1)), Fault);
+    EXPECT_THROW(journal.event("stopped", {}), Fault);
+    journal.flush_for(std::chrono::milliseconds(10));
+    EXPECT_EQ(disk.injections(), 1);
+  }
+  EXPECT_EQ(lines_of(folder / "metrics.jsonl").size(), 1u);
 }
 
 }  // namespace

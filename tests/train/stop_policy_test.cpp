@@ -10,15 +10,24 @@
 
 #include "comm/loopback/loopback_world.h"
 #include "run/stop_signals.h"
+#include "support/manual_clock.h"
 
 namespace lockstep {
 namespace {
 
+// The policy of one rank, without a journal.
+struct Rank {
+  Rank(World& world, const StopTimes& times = {}, const Clock& clock = real_clock())
+      : policy({world, clock, reporter, times}) {}
+  Reporter reporter;
+  StopPolicy policy;
+};
+
 // Signals leave a mark on the process, so each case sends them in a child.
-int all_agree(int ranks, Wish expected) {
+int all_agree(int ranks, Wish expected, const StopTimes& times = {}) {
   std::atomic<int> agreeing{0};
   run_loopback(WorldSize(ranks), [&](World& world) {
-    if (ask_ranks(world, false).value == expected) ++agreeing;
+    if (Rank(world, times).policy.ask(false, {}).value == expected) ++agreeing;
   });
   return agreeing == ranks ? 0 : 1;
 }
@@ -41,12 +50,71 @@ TEST(StopPolicy, AllRanksStopOnceAskedAndRememberTheFirstSignal) {
   }
 }
 
+TEST(StopPolicy, AllRanksSaveNowWhenOneIsAskedToAndOnlyOnce) {
+  const auto child = [] {
+    listen_for_stop_signals();
+    std::raise(SIGUSR2);
+    const int first = all_agree(3, Wish::kSaveNow);
+    std::raise(SIGUSR2);  // another rank hears the same request a little later
+    ::_exit(first + all_agree(3, Wish::kGoOn));
+  };
+  EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "");
+}
+
 TEST(StopPolicy, OnlyTheClockOfRankZeroAsksForASave) {
   for (const int asking : {0, 1, 2})
     run_loopback(WorldSize(3), [&](World& world) {
       const Wish expected = asking == 0 ? Wish::kSave : Wish::kGoOn;
-      EXPECT_EQ(ask_ranks(world, world.rank().value == asking).value, expected);
+      EXPECT_EQ(Rank(world).policy.ask(world.rank().value == asking, {}).value, expected);
     });
+}
+
+TEST(StopPolicy, StopsByItselfBeforeTheEndOfTheJobByTheMeasureOfItsStepsAndSaves) {
+  ManualClock clock;
+  SaveTimes saves;
+  saves.took(40);
+  run_loopback(WorldSize(2), [&](World& world) {
+    Rank rank(world, {.end_time = 1000}, clock);
+    const auto asks = [&] { return rank.policy.ask(false, saves).value; };
+    const auto turn = [&](int seconds) {
+      together(world, [] {});
+      if (world.is_root()) clock.advance(std::chrono::seconds(seconds));
+      together(world, [] {});
+    };
+    rank.policy.begin_step(Step(1), saves);
+    turn(100);
+    rank.policy.begin_step(Step(2), saves);
+    EXPECT_EQ(asks(), Wish::kGoOn);
+    turn(640);
+    EXPECT_EQ(asks(), Wish::kGoOn);  // 260 s left, and two steps, a save and the leaving take 255
+    turn(10);
+    EXPECT_EQ(asks(), Wish::kStop);
+    // The save fits, and by the time of the job, not of a signal.
+    EXPECT_EQ(rank.policy.choose({}, saves).value, StopSave::kSave);
+    EXPECT_NEAR(rank.policy.seconds_left(), 250, 1);
+  });
+}
+
+TEST(StopPolicy, AnEndThatHasPassedIsNoReasonToStop) {
+  EXPECT_EQ(all_agree(2, Wish::kGoOn, {.end_time = 1000}), 0);
+}
+
+TEST(StopPolicy, TheShortestTimeOfAnyRankDecidesAndAllChooseTheSame) {
+  const auto child = [] {
+    listen_for_stop_signals();
+    limit_stops({.grace_s = 2});
+    std::raise(SIGTERM);
+    SaveTimes saves;
+    saves.took(3);
+    std::atomic<int> late{0};
+    run_loopback(WorldSize(3), [&](World& world) {
+      Rank rank(world);
+      const SaveTimes mine = world.is_root() ? saves : SaveTimes();
+      if (rank.policy.choose({}, mine).value == StopSave::kTooLate) ++late;
+    });
+    ::_exit(late == 3 ? 0 : 1);
+  };
+  EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "");
 }
 
 // nohup, and a job in the background of a shell.
@@ -85,13 +153,15 @@ TEST(StopPolicy, AWriterWhoseReaderEndedLives) {
   EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "");
 }
 
-TEST(StopPolicy, ThirdSignalEndsAtOnce) {
-  const auto child = [] {
+TEST(StopPolicy, ThirdInterruptEndsAtOnceAndNoOtherSignalDoes) {
+  const auto child = [](int number) {
     listen_for_stop_signals();
-    for (int i = 0; i < 3; ++i) std::raise(SIGINT);
+    for (int i = 0; i < 3; ++i) std::raise(number);
     ::_exit(0);
   };
-  EXPECT_EXIT(child(), ::testing::ExitedWithCode(128 + SIGINT), "");
+  EXPECT_EXIT(child(SIGINT), ::testing::ExitedWithCode(128 + SIGINT), "");
+  for (const int number : {SIGTERM, SIGUSR1, SIGHUP})
+    EXPECT_EXIT(child(number), ::testing::ExitedWithCode(0), "") << number;
 }
 
 }  // namespace

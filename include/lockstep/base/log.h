@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,10 @@ struct LogOptions {
 
 // Throws Fault (73) when the file cannot be opened.
 void configure_log(const LogOptions& options);
+
+// Local. A thread writes the lines of the file, so that a disk that does not answer stops nobody. Waits until
+// they are written, that long at most; false when some are not. Before a process ends by _exit or abort.
+bool flush_log(std::chrono::milliseconds limit);
 
 // Local. One line, on standard error as "lockstep: [warning: |error: ]message"; control bytes in `message`
 // are escaped, so that no name from a file can forge a line or colour a terminal.

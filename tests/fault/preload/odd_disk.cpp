@@ -17,8 +17,9 @@
 
 namespace {
 
-enum Habit { kShort, kInterrupted, kNoLocks, kNoDirectorySync, kLate, kHabits };
-const char* const kNames[] = {"short", "interrupted", "no_locks", "no_directory_sync", "late"};
+enum Habit { kShort, kInterrupted, kNoLocks, kNoDirectorySync, kLate, kSlowSync, kFrozen, kHabits };
+const char* const kNames[] = {"short", "interrupted", "no_locks", "no_directory_sync",
+                              "late",  "slow_sync",   "frozen"};
 
 // In memory that outlives the process, however it ends.
 struct Counts {
@@ -47,13 +48,25 @@ bool show(Habit habit) {
   return true;
 }
 
-bool is_of_a_checkpoint(int fd) {
+bool is_in(int fd, const char* part) {
   char link[64], path[4096];
   std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
   const ssize_t n = ::readlink(link, path, sizeof path - 1);
   if (n <= 0) return false;
   path[n] = 0;
-  return std::strstr(path, "/ckpt") != nullptr;
+  return std::strstr(path, part) != nullptr;
+}
+
+bool is_of_a_checkpoint(int fd) {
+  return is_in(fd, "/ckpt");
+}
+
+void freeze(int fd) {
+  const char* gate = std::getenv("ODD_DISK_GATE");
+  const char* part = std::getenv("ODD_DISK_FROZEN");
+  if (!has(kFrozen) || gate == nullptr || part == nullptr || !is_in(fd, part)) return;
+  if (::access(gate, F_OK) == 0) show(kFrozen);
+  while (::access(gate, F_OK) == 0) ::usleep(5'000);
 }
 
 // Every third call in a thread is interrupted, so that one that is tried again goes through.
@@ -101,8 +114,15 @@ ssize_t pread64(int fd, void* into, std::size_t bytes, off_t offset) {
 ssize_t pread(int fd, void* into, std::size_t bytes, off_t offset) {
   return pread64(fd, into, bytes, offset);
 }
+ssize_t write(int fd, const void* from, std::size_t bytes) {
+  static const auto call = real<ssize_t (*)(int, const void*, std::size_t)>("write");
+  if (fd > STDERR_FILENO) freeze(fd);
+  return call(fd, from, bytes);
+}
 int fsync(int fd) {
   static const auto call = real<int (*)(int)>("fsync");
+  freeze(fd);
+  if (has(kSlowSync) && is_of_a_checkpoint(fd) && show(kSlowSync)) ::usleep(100'000);
   struct stat status {};
   if (::fstat(fd, &status) == 0 && S_ISDIR(status.st_mode) && show(kNoDirectorySync)) {
     errno = EINVAL;
