@@ -66,13 +66,10 @@ Manifest assemble_manifest(const PlannedState& state, std::span<const WrittenSha
 }
 
 // Without staging, the test that shows what it is for has the files under the name that counts.
-StagedCheckpoint::StagedCheckpoint(Disk& disk, std::string directory, std::string name,
-                                   const FileWriting& writing)
-    : disk_(disk),
-      directory_(std::move(directory)),
-      name_(std::move(name)),
-      writing_(writing),
-      staging_(directory_ + (fault_requested("guard.skip_staging") ? "/" : "/.staging-") + name_) {}
+StagedCheckpoint::StagedCheckpoint(Disk& disk, CommitPlace place, const FileWriting& writing)
+    : disk_(disk), place_(std::move(place)), writing_(writing) {
+  if (fault_requested("guard.skip_staging")) place_.staging = place_.directory + "/" + place_.name;
+}
 
 void StagedCheckpoint::write_synced(const std::string& path, std::span<const std::byte> bytes) {
   const auto file = disk_.create(path);
@@ -84,8 +81,8 @@ void StagedCheckpoint::write_synced(const std::string& path, std::span<const std
 
 void StagedCheckpoint::begin() {
   // A save that failed before, in this life, may have left one it could not remove.
-  remove_tree(disk_, staging_);
-  disk_.make_directory(staging_);
+  remove_tree(disk_, place_.staging);
+  disk_.make_directory(place_.staging);
 }
 
 WrittenShard StagedCheckpoint::write(const PlannedState& state, std::size_t shard,
@@ -98,8 +95,8 @@ WrittenShard StagedCheckpoint::write(const PlannedState& state, std::size_t shar
     payload.push_back(pieces.back().bytes);
   }
   const Hdf5Plan file = plan_checkpoint_file(*state.record, pieces);
-  WrittenShard written{plan.file,
-                       write_hdf5_file(disk_, staging_ + "/" + plan.file, {file, payload, leaves}, writing_)};
+  WrittenShard written{
+      plan.file, write_hdf5_file(disk_, place_.staging + "/" + plan.file, {file, payload, leaves}, writing_)};
   fault_point("ckpt.after_shard");
   return written;
 }
@@ -108,20 +105,20 @@ Committed StagedCheckpoint::commit(const PlannedState& state, std::span<const Wr
   Manifest manifest = assemble_manifest(state, shards);
   if (manifest.layout == kSharded) {
     const std::vector<std::byte> index = index_file(manifest);
-    write_synced(staging_ + "/" + kIndexFile, index);
+    write_synced(place_.staging + "/" + kIndexFile, index);
     manifest.files.push_back({kIndexFile, index.size(), digest_of(index)});
     fault_point("ckpt.after_index");
   }
   const std::string text = write_manifest(manifest);
-  write_synced(staging_ + "/" + kManifestFile, std::as_bytes(std::span(text)));
+  write_synced(place_.staging + "/" + kManifestFile, std::as_bytes(std::span(text)));
   fault_point("ckpt.after_manifest");
   // The names in the staging directory must be there before the rename makes them count.
-  sync_directory(disk_, staging_);
+  sync_directory(disk_, place_.staging);
   fault_point("ckpt.before_rename");
-  disk_.rename(staging_, directory_ + "/" + name_);
+  disk_.rename(place_.staging, place_.directory + "/" + place_.name);
   fault_point("ckpt.after_rename");
-  sync_directory(disk_, directory_);
-  Committed committed{name_, *manifest_digest(text), manifest.state_hash, text.size()};
+  sync_directory(disk_, place_.directory);
+  Committed committed{place_.name, *manifest_digest(text), manifest.state_hash, text.size()};
   for (const ManifestFile& file : manifest.files) committed.bytes += file.bytes;
   return committed;
 }
@@ -129,7 +126,7 @@ Committed StagedCheckpoint::commit(const PlannedState& state, std::span<const Wr
 void StagedCheckpoint::abandon() noexcept {
   if (fault_requested("guard.skip_cleanup")) return;
   try {
-    remove_tree(disk_, staging_);
+    remove_tree(disk_, place_.staging);
   } catch (const Fault&) {
   }
 }

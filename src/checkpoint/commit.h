@@ -23,14 +23,21 @@ struct Committed {
 // `shards` are those of the plan, in its order.
 Manifest assemble_manifest(const PlannedState& state, std::span<const WrittenShard> shards);
 
-// One checkpoint in the making. Note [commit]: the shards are written and synced in .staging-<name>, then the
-// manifest, then the staging directory; the rename to <name> makes the checkpoint exist, the sync of
+// A checkpoint's place: `name` is step_directory() in a run.
+struct CommitPlace {
+  std::string directory;
+  std::string name;
+  std::string staging;  // where it is made, on the same file system
+};
+
+// One checkpoint in the making. Note [commit]: the shards are written and synced in the staging directory,
+// then the manifest, then that directory; the rename to <name> makes the checkpoint exist, the sync of
 // `directory` makes it stay. At every moment before the rename there is nothing, at every moment after it
 // there is all of it. Every function throws Fault (74).
 class StagedCheckpoint {
  public:
-  // `name` is step_directory() in a run. Touches nothing.
-  StagedCheckpoint(Disk& disk, std::string directory, std::string name, const FileWriting& writing);
+  // Touches nothing.
+  StagedCheckpoint(Disk& disk, CommitPlace place, const FileWriting& writing);
 
   // Local, on rank 0, before any other: makes the staging directory.
   void begin();
@@ -48,10 +55,8 @@ class StagedCheckpoint {
   void write_synced(const std::string& path, std::span<const std::byte> bytes);
 
   Disk& disk_;
-  std::string directory_;
-  std::string name_;
+  CommitPlace place_;
   FileWriting writing_;
-  std::string staging_;
 };
 
 }  // namespace lockstep

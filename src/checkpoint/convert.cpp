@@ -122,7 +122,7 @@ Committed convert_checkpoint(Disk& disk, const CheckpointReader& from, const std
   state.plan = choice.layout == kSharded ? plan_sharded(state.tensors, choice.shards)
                                          : plan_consolidated(state.tensors);
   make_durable_folder(disk, folder);
-  StagedCheckpoint staged(disk, folder, name, {});
+  StagedCheckpoint staged(disk, {folder, name, folder + "/.staging-" + name}, {});
   staged.begin();
   try {
     std::vector<WrittenShard> shards;

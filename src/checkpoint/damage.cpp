@@ -22,4 +22,14 @@ CheckpointDamage::CheckpointDamage(DamagePlace place, const std::string& reason)
       place_(std::move(place)),
       reason_(reason) {}
 
+std::map<std::string, std::string> fields_of(const Fault& why) {
+  std::map<std::string, std::string> fields{{"reason", why.what()}};
+  if (const auto* damage = dynamic_cast<const CheckpointDamage*>(&why)) {
+    fields["reason"] = damage->reason();
+    if (!damage->place().file.empty()) fields["file"] = damage->place().file;
+    if (!damage->place().tensor.empty()) fields["tensor"] = damage->place().tensor;
+  }
+  return fields;
+}
+
 }  // namespace lockstep

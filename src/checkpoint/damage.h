@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "lockstep/base/error.h"
@@ -26,5 +27,9 @@ class CheckpointDamage : public Fault {
   DamagePlace place_;
   std::string reason_;
 };
+
+// Local. What an event says of a checkpoint that was refused: reason, and file and tensor where they are
+// known.
+std::map<std::string, std::string> fields_of(const Fault& why);
 
 }  // namespace lockstep

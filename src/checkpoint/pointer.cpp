@@ -2,6 +2,7 @@
 #include "checkpoint/pointer.h"
 
 #include "checkpoint/catalog.h"
+#include "checkpoint/reader.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -22,6 +23,12 @@ void write_pointer(Disk& disk, const std::string& path, const CheckpointPointer&
   replace_text(disk, path, text_of(pointer));
 }
 
+void write_pointer(Disk& disk, const Generation& generation, const std::string& path,
+                   const CheckpointPointer& pointer) {
+  if (read_pointer(disk, path) == pointer) return;
+  generation.replace(path, text_of(pointer));
+}
+
 std::optional<CheckpointPointer> read_pointer(Disk& disk, const std::string& path) try {
   if (!disk.info(path)) return std::nullopt;
   const std::string text = read_text(disk, path, kMaxPointer);
@@ -35,6 +42,29 @@ std::optional<CheckpointPointer> read_pointer(Disk& disk, const std::string& pat
 } catch (const Fault&) {
   // An unreadable hint is no hint.
   return std::nullopt;
+}
+
+void remove_pointer(Disk& disk, const Generation& generation, const std::string& path) {
+  if (!disk.info(path)) return;
+  generation.require();
+  disk.remove(path);
+  disk.sync_directory(parent_of(path));
+}
+
+std::string why_no_pointer(Disk& disk, const std::string& folder, const std::string& name) {
+  const std::string path = folder + "/" + name;
+  if (!disk.info(path)) return "";
+  const auto pointer = read_pointer(disk, path);
+  if (!pointer) return "it is damaged";
+  const std::string target = folder + "/" + pointer->directory;
+  if (!disk.info(target)) return "it names " + pointer->directory + ", which is not there";
+  try {
+    if (CheckpointReader::open(disk, target)->manifest().digest != pointer->manifest)
+      return "it names another manifest of " + pointer->directory;
+  } catch (const Fault&) {
+    // The checkpoint is bad, not the pointer; that is said where checkpoints are opened.
+  }
+  return "";
 }
 
 }  // namespace lockstep

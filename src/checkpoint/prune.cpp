@@ -99,15 +99,15 @@ void carry_out(Disk& disk, const std::string& folder, const PrunePlan& plan,
   if (!fault_requested("guard.skip_prune_verify")) newest->verify();
   ledger.note(*newest, Verdict::kGood);
   for (const PrunePlan::Item& item : plan.removed) {
-    remove_checkpoint(disk, folder, item.directory);
+    remove_checkpoint(disk, Generation(disk, folder), folder + "/" + item.directory);
     removed(item);
   }
 }
 
-void remove_checkpoint(Disk& disk, const std::string& folder, const std::string& name) {
-  const std::string trash = folder + "/.trash-" + name;
+void remove_checkpoint(Disk& disk, const Generation& generation, const std::string& path) {
+  const std::string trash = generation.leaving(path.substr(path.rfind('/') + 1));
   remove_tree(disk, trash);
-  disk.rename(folder + "/" + name, trash);
+  disk.rename(path, trash);
   remove_tree(disk, trash);
 }
 

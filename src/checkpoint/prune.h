@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/generation.h"
 #include "checkpoint/options.h"
 #include "checkpoint/state.h"
 #include "lockstep/base/disk.h"
@@ -38,6 +39,6 @@ void carry_out(Disk& disk, const std::string& folder, const PrunePlan& plan,
                const std::function<void(const PrunePlan::Item&)>& removed);
 
 // Local. Renamed first: a life that ends in the middle leaves no checkpoint with half its files.
-void remove_checkpoint(Disk& disk, const std::string& folder, const std::string& name);
+void remove_checkpoint(Disk& disk, const Generation& generation, const std::string& path);
 
 }  // namespace lockstep

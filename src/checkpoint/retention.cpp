@@ -43,4 +43,15 @@ std::vector<Step> steps_to_prune(std::span<const RetentionEntry> entries, const 
   return steps;
 }
 
+std::vector<Step> best_first(std::span<const RetentionEntry> entries, const KeepBest& keep,
+                             std::optional<Step> best) {
+  std::vector<Step> steps;
+  if (keep.count > 0) {
+    if (best) steps.push_back(*best);
+    for (const Step step : best_steps(entries, keep)) steps.push_back(step);
+  }
+  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) steps.push_back(entry->step);
+  return steps;
+}
+
 }  // namespace lockstep

@@ -21,6 +21,11 @@ struct RetentionEntry {
 // first on a tie.
 std::vector<Step> best_steps(std::span<const RetentionEntry> entries, const KeepBest& keep);
 
+// The order in which weights are wanted: `best` (what the pointer names), the best steps, then from the
+// newest down. A step may stand in it twice.
+std::vector<Step> best_first(std::span<const RetentionEntry> entries, const KeepBest& keep,
+                             std::optional<Step> best);
+
 // The steps that no rule keeps, oldest first. The newest is always kept, whatever keep_last says, and so are
 // `best` (what the pointer names) and those pinned.
 std::vector<Step> steps_to_prune(std::span<const RetentionEntry> entries, const CheckpointOptions& options,

@@ -11,6 +11,7 @@
 #include "checkpoint/commit.h"
 #include "checkpoint/damage.h"
 #include "checkpoint/file_plan.h"
+#include "checkpoint/generation.h"
 #include "checkpoint/pointer.h"
 #include "checkpoint/prune.h"
 #include "checkpoint/reader.h"
@@ -47,7 +48,8 @@ struct CheckpointStore::Parts {
   std::map<Step, Digest> trusted;
   // Refused by this store, and still in their place because they could not be moved.
   std::set<Step> refused;
-  VerifiedLedger ledger{disk, directory};
+  Generation generation{disk, directory};
+  VerifiedLedger ledger{disk, directory, generation};
   LayoutCache layouts;
 
   std::string path(const std::string& name) const { return directory + "/" + name; }
@@ -102,12 +104,8 @@ struct CheckpointStore::Parts {
 
   // What is unreadable twice is as good as damaged.
   void refuse(const std::string& name, const CheckpointReader* reader, const Fault& why) {
-    std::map<std::string, std::string> fields{{"directory", name}, {"reason", why.what()}};
-    if (const auto* damage = dynamic_cast<const CheckpointDamage*>(&why)) {
-      fields["reason"] = damage->reason();
-      if (!damage->place().file.empty()) fields["file"] = damage->place().file;
-      if (!damage->place().tensor.empty()) fields["tensor"] = damage->place().tensor;
-    }
+    std::map<std::string, std::string> fields = fields_of(why);
+    fields["directory"] = name;
     set_aside(name, why.code() == ExitCode::kNoValidCheckpoint ? reader : nullptr, fields);
     event("checkpoint_refused", fields);
   }
@@ -116,6 +114,7 @@ struct CheckpointStore::Parts {
   // moved, it is remembered instead, so that no later start reads it whole again.
   void set_aside(const std::string& name, const CheckpointReader* damaged,
                  std::map<std::string, std::string>& fields) {
+    generation.require();
     try {
       const std::string aside = free_name(disk, directory, name + ".bad");
       disk.rename(path(name), path(aside));
@@ -168,24 +167,8 @@ struct CheckpointStore::Parts {
     return reader->manifest().digest;
   }
 
-  // Says so when `latest` is damaged, or names what is not there or another manifest. A stale one is no
-  // damage.
   void judge_latest() {
-    if (!disk.info(path("latest"))) return;
-    const auto latest = read_pointer(disk, path("latest"));
-    std::string reason;
-    if (!latest) {
-      reason = "it is damaged";
-    } else if (!disk.info(path(latest->directory))) {
-      reason = "it names " + latest->directory + ", which is not there";
-    } else {
-      try {
-        if (CheckpointReader::open(disk, path(latest->directory))->manifest().digest != latest->manifest)
-          reason = "it names another manifest of " + latest->directory;
-      } catch (const Fault&) {
-        // The checkpoint is bad, not the pointer; that is said where checkpoints are opened.
-      }
-    }
+    const std::string reason = why_no_pointer(disk, directory, "latest");
     if (!reason.empty()) event("pointer_ignored", {{"pointer", "latest"}, {"reason", reason}});
   }
 
@@ -222,14 +205,16 @@ struct CheckpointStore::Parts {
 
   // The end of every save, in an order that a kill between any two leaves nothing wrong.
   std::vector<std::string> point_and_prune(const CheckpointPointer& newest, bool is_best) {
-    write_pointer(disk, path("latest"), newest);
+    write_pointer(disk, generation, path("latest"), newest);
     fault_point("ckpt.after_latest");
-    if (is_best) write_pointer(disk, path("best"), newest);
+    if (is_best) write_pointer(disk, generation, path("best"), newest);
     return prune();
   }
 
   StagedCheckpoint staged(Step step) {
-    return {disk, directory, step_directory(step),
+    const std::string name = step_directory(step);
+    return {disk,
+            {directory, name, generation.making(name)},
             FileWriting{static_cast<int>(options.writers), options.verify_after_save, &layouts}};
   }
 
@@ -248,7 +233,7 @@ struct CheckpointStore::Parts {
           tagged.steps.contains(entry.step) || (!trusted.empty() && entry.step == trusted.rbegin()->first);
     for (const Step step : steps_to_prune(all, options, best_pointer())) {
       const std::string name = step_directory(step);
-      remove_checkpoint(disk, directory, name);
+      remove_checkpoint(disk, generation, path(name));
       known.erase(step);
       trusted.erase(step);
       pruned.push_back(name);
@@ -256,28 +241,30 @@ struct CheckpointStore::Parts {
     return pruned;
   }
 
+  // Somebody may have removed it while the run was going on.
+  void make_folder_again() {
+    if (disk.info(directory) || fault_requested("guard.skip_remake")) return;
+    make_durable_folder(disk, directory);
+    generation.make_again();
+  }
+
   std::unique_ptr<CheckpointReader> newest(Look look);
+  SaveReport commit(const PlannedState& state, std::span<const WrittenShard> shards, bool is_best);
+  SaveReport add_evaluation(const TrainRecord& record, bool is_best);
 
   // Points `pointer` at `name`, or removes it when there is nothing to point at.
   void repoint(const std::string& pointer, const std::optional<std::string>& name) {
     if (name) {
-      write_pointer(disk, path(pointer),
+      write_pointer(disk, generation, path(pointer),
                     {*name, CheckpointReader::open(disk, path(*name))->manifest().digest});
-    } else if (disk.info(path(pointer))) {
-      disk.remove(path(pointer));
-      disk.sync_directory(directory);
+    } else {
+      remove_pointer(disk, generation, path(pointer));
     }
   }
 
   // Names in the order write_weights_file() tries them: the best, the next best, then from the newest down.
   std::vector<std::string> weights_candidates() {
-    std::vector<Step> steps;
-    const std::vector<RetentionEntry> all = retention_entries();
-    if (options.keep_best.count > 0) {
-      if (const auto best = best_pointer()) steps.push_back(*best);
-      for (const Step step : best_steps(all, options.keep_best)) steps.push_back(step);
-    }
-    for (auto entry = all.rbegin(); entry != all.rend(); ++entry) steps.push_back(entry->step);
+    const std::vector<Step> steps = best_first(retention_entries(), options.keep_best, best_pointer());
     std::vector<std::string> names;
     for (const Step step : steps)
       if (disk.info(path(step_directory(step))) &&
@@ -295,6 +282,14 @@ CheckpointStore::~CheckpointStore() = default;
 
 void CheckpointStore::prepare(std::uint64_t bytes_needed) {
   require_usable_folder(parts_->disk, parts_->directory, bytes_needed);
+}
+
+std::string CheckpointStore::begin_generation(Attempt attempt) {
+  return parts_->generation.begin(attempt);
+}
+
+void CheckpointStore::enter_generation(const std::string& name) {
+  parts_->generation.enter(name);
 }
 
 SaveReport CheckpointStore::save(const CheckpointState& state, bool is_best) {
@@ -319,27 +314,35 @@ SaveReport CheckpointStore::save(const CheckpointState& state, bool is_best) {
 
 std::optional<Digest> CheckpointStore::begin_save(const PlannedState& state) {
   fault_point("ckpt.begin");
-  // Somebody may have removed it while the run was going on.
-  if (!fault_requested("guard.skip_remake")) make_durable_folder(parts_->disk, parts_->directory);
-  if (const auto there = parts_->already_there(state)) return there;
-  parts_->staged(state.record->step).begin();
-  return std::nullopt;
+  return parts_->generation.fenced([&]() -> std::optional<Digest> {
+    parts_->make_folder_again();
+    if (const auto there = parts_->already_there(state)) return there;
+    parts_->staged(state.record->step).begin();
+    return std::nullopt;
+  });
 }
 
 WrittenShard CheckpointStore::write_shard(const PlannedState& state, std::size_t shard,
                                           std::span<const std::vector<Digest>> leaves) {
-  return parts_->staged(state.record->step).write(state, shard, leaves);
+  fault_point("ckpt.before_shard");
+  return parts_->generation.fenced(
+      [&] { return parts_->staged(state.record->step).write(state, shard, leaves); });
 }
 
 SaveReport CheckpointStore::commit_save(const PlannedState& state, std::span<const WrittenShard> shards,
                                         bool is_best) {
+  return parts_->generation.fenced([&] { return parts_->commit(state, shards, is_best); });
+}
+
+SaveReport CheckpointStore::Parts::commit(const PlannedState& state, std::span<const WrittenShard> shards,
+                                          bool is_best) {
   const Step step = state.record->step;
-  const Committed committed = parts_->staged(step).commit(state, shards);
-  parts_->know(*state.record);
-  parts_->trusted[step] = committed.state_hash;
-  parts_->note_read_back(committed.directory);
+  const Committed committed = staged(step).commit(state, shards);
+  know(*state.record);
+  trusted[step] = committed.state_hash;
+  note_read_back(committed.directory);
   SaveReport report{committed.directory, committed.state_hash, committed.bytes, 0, true, {}};
-  report.pruned = parts_->point_and_prune({committed.directory, committed.manifest}, is_best);
+  report.pruned = point_and_prune({committed.directory, committed.manifest}, is_best);
   return report;
 }
 
@@ -350,7 +353,9 @@ void CheckpointStore::abandon_save(Step step) noexcept {
 SaveReport CheckpointStore::repeat_save(const PlannedState& state, const Digest& manifest, bool is_best) {
   const Step step = state.record->step;
   SaveReport report{step_directory(step), parts_->trusted.at(step), 0, 0, false, {}};
-  report.pruned = parts_->point_and_prune({report.directory, manifest}, is_best);
+  report.pruned = parts_->generation.fenced([&] {
+    return parts_->point_and_prune({report.directory, manifest}, is_best);
+  });
   return report;
 }
 
@@ -408,6 +413,7 @@ void CheckpointStore::leave_newer_than(Step step, Attempt attempt) {
       newest = entry.name;
       continue;
     }
+    parts_->generation.require();
     const std::string left =
         free_name(disk, parts_->directory, fmt::format("{}.left-{}", entry.name, attempt.value));
     disk.rename(parts_->path(entry.name), parts_->path(left));
@@ -427,6 +433,7 @@ void CheckpointStore::leave_newer_than(Step step, Attempt attempt) {
 }
 
 void CheckpointStore::write_weights_file(const std::string& path) {
+  parts_->generation.require();
   std::vector<std::string> refused;
   for (const std::string& name : parts_->weights_candidates()) {
     std::string reason;
@@ -440,8 +447,12 @@ void CheckpointStore::write_weights_file(const std::string& path) {
 }
 
 SaveReport CheckpointStore::add_evaluation(const TrainRecord& record, bool is_best) {
+  return parts_->generation.fenced([&] { return parts_->add_evaluation(record, is_best); });
+}
+
+SaveReport CheckpointStore::Parts::add_evaluation(const TrainRecord& record, bool is_best) {
   const std::string name = step_directory(record.step);
-  Manifest manifest = CheckpointReader::open(parts_->disk, parts_->path(name))->manifest();
+  Manifest manifest = CheckpointReader::open(disk, path(name))->manifest();
   // Nothing is added to what an older Lockstep wrote: its format has no place for it.
   const bool has_place = manifest.format >= 3;
   if (has_place && (manifest.record.metrics != record.metrics || manifest.record.best != record.best)) {
@@ -450,13 +461,13 @@ SaveReport CheckpointStore::add_evaluation(const TrainRecord& record, bool is_be
     manifest.record.metrics = record.metrics;
     manifest.record.best = record.best;
     const std::string text = write_manifest(manifest);
-    replace_text(parts_->disk, parts_->path(name) + "/" + kManifestFile, text);
+    generation.replace(path(name) + "/" + kManifestFile, text);
     manifest.digest = *manifest_digest(text);
-    parts_->note_read_back(name);
+    note_read_back(name);
   }
-  parts_->know(record);
+  know(record);
   SaveReport report{name, manifest.state_hash, 0, 0, false, {}};
-  report.pruned = parts_->point_and_prune({name, manifest.digest}, is_best);
+  report.pruned = point_and_prune({name, manifest.digest}, is_best);
   return report;
 }
 

@@ -45,6 +45,13 @@ class CheckpointStore {
   // used, or when fewer than `bytes_needed` are free.
   void prepare(std::uint64_t bytes_needed);
 
+  // Once prepared, and before the first save of a run that others may take over. Note [fence]: on rank 0,
+  // begins a generation and returns its name, which the others enter. It ends with the store. Without one a
+  // folder has one writer. Throws Fault (73); every function that writes then throws Fault (77) when another
+  // life has taken over.
+  std::string begin_generation(Attempt attempt);
+  void enter_generation(const std::string& name);
+
   // Writes and commits one consolidated checkpoint: begin_save() to commit_save() at once. After a Fault (74)
   // the previous checkpoints are as they were.
   SaveReport save(const CheckpointState& state, bool is_best);

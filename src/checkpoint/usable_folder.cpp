@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "base/aligned_block.h"
-#include "checkpoint/catalog.h"
+#include "checkpoint/generation.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
@@ -82,8 +82,7 @@ void require_usable_folder(Disk& disk, const std::string& folder, std::uint64_t 
     const auto info = disk.info(folder);
     if (!info || !info->is_directory)
       throw Fault(ExitCode::kRunDirectory, folder + " is not a directory (symbolic links are not followed)");
-    for (const CatalogEntry& entry : list_catalog(disk, folder))
-      if (entry.kind == EntryKind::kUnfinished) remove_tree(disk, folder + "/" + entry.name);
+    fence_off(disk, folder);
     check_file_size_limit(bytes_needed);
     if (!fault_requested("guard.skip_probe")) probe_writing(disk, folder);
     const std::uint64_t free = disk.free_bytes(folder);

@@ -22,6 +22,9 @@ std::string name_in_folder(const CheckpointReader& checkpoint) {
 
 VerifiedLedger::VerifiedLedger(Disk& disk, std::string folder) : disk_(disk), folder_(std::move(folder)) {}
 
+VerifiedLedger::VerifiedLedger(Disk& disk, std::string folder, const Generation& generation)
+    : disk_(disk), folder_(std::move(folder)), generation_(&generation) {}
+
 // "good step-00001200 <32 hex digits>"; anything else is no line.
 std::optional<VerifiedLedger::Line> VerifiedLedger::parse(const std::string& text) {
   std::istringstream words(text);
@@ -85,7 +88,9 @@ bool VerifiedLedger::note(const CheckpointReader& checkpoint, Verdict verdict) t
     wanted +=
         (line.verdict == Verdict::kGood ? "good " : "bad ") + line.directory + " " + line.seen.hex() + "\n";
   // What says so already costs no write.
-  if (text() != wanted) replace_text(disk_, folder_ + "/" + kLedgerFile, wanted);
+  if (text() == wanted) return true;
+  const std::string path = folder_ + "/" + kLedgerFile;
+  generation_ ? generation_->replace(path, wanted) : replace_text(disk_, path, wanted);
   return true;
 } catch (const Fault&) {
   return false;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/generation.h"
 #include "checkpoint/reader.h"
 #include "lockstep/base/disk.h"
 
@@ -22,6 +23,8 @@ enum class Verdict { kGood, kBad };
 class VerifiedLedger {
  public:
   VerifiedLedger(Disk& disk, std::string folder);
+  // The file is made in `generation`, somebody else's.
+  VerifiedLedger(Disk& disk, std::string folder, const Generation& generation);
 
   // What was noted about the checkpoint as it lies there now. Empty when nothing was, or when it has changed.
   // Never throws for the ledger's sake: one that cannot be read says nothing.
@@ -43,6 +46,7 @@ class VerifiedLedger {
 
   Disk& disk_;
   std::string folder_;
+  const Generation* generation_ = nullptr;
 };
 
 }  // namespace lockstep

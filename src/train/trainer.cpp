@@ -69,9 +69,12 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
       stop_policy_({parts_.world, parts_.clock, parts_.reporter, parts_.stop_times,
                     static_cast<double>(state_.bytes())}),
       best_(options.checkpoint.keep_best) {
+  std::string generation;
   on_root(parts_.world, [&] {
     store_.prepare(room_for_one_checkpoint(state_.bytes()) + state_.arena().values().nbytes());
+    generation = store_.begin_generation(parts_.attempt);
   });
+  store_.enter_generation(agree_on_root(parts_.world, generation).value);
   checkpointer_.prepare();
   if (parts_.world.is_root())
     checkpointer_.remember(save_times_of(parts_.disk, parts_.directory + "/events.jsonl"));
