@@ -7,6 +7,8 @@
 
 #include <atomic>
 #include <charconv>
+#include <chrono>
+#include <thread>
 #include <vector>
 
 #include "lockstep/base/disk.h"
@@ -77,8 +79,9 @@ std::string_view take(std::string_view& rest, char separator) {
 Injection parse_injection(std::string_view plan, std::string_view text) {
   Injection injection;
   injection.action = take(text, '@');
-  static constexpr std::string_view kActions[] = {"kill", "stop",  "term", "usr1", "hup",  "int", "abort",
-                                                  "segv", "throw", "nan",  "skip", "exit", "note"};
+  static constexpr std::string_view kActions[] = {"kill",  "stop", "term",  "usr1", "hup",  "int",
+                                                  "abort", "segv", "throw", "nan",  "skip", "exit",
+                                                  "note",  "hang", "slow",  "lag"};
   bool known = false;
   for (const std::string_view action : kActions) known = known || action == injection.action;
   if (!known) refuse(plan, injection.action);
@@ -133,6 +136,11 @@ int signal_for(std::string_view action) {
   return SIGABRT;
 }
 
+// slow: longer than any limit a test sets. lag: much longer than a small step.
+std::chrono::milliseconds wait_of(std::string_view action) {
+  return std::chrono::milliseconds(action == "slow" ? 8000 : action == "lag" ? 10 : 0);
+}
+
 bool asks(const Injection& injection) {
   return injection.action == "nan" || injection.action == "skip";
 }
@@ -162,6 +170,11 @@ void fault_point(std::string_view name, std::int64_t index) {
     if (injection.action == "throw")
       throw Fault(ExitCode::kStorage, fmt::format("injected at {}", name), "This is a test");
     if (injection.action == "exit") ::_exit(0);
+    if (const auto wait = wait_of(injection.action); wait.count() > 0) {
+      std::this_thread::sleep_for(wait);
+      continue;
+    }
+    while (injection.action == "hang") ::pause();
     ::kill(::getpid(), signal_for(injection.action));
   }
 }

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "cli/watch_events.h"
 #include "comm/agree.h"
 #include "comm/launch/job.h"
 #include "config/environment.h"
@@ -30,9 +31,11 @@ Job join_job(const GivenConfig& given, const Registries& registries) {
   JoinOptions join;
   join.launch = launch_options();
   join.dist = config.dist;
+  join.watch = config.watch;
   join.cuda = !refused && wants_cuda(config.train);
   configure_log({.prefix = "", .file = "", .to_stderr = is_first_process()});  // until ranks are known
   World world = join_world(join);
+  report_watch_to(watch_alarm());
   configure_log({.prefix = "", .file = "", .to_stderr = world.is_root()});
   agree_no_fault(world, refused);
   ComputeDevice compute;

@@ -10,7 +10,9 @@
 #include "base/descriptor.h"
 #include "cli/name_rules.h"
 #include "cli/standard_streams.h"
+#include "cli/watch_events.h"
 #include "comm/agree.h"
+#include "comm/launch/job.h"
 #include "config/array_task.h"
 #include "config/effective.h"
 #include "config/environment.h"
@@ -209,6 +211,7 @@ Preparation prepare_training(Job& job, const Registries& registries) {
   if (world.is_root())
     supervisor_line().started(
         {std::filesystem::absolute(parts.directory), parts.attempt, world.size().value});
+  report_watch_to(watch_events(parts.directory, parts.attempt));
   arm_fault_points(fault_plan(), {world.rank().value, parts.attempt.value});
   fault_point("startup");
 

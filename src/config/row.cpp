@@ -36,7 +36,7 @@ std::string Range::text() const {
 Row Row::zero_is_unset() && {
   get = [inner = std::move(get)](const RunConfig& config) {
     const Value value = inner(config);
-    return value == Value{std::int64_t{0}} ? Value{} : value;
+    return value == Value{std::int64_t{0}} || value == Value{0.0} ? Value{} : value;
   };
   return std::move(*this);
 }

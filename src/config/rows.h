@@ -17,6 +17,6 @@ std::vector<Row> optim_rows();
 std::vector<Row> schedule_rows();
 std::vector<Row> dist_rows();
 std::vector<Row> checkpoint_rows();
-std::vector<Row> run_life_rows();  // resume, log
+std::vector<Row> run_life_rows();  // resume, watch, log
 
 }  // namespace lockstep

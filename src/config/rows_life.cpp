@@ -31,6 +31,17 @@ std::vector<Row> run_life_rows() {
           .says(
               "Keys or sections that may differ on resume although they usually may not; model.frozen: which "
               "parameters have requires_grad."),
+      row("watch.limit_s", &RunConfig::watch, &WatchOptions::limit_s)
+          .in(above(0), "seconds")
+          .zero_is_unset()
+          .may_change()
+          .says(
+              "How long a phase of a step may take, or a rank say nothing, before the job ends with 76. Not "
+              "given: ten times the longest so far, at least watch.floor_s."),
+      row("watch.floor_s", &RunConfig::watch, &WatchOptions::floor_s)
+          .in(above(0), "seconds")
+          .may_change()
+          .says("The least of the learned limits."),
       row("log.every_steps", &RunConfig::log, &LogIntervals::every_steps)
           .in(between(1, 1e15), "steps")
           .may_change()

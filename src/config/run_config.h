@@ -6,6 +6,7 @@
 
 #include "checkpoint/options.h"
 #include "comm/options.h"
+#include "comm/watch/options.h"
 #include "lockstep/data/options.h"
 #include "lockstep/models/options.h"
 #include "optim/options.h"
@@ -24,6 +25,7 @@ struct RunConfig {
   OptimOptions optim;
   ScheduleOptions schedule;
   DistOptions dist;
+  WatchOptions watch;
   CheckpointOptions checkpoint;
   ResumeOptions resume;
   LogIntervals log;

@@ -105,8 +105,10 @@ void Checkpointer::save(const TrainRecord& record, SaveReason reason) {
     return;
   }
   if (flight_) wait_for_the_one_before(record.step);
-  agree_same(parts_.world, "the integer buffers of the model",
-             fmt::format("{:016x}", parts_.state.integer_digest()), ExitCode::kBug);
+  // Left out by a test: a rank that calls other collectives than the rest.
+  if (!fault_requested("save.agree"))
+    agree_same(parts_.world, "the integer buffers of the model",
+               fmt::format("{:016x}", parts_.state.integer_digest()), ExitCode::kBug);
   begin(record, reason == SaveReason::kBest);
   if (!options_.async) drain();
 }

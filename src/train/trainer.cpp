@@ -88,12 +88,13 @@ Ending Trainer::run() {
   const bool restored = first <= plan_.last_step && checkpointer_.last_step() > Step(0);
   if (restored && stop_policy_.is_asked().value) return save_and_yield(record);
   if (first <= plan_.last_step) rehearse_rest(first);
+  watch().enter(Phase::kBetween);
   for (Step step = first; step <= plan_.last_step; ++step) {
     stop_policy_.begin_step(step, saves);
     record = advance(step);
     if (step == plan_.last_step) break;
     if (evaluation_is_due(step)) evaluate_now(record);
-    parts_.reporter.step(record, /*last=*/false);
+    report(record, /*last=*/false);
     save_if_due(record);
     stop_policy_.look_ahead(saves);
     const Agreed<Wish> wish = stop_policy_.ask(checkpointer_.clock_asks(), saves);
@@ -102,6 +103,11 @@ Ending Trainer::run() {
     checkpointer_.note_clock_asked(wish.value == Wish::kSave);
   }
   return finish(record);
+}
+
+void Trainer::report(const StepRecord& record, bool last) {
+  const PhaseScope journal(watch(), Phase::kJournal);
+  parts_.reporter.step(record, last);
 }
 
 void Trainer::rehearse_rest(Step first) {
@@ -191,8 +197,7 @@ StepRecord Trainer::advance(Step step) {
   record.lr = learning_rate(options_.schedule, options_.optim.lr, step, plan_.last_step);
 
   const std::vector<PartialSum> sums = compute(step);
-  fault_point("reduce");
-  const torch::Tensor mean = reducer_->mean_over_micro_batches(sums);
+  const torch::Tensor mean = reduce(sums);
   const torch::Tensor gradients = mean.narrow(0, 0, state_.arena().trainable_count());
   record.loss = mean[state_.arena().loss_offset()].item<double>();
   if (fault_requested("loss")) record.loss = std::nan("");
@@ -201,9 +206,16 @@ StepRecord Trainer::advance(Step step) {
   const Agreed<Verdict> verdict = judge(record);
   if (verdict.value == Verdict::kDiverged) end_diverged(record, batch_);
   if (options_.train.grad_clip > 0) clip_to_norm(gradients, record.grad_norm, options_.train.grad_clip);
+  const PhaseScope optimizer(watch(), Phase::kOptimizer);
   checkpointer_.release_state();
   state_.apply(mean, record.lr);
   return record;
+}
+
+torch::Tensor Trainer::reduce(const std::vector<PartialSum>& sums) {
+  const PhaseScope exchange(watch(), Phase::kExchange);
+  fault_point("reduce");
+  return reducer_->mean_over_micro_batches(sums);
 }
 
 std::vector<PartialSum> Trainer::compute(Step step) {
@@ -217,11 +229,20 @@ std::vector<PartialSum> Trainer::compute(Step step) {
     };
     first ? together(parts_.world, run) : run();
   };
-  guarded([&] { batch_ = &loader_->batch_for(step); });
+  const auto start = parts_.clock.monotonic();
+  guarded([&] {
+    const PhaseScope data(watch(), Phase::kData);
+    fault_point("data");
+    batch_ = &loader_->batch_for(step);
+  });
   targets_.begin(parts_.world, *batch_);
   const bool checks = options_.train.check_model && !checked_at_;
   if (checks) pass_.check_next();
-  guarded([&] { sums = pass_.run(step, *batch_); });
+  guarded([&] {
+    const PhaseScope work(watch(), Phase::kCompute);
+    sums = pass_.run(step, *batch_);
+  });
+  watch().worked(std::chrono::duration<double>(parts_.clock.monotonic() - start).count() / plan_.mine.count);
   if (checks) checked_at_ = step;
   return sums;
 }
@@ -274,6 +295,7 @@ bool Trainer::evaluation_is_due(Step step) const {
 }
 
 void Trainer::evaluate_now(StepRecord& record) {
+  const PhaseScope evaluation(watch(), Phase::kEvaluation);
   fault_point("eval");
   const auto means =
       evaluate({parts_.world, state_.model(), *parts_.valid_data, parts_.compute}, evaluation_options());
@@ -285,6 +307,7 @@ bool Trainer::is_best(const StepRecord& record) {
 }
 
 void Trainer::save_if_due(const StepRecord& record) {
+  const PhaseScope save(watch(), Phase::kSave);
   checkpointer_.poll();
   if (is_best(record))
     checkpointer_.save(train_record(record), SaveReason::kBest);
@@ -308,6 +331,7 @@ void Trainer::save_now(const StepRecord& record) {
 Ending Trainer::save_and_yield(const StepRecord& record) {
   if (parts_.world.is_root()) supervisor_line().stopping(stop_signal_received());
   look_before_saving(record);
+  const PhaseScope save(watch(), Phase::kSave);
   const Step step =
       save_at_stop({parts_.world, checkpointer_, stop_policy_, parts_.reporter}, train_record(record));
   parts_.reporter.event("stopped", {{"step", std::to_string(step.value)},
@@ -321,6 +345,7 @@ Ending Trainer::save_and_yield(const StepRecord& record) {
 // life begins with it.
 Ending Trainer::finish(StepRecord record) {
   const bool trained = record.step > resumed_.step;
+  const PhaseScope save(watch(), Phase::kSave);
   if (trained) checkpointer_.save(train_record(record), SaveReason::kAsked);
   checkpointer_.require(record.step);
   const bool was_done =
@@ -329,9 +354,9 @@ Ending Trainer::finish(StepRecord record) {
     evaluate_now(record);
     const bool best = is_best(record);
     checkpointer_.add_evaluation(train_record(record), best);
-    parts_.reporter.step(record, /*last=*/true);
+    report(record, /*last=*/true);
   } else if (trained) {
-    parts_.reporter.step(record, /*last=*/true);
+    report(record, /*last=*/true);
   }
   const Ending ending{ExitCode::kDone, checkpointer_.last_step(), checkpointer_.last_hash(), trained};
   on_root(parts_.world, [&] {

@@ -96,6 +96,8 @@ class Trainer {
   std::map<std::string, double> settled_best(const TrainRecord& record);
   std::vector<PartialSum> compute(Step step);
   ModelCall call_at(Step step);
+  torch::Tensor reduce(const std::vector<PartialSum>& sums);
+  void report(const StepRecord& record, bool last);
   void evaluate_now(StepRecord& record);
   void save_if_due(const StepRecord& record);
   bool is_best(const StepRecord& record);
@@ -108,6 +110,7 @@ class Trainer {
   bool evaluation_is_due(Step step) const;
   EvaluationOptions evaluation_options();
   std::string model_name();
+  Watch& watch() { return parts_.world.watch(); }
   bool norm_is_needed(Step step) const;
   TrainRecord train_record(const StepRecord& record) const;
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "lockstep/comm/communicator.h"
+#include "lockstep/comm/watch.h"
 
 namespace lockstep {
 
@@ -32,6 +33,12 @@ class World {
   const Place& place() const { return place_; }
   bool is_root() const { return place_.rank.value == 0; }
 
+  // What this rank is doing, for whoever watches it: set the phases of a loop of your own here. Its calls of
+  // collectives are noted without that.
+  Watch& watch() { return *watch_; }
+  // The same, for a thread that may outlive this world.
+  std::shared_ptr<Watch> shared_watch() const { return watch_; }
+
   // For control messages, agreement and everything in host memory.
   Communicator& host() { return *host_; }
   // For gradients, parameters and buffers, where they live.
@@ -39,6 +46,7 @@ class World {
 
  private:
   Place place_;
+  std::shared_ptr<Watch> watch_;  // noted in by the communicators, so it goes after them
   std::unique_ptr<Communicator> host_;
   std::unique_ptr<Communicator> device_;
 };

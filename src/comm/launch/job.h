@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
+
 #include "comm/device.h"
 #include "comm/options.h"
+#include "comm/watch/watchdog.h"
 #include "lockstep/base/error.h"
 #include "lockstep/comm/world.h"
 
@@ -11,8 +14,9 @@ namespace lockstep {
 struct JoinOptions {
   LaunchOptions launch;
   DistOptions dist;
-  bool cuda = false;         // gradients live on a GPU; the same on all ranks, else Fault (78)
-  DeviceCommOptions device;  // for cuda
+  bool cuda = false;                  // gradients live on a GPU; the same on all ranks, else Fault (78)
+  DeviceCommOptions device;           // for cuda
+  std::optional<WatchOptions> watch;  // none: nobody watches
 };
 
 // Collective over all processes of the job. Under an MPI launcher the world it started, else a world of one
@@ -20,6 +24,9 @@ struct JoinOptions {
 // communicator else. Throws Fault: 69 when MPI, the device or NCCL cannot start, 78 when backend and device
 // do not fit.
 World join_world(const JoinOptions& options);
+
+// Local. Where the watchdog's news go; nothing without one.
+void report_watch_to(WatchSink sink);
 
 // Collective. The way out on which all ranks leave together: after the last World is gone, on success or with
 // an AgreedFault.

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+namespace lockstep {
+
+// The `watch` section of a config.
+struct WatchOptions {
+  double limit_s = 0;   // how long a phase may take; 0: learned from how long it took before
+  double floor_s = 60;  // the least learned limit
+};
+
+}  // namespace lockstep
