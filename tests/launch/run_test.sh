@@ -197,14 +197,15 @@ equal '76 1 0' "$(sed -nE 's/.*"event":"attempt_end".*"code":([0-9]+).*/\1/p' "$
 
 claims 'what MPI puts into /dev/shm and TMPDIR goes away with a killed mpirun'
 plan 'stuck' 'exit 0'
-export TMPDIR=$FAKE_DIR/tmp
-mkdir "$TMPDIR"
+TMPDIR=$(mktemp -d /tmp/ls.XXXX)  # short: a socket's path has room for 107 characters
+export TMPDIR
 begin c.yaml
 eventually 20 both_ranks_live 1
 kill -KILL "$(cut -d ' ' -f 1 "/proc/$supervisor/task/$supervisor/children")"
 end
 equal 0 "$code" code
 equal '' "$(ls "$TMPDIR")" 'left in TMPDIR'
+rmdir "$TMPDIR"
 unset TMPDIR
 
 claims 'ranks of a killed mpirun are ended before the next attempt'
