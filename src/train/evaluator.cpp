@@ -155,8 +155,12 @@ std::map<std::string, double> evaluate(const EvaluationParts& parts, const Evalu
   const std::int64_t own = parts.world.rank().value < chunks ? parts.world.rank().value : 0;
   const MetricSums first = measure(parts, options, own * options.chunk);
   ChunkSums sums(first, chunks);
-  for (std::int64_t chunk = parts.world.rank().value; chunk < chunks; chunk += ranks)
+  Watch& watch = parts.world.watch();
+  for (std::int64_t chunk = parts.world.rank().value; chunk < chunks; chunk += ranks) {
     sums.set(chunk, chunk == own ? first : measure(parts, options, chunk * options.chunk));
+    // Each chunk begins anew for the watchdog: an evaluation may be long.
+    watch.enter(watch.look().phase);
+  }
   sums.share(parts.world);
   require_labels(sums, options.targets);
   std::map<std::string, double> means = sums.means();

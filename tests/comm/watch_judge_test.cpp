@@ -112,8 +112,9 @@ TEST(Limits, AreLearnedGenerouslyAboveTheFloor) {
 
 TEST(Limits, WhatHasNeverEndedYetMayTakeLonger) {
   EXPECT_EQ(PhaseLimits({.limit_s = 2}).of_phase(Phase::kCompute, 0), 60);
-  EXPECT_EQ(PhaseLimits({}).of_phase(Phase::kCompute, 0), 300);
+  EXPECT_EQ(PhaseLimits({}).of_phase(Phase::kCompute, 0), 600);
   EXPECT_EQ(PhaseLimits({.limit_s = 2}).of_phase(Phase::kStartUp, 0.5), 60);
+  EXPECT_EQ(PhaseLimits({}).of_phase(Phase::kStartUp, 0.5), 1800);
 }
 
 TEST(Limits, AGivenLimitIsTheLimit) {

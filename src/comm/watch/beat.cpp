@@ -31,7 +31,8 @@ Beat take_beat(int rank, const Watch& watch, const PhaseLimits& limits) {
   beat.in_call = inside ? seconds(now - seen.newest.began_ns) : -1.0f;
   // As long as the job starts or ends, a call waits for phases that have no usual length.
   const bool starting = seen.phase == Phase::kStartUp || seen.phase == Phase::kLeaving;
-  beat.call_limit = static_cast<float>(limits.of_call(starting ? 0 : seconds(seen.longest_call_ns)));
+  beat.call_limit = static_cast<float>(starting ? limits.of_phase(Phase::kStartUp, 0)
+                                                : limits.of_call(seconds(seen.longest_call_ns)));
   beat.block = seen.block;
   beat.block_s = static_cast<float>(seen.block_s);
   return beat;

@@ -7,7 +7,7 @@ namespace lockstep {
 namespace {
 
 constexpr double kGenerous = 10;
-constexpr double kNeverSeen = 5;
+constexpr double kNeverSeen = 10;
 constexpr double kNeverSeenLeast = 60;
 constexpr double kStorage = 30;
 
@@ -19,9 +19,9 @@ double PhaseLimits::usual(double longest_s) const {
 }
 
 double PhaseLimits::of_phase(Phase phase, double longest_s) const {
-  if (is_storage(phase)) return std::max(kStorage * base(), kNeverSeenLeast);
-  // It ends once, so a time it has taken is that of a part of it.
-  if (phase == Phase::kStartUp || phase == Phase::kLeaving) return usual(0);
+  // Start-up reads data and checkpoints in full.
+  if (is_storage(phase) || phase == Phase::kStartUp) return std::max(kStorage * base(), kNeverSeenLeast);
+  if (phase == Phase::kLeaving) return usual(0);
   return usual(longest_s);
 }
 

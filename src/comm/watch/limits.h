@@ -7,10 +7,10 @@
 namespace lockstep {
 
 // Note [limits of phases]: a phase that has ended before may take watch.limit_s, or, where that is not given,
-// ten times the longest so far but at least watch.floor_s. One that has never ended (start-up, the first
-// step, the first evaluation: libraries load, kernels are chosen) may take five times that and at least a
-// minute. Phases that wait for the disk may take thirty times that: a restart does not mend a disk, and what
-// is not in the file yet would be lost; past the usual limit they are only named.
+// ten times the longest so far but at least watch.floor_s. One that has never ended (the first
+// step, the first evaluation: libraries load, kernels are chosen) may take ten times that and at least a
+// minute. Phases that wait for the disk, and start-up, which reads data and checkpoints in full, may take
+// thirty times that: a restart does not mend a disk; past the usual limit they are only named.
 class PhaseLimits {
  public:
   explicit PhaseLimits(const WatchOptions& options) : options_(options) {}
