@@ -15,6 +15,7 @@
 #include "cli/help_formatter.h"
 #include "cli/path_arguments.h"
 #include "cli/predict_command.h"
+#include "cli/report_command.h"
 #include "cli/run_command.h"
 #include "cli/slurm_command.h"
 #include "cli/standard_streams.h"
@@ -79,6 +80,7 @@ int run_application(int argc, char** argv, const Registries& registries) {
   add_eval_command(app, registries, exit_code);
   add_predict_command(app, registries);
   add_status_command(app, types);
+  add_report_command(app);
   add_config_command(app, types, exit_code);
   add_ckpt_command(app, registries, exit_code);
   add_doctor_command(app, exit_code);

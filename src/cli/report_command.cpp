@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/report_command.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/standard_streams.h"
+#include "lockstep/base/disk.h"
+#include "lockstep/base/log.h"
+#include "report/page.h"
+
+namespace lockstep {
+namespace {
+
+struct ReportArguments {
+  std::vector<std::string> runs;
+  std::string output = "report.html";
+};
+
+void report_command(const ReportArguments& arguments) {
+  std::vector<RunStory> runs;
+  for (const std::string& directory : arguments.runs) runs.push_back(read_run_story(real_disk(), directory));
+  replace_text(real_disk(), arguments.output, report_page(runs));
+  print(printable(arguments.output) + "\n");
+}
+
+}  // namespace
+
+void add_report_command(CLI::App& app) {
+  const auto arguments = std::make_shared<ReportArguments>();
+  CLI::App* command = app.add_subcommand("report",
+                                         "Examples:\n"
+                                         "  lockstep report runs/digits\n"
+                                         "  lockstep report runs/a runs/b -o both.html\n\n"
+                                         "One HTML page about runs: curves, attempts, checkpoints, events.");
+  command->add_option("RUN_DIR", arguments->runs, "Run directories; several are overlaid")->required();
+  command->add_option("-o,--output", arguments->output, "The page to write")->capture_default_str();
+  command->callback([arguments] { report_command(*arguments); });
+}
+
+}  // namespace lockstep

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report/run_story.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "lockstep/base/error.h"
+
+namespace lockstep {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kPiece = 1 << 20;
+
+// A line that is being written now has no end yet, and is none.
+void for_each_line(Disk& disk, const std::string& path, const std::function<void(const std::string&)>& use) {
+  if (!disk.info(path)) return;
+  const auto file = disk.open(path);
+  const std::uint64_t size = file->size();
+  std::string rest;
+  for (std::uint64_t at = 0; at < size; at += kPiece) {
+    std::string piece(std::min<std::uint64_t>(kPiece, size - at), '\0');
+    file->read_at(at, std::as_writable_bytes(std::span(piece)));
+    rest += piece;
+    std::size_t begin = 0;
+    for (std::size_t end = rest.find('\n'); end != std::string::npos; end = rest.find('\n', begin)) {
+      use(rest.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    rest.erase(0, begin);
+  }
+}
+
+std::string text_of(const Json& value) {
+  return value.is_string() ? value.get<std::string>()
+                           : value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::int64_t whole(const Json& json, const char* key, std::int64_t otherwise) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_number_integer() ? found->get<std::int64_t>() : otherwise;
+}
+
+std::string word(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+class Reading {
+ public:
+  void metrics(const std::string& line) {
+    const Json json = parse(line);
+    const std::int64_t step = whole(json, "step", -1);
+    if (step < 0) return;
+    if (step <= last_step_) set_back(step);
+    last_step_ = step;
+    times_.emplace_back(word(json, "time"), step);
+    for (const auto& [key, value] : json.items()) {
+      if (key == "step" || key == "attempt" || key == "epoch") continue;
+      if (value.is_number() || value.is_null())
+        story.series[key].push_back({step, value.is_null() ? std::nan("") : value.get<double>()});
+    }
+  }
+
+  void event(const std::string& line) {
+    const Json json = parse(line);
+    if (!json.is_object() || word(json, "event").empty()) return;
+    StoryEvent event{word(json, "time"), word(json, "event"), whole(json, "attempt", 0), 0, {}};
+    event.step = whole(json, "step", step_at(event.time));
+    for (const auto& [key, value] : json.items())
+      if (key != "time" && key != "event" && key != "attempt") event.fields.emplace_back(key, text_of(value));
+    story.events.push_back(std::move(event));
+  }
+
+  RunStory story;
+
+ private:
+  Json parse(const std::string& line) {
+    Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (json.is_object()) return json;
+    if (!line.empty()) ++story.unreadable_lines;
+    return Json::object();
+  }
+
+  // An attempt goes on before the end of another: its steps are done anew.
+  void set_back(std::int64_t step) {
+    for (auto& [key, series] : story.series) {
+      const auto first =
+          std::lower_bound(series.begin(), series.end(), step,
+                           [](const Point& point, std::int64_t at) { return point.step < at; });
+      if (first == series.end()) continue;
+      Series& lost = story.lost[key];
+      lost.push_back({first->step, std::nan("")});  // not joined with what was lost before
+      lost.insert(lost.end(), first, series.end());
+      series.erase(first, series.end());
+    }
+  }
+
+  // Of the last line at or before `time`; lines are in order of time unless a clock was set.
+  std::int64_t step_at(const std::string& time) const {
+    const auto after =
+        std::upper_bound(times_.begin(), times_.end(), time,
+                         [](const std::string& at, const auto& line) { return at < line.first; });
+    return after == times_.begin() ? 0 : std::prev(after)->second;
+  }
+
+  std::int64_t last_step_ = -1;
+  std::vector<std::pair<std::string, std::int64_t>> times_;
+};
+
+}  // namespace
+
+std::string StoryEvent::field(const std::string& key) const {
+  for (const auto& [name, value] : fields)
+    if (name == key) return value;
+  return "";
+}
+
+RunStory read_run_story(Disk& disk, const std::string& directory) {
+  if (!disk.info(directory + "/run.json"))
+    throw Fault(ExitCode::kInputMissing, directory + ": no run directory: it has no run.json",
+                "Name a run.dir; lockstep config show -c run.yaml prints it");
+  Reading reading;
+  for_each_line(disk, directory + "/metrics.jsonl", [&](const std::string& line) { reading.metrics(line); });
+  for_each_line(disk, directory + "/events.jsonl", [&](const std::string& line) { reading.event(line); });
+  const Json run = Json::parse(read_text(disk, directory + "/run.json"), nullptr, false);
+  reading.story.name = run.is_object() ? word(run, "name") : "";
+  if (reading.story.name.empty()) reading.story.name = directory;
+  return std::move(reading.story);
+}
+
+}  // namespace lockstep
