@@ -58,6 +58,20 @@ constexpr auto kLastLines = std::chrono::seconds(2);
   abort_job(code);
 }
 
+void add_commands(CLI::App& app, const Registries& registries, const RunWords& run_words, int& exit_code) {
+  const ExtraTypes types{registries.models.types(), registries.datasets.types()};
+  add_train_command(app, registries, exit_code);
+  add_run_command(app, registries, run_words, exit_code);
+  add_eval_command(app, registries, exit_code);
+  add_predict_command(app, registries);
+  add_status_command(app, types);
+  add_report_command(app);
+  add_config_command(app, types, exit_code);
+  add_ckpt_command(app, registries, exit_code);
+  add_doctor_command(app, exit_code);
+  add_slurm_command(app, types);
+}
+
 }  // namespace
 
 int run_application(int argc, char** argv, const Registries& registries) {
@@ -73,18 +87,8 @@ int run_application(int argc, char** argv, const Registries& registries) {
   app.require_subcommand(1);
   app.set_version_flag("--version", "lockstep 0.1.0");
   int exit_code = 0;
-  const ExtraTypes types{registries.models.types(), registries.datasets.types()};
-  add_train_command(app, registries, exit_code);
   const RunWords run_words = take_run_words(argc, argv);
-  add_run_command(app, registries, run_words, exit_code);
-  add_eval_command(app, registries, exit_code);
-  add_predict_command(app, registries);
-  add_status_command(app, types);
-  add_report_command(app);
-  add_config_command(app, types, exit_code);
-  add_ckpt_command(app, registries, exit_code);
-  add_doctor_command(app, exit_code);
-  add_slurm_command(app, types);
+  add_commands(app, registries, run_words, exit_code);
   expand_paths_in(app);
   try {
     return run_command(app, argc, argv, exit_code);

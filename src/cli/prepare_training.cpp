@@ -183,6 +183,18 @@ Reporter make_reporter(const Job& job, const RunDirectory& directory, WatchedDis
                   job.config.log.every_steps);
 }
 
+// From here on a rank's log, the supervisor and the watchdog have the run to speak of.
+void begin_to_speak(const TrainerParts& parts) {
+  const World& world = parts.world;
+  configure_log({.prefix = world.is_root() ? "" : fmt::format("[rank {}] ", world.rank().value),
+                 .file = fmt::format("{}/log/rank-{:05}.log", parts.directory, world.rank().value),
+                 .to_stderr = world.is_root()});
+  if (world.is_root())
+    supervisor_line().started(
+        {std::filesystem::absolute(parts.directory), parts.attempt, world.size().value});
+  report_watch_to(watch_events(parts.directory, parts.attempt));
+}
+
 }  // namespace
 
 Preparation prepare_training(Job& job, const Registries& registries) {
@@ -205,13 +217,7 @@ Preparation prepare_training(Job& job, const Registries& registries) {
   parts.directory = job.config.run.dir;
   parts.run_id = agree_on_root(world, parts.run_directory ? parts.run_directory->run_id() : "").value;
   parts.attempt = agree_max(world, parts.run_directory ? parts.run_directory->attempt() : Attempt(0)).value;
-  configure_log({.prefix = world.is_root() ? "" : fmt::format("[rank {}] ", world.rank().value),
-                 .file = fmt::format("{}/log/rank-{:05}.log", parts.directory, world.rank().value),
-                 .to_stderr = world.is_root()});
-  if (world.is_root())
-    supervisor_line().started(
-        {std::filesystem::absolute(parts.directory), parts.attempt, world.size().value});
-  report_watch_to(watch_events(parts.directory, parts.attempt));
+  begin_to_speak(parts);
   arm_fault_points(fault_plan(), {world.rank().value, parts.attempt.value});
   fault_point("startup");
 

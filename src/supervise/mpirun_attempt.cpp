@@ -95,24 +95,13 @@ std::vector<std::string> MpirunAttempt::command() const {
   // ob1 with shared memory starts ten times faster and answers twenty times faster than what Open MPI 4
   // picks. The survivors of a dead rank wait in a collective: a second between TERM and KILL gives them
   // nothing.
-  std::vector<std::string> words = {"mpirun",
-                                    "-n",
-                                    std::to_string(ranks_),
-                                    "--bind-to",
-                                    "none",
-                                    "--mca",
-                                    "pml",
-                                    "ob1",
-                                    "--mca",
-                                    "odls_base_sigkill_timeout",
-                                    "0",
-                                    "--mca",
-                                    "orte_local_tmpdir_base",
-                                    scratch_.sockets()};
+  std::vector<std::string> words = {
+      "mpirun", "-n",    std::to_string(ranks_),      "--bind-to", "none", "--mca", "pml",
+      "ob1",    "--mca", "odls_base_sigkill_timeout", "0"};
   const auto add = [&words](std::initializer_list<std::string> more) { words.insert(words.end(), more); };
   if (parts_.hosts.empty()) {
     add({"--oversubscribe", "--mca", "btl", "self,vader", "--mca", "btl_vader_backing_directory",
-         scratch_.memory()});
+         scratch_.memory(), "--mca", "orte_tmpdir_base", scratch_.sockets()});
   } else {
     add({"--hostfile", write_hostfile(), "--mca", "btl", "self,vader,tcp", "-x", "LOCKSTEP_TERMINAL", "-x",
          "LOCKSTEP_SUPERVISOR"});
