@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/report_command.h"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,9 +19,18 @@ struct ReportArguments {
   std::string output = "report.html";
 };
 
+// Two runs of one name are told apart by their directories.
+void name_apart(std::vector<RunStory>& runs, const std::vector<std::string>& directories) {
+  std::map<std::string, int> times;
+  for (const RunStory& run : runs) ++times[run.name];
+  for (std::size_t i = 0; i < runs.size(); ++i)
+    if (times[runs[i].name] > 1) runs[i].name = directories[i];
+}
+
 void report_command(const ReportArguments& arguments) {
   std::vector<RunStory> runs;
   for (const std::string& directory : arguments.runs) runs.push_back(read_run_story(real_disk(), directory));
+  name_apart(runs, arguments.runs);
   replace_text(real_disk(), arguments.output, report_page(runs));
   print(printable(arguments.output) + "\n");
 }

@@ -13,6 +13,7 @@ namespace lockstep {
 namespace {
 
 constexpr std::size_t kMostRows = 500;
+constexpr std::size_t kLongCell = 30;    // characters; shorter ones are not broken
 constexpr std::size_t kMostMarks = 300;  // beyond it, those of one kind at one step are one
 
 constexpr const char* kStyle = R"(
@@ -33,7 +34,7 @@ svg{width:100%;height:auto;display:block}
 .straggler{stroke:#bc4c00;stroke-dasharray:2 2}.skipped{stroke:#8250df;stroke-dasharray:4 2}.other{stroke:var(--dim);stroke-dasharray:1 3}
 .key{display:flex;flex-wrap:wrap;gap:.3rem 1.2rem;margin:.6rem 0;padding:0;list-style:none}.key svg{width:1.8rem;display:inline-block}
 .table{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem}th,td{text-align:left;vertical-align:top;padding:.2rem .7rem .2rem 0;
-border-bottom:1px solid var(--line)}td{overflow-wrap:anywhere;min-width:3rem}.dim{color:var(--dim)}
+border-bottom:1px solid var(--line)}td{white-space:nowrap}td.long{white-space:normal;overflow-wrap:anywhere;min-width:18rem}.dim{color:var(--dim)}
 )";
 
 // The kind of a mark; empty: an event that is none. What this version does not know is marked as other.
@@ -44,6 +45,8 @@ std::string kind_of(const std::string& event) {
                                                             {"attempt_end", "stop"},
                                                             {"stopped", "stop"},
                                                             {"gave_up", "stop"},
+                                                            {"hang", "stop"},
+                                                            {"rank_lost", "stop"},
                                                             {"waiting", "stop"},
                                                             {"requeued", "stop"},
                                                             {"checkpoint_refused", "refused"},
@@ -55,6 +58,9 @@ std::string kind_of(const std::string& event) {
                                                             {"checkpoint_saved", ""},
                                                             {"checkpoint_pruned", ""},
                                                             {"save_interval", ""},
+                                                            {"checkpoint_waited", ""},
+                                                            {"attempt_trains", ""},
+                                                            {"stop_lead", ""},
                                                             {"done", ""}};
   const auto known = kKinds.find(event);
   return known == kKinds.end() ? "other" : known->second;
@@ -140,7 +146,8 @@ std::string table(const std::string& title, const Row& head, const std::vector<R
   html += "</tr></thead><tbody>\n";
   for (std::size_t i = first; i < rows.size(); ++i) {
     html += "<tr>";
-    for (const std::string& cell : rows[i]) html += "<td>" + html_text(cell) + "</td>";
+    for (const std::string& cell : rows[i])
+      html += (cell.size() > kLongCell ? "<td class=\"long\">" : "<td>") + html_text(cell) + "</td>";
     html += "</tr>\n";
   }
   return html + "</tbody></table></div>\n";
