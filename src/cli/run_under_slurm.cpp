@@ -28,6 +28,7 @@ SlurmRunOptions training(const SlurmRequest& request, const ExtraTypes& types) {
   options.program = {own_path(), "train", "-c", given.file};
   options.program.insert(options.program.end(), given.overrides.begin(), given.overrides.end());
   if (request.run) options.program.insert(options.program.end(), {"--run", *request.run});
+  options.on_end = config.run.on_end;
   options.go_on = {"--resume", "auto"};
   return options;
 }

@@ -108,6 +108,16 @@ wait "$job"
 equal 75 "$?" code
 contains "$(cat "$FAKE_DIR/output")" 'submit the job again to go on'
 
+claims 'a program of one'"'"'s own is run, and started again after a crash'
+fresh
+cat >"$FAKE_DIR/own.sbatch" <<TEXT
+exec "$LOCKSTEP_BIN" run --slurm --ranks-per-node 1 -- bash -c 'echo "\$0" >>$FAKE_DIR/own; [ "\$(wc -l <$FAKE_DIR/own)" -gt 1 ] || kill -KILL \$\$' mine
+TEXT
+output=$(SLURM_NTASKS=1 sbatch "$FAKE_DIR/own.sbatch" 2>&1)
+equal 0 "$?" "code ($output)"
+equal 'mine mine' "$(xargs <"$FAKE_DIR/own")" 'lives of the program'
+contains "$(cat "$FAKE_DIR/srun-calls")" '--ntasks-per-node=1 --ntasks=1 bash -c'
+
 claims 'outside a batch job it says what to do'
 output=$(env -u SLURM_JOB_ID "$LOCKSTEP_BIN" run --slurm "$repo/tests/slurm/tiny.yaml" 2>&1)
 equal 69 "$?" code

@@ -62,6 +62,11 @@ Requeue SlurmController::requeue() {
   return Requeue::kRefused;
 }
 
+// KILL would end the job; no rank listens to ALRM.
+void SlurmController::end_steps() {
+  ask({"scancel", "--signal=ALRM", place_.name()});
+}
+
 int SlurmController::grace_s(const SlurmJob& job) {
   const auto config = ask({"scontrol", "show", "config"});
   const int kill_wait = config ? slurm_setting_s(config->text, "KillWait").value_or(0) : 0;

@@ -30,6 +30,8 @@ class SlurmController {
   std::optional<SlurmJob> job();
   // Puts the job, or this task of an array alone, back into the queue; Slurm then ends what runs of it.
   Requeue requeue();
+  // Ends what is left of the job's steps, not the batch script.
+  void end_steps();
   // Seconds the ranks of `job` have between Slurm's TERM and its KILL; 0 when it does not say.
   int grace_s(const SlurmJob& job);
 

@@ -12,6 +12,7 @@
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 #include "run/run_lock.h"
+#include "supervise/on_end.h"
 #include "supervise/signal_inbox.h"
 
 namespace lockstep {
@@ -94,7 +95,8 @@ std::vector<std::string> SlurmSupervisor::command() const {
 }
 
 AttemptFacts SlurmSupervisor::attempt() {
-  passed_on_ = blows_ = 0;
+  passed_on_ = 0;
+  bereft_ = false;
   ranks_->begin_attempt();
   events_.launched();
   SlurmStep step(command());
@@ -158,14 +160,13 @@ void SlurmSupervisor::hand_on_request(SlurmStep& step) {
 }
 
 void SlurmSupervisor::end_the_bereft(SlurmStep& step) {
-  if (!step.lost_a_rank()) return;
+  if (bereft_ || !step.lost_a_rank()) return;
   const auto alone = steady_clock::now() - *step.lost_a_rank();
-  if (alone < seconds(grace_s_) + kLonelyFor * (blows_ + 1)) return;
+  if (alone < seconds(grace_s_) + kLonelyFor) return;
   log_warning("ranks are still there {} s after one was lost: ending them",
               std::chrono::duration_cast<seconds>(alone).count());
-  // srun hands ALRM on to the nodes itself, without the controller, and no rank listens to it.
-  step.send(blows_ < 2 ? SIGALRM : SIGKILL);
-  ++blows_;
+  step.send(SIGKILL);
+  bereft_ = true;
 }
 
 AttemptFacts SlurmSupervisor::facts_of(const SlurmStep& step, int code) const {
@@ -179,10 +180,12 @@ AttemptFacts SlurmSupervisor::facts_of(const SlurmStep& step, int code) const {
       options_.run_directory.empty() ? story.run_directory : options_.run_directory;
   if (facts.code == number(ExitCode::kLocked) && is_own_lock(directory, options_.place.job))
     facts.circumstance = Circumstance::kFormerLife;
-  const bool began = facts.reach == Reach::kTraining || facts.reach == Reach::kRanks;
+  const bool began = facts.reach != Reach::kNothing;
+  const bool is_own = options_.run_directory.empty();  // a program that need not speak to anybody
   const bool by_program = code >= number(ExitCode::kUsage) && code < 128;
-  if (!began && !by_program && code != 0 && (!step.complaint().empty() || code == kSrunsOwn))
+  if (!began && !by_program && code != 0 && (!step.complaint().empty() || (code == kSrunsOwn && !is_own)))
     facts.circumstance = Circumstance::kLauncher;
+  if (is_own && !began) facts.reach = Reach::kUnknown;
   if (asked_ == Asked::kLead && facts.code == number(ExitCode::kRequeue))
     facts.circumstance = Circumstance::kTimeLimit;
   return facts;
@@ -190,6 +193,7 @@ AttemptFacts SlurmSupervisor::facts_of(const SlurmStep& step, int code) const {
 
 std::optional<int> SlurmSupervisor::after(const AttemptFacts& facts) {
   const auto now = controller_.job();
+  if (bereft_) controller_.end_steps();
   const SlurmStanding standing = now ? standing_of(*now, options_.place.restarts) : SlurmStanding::kOurs;
   History history = memory_.history();
   PolicyOptions policy;
@@ -198,7 +202,7 @@ std::optional<int> SlurmSupervisor::after(const AttemptFacts& facts) {
   events_.ended(facts, ranks_->story(), decision.reason);
   if (decision.action == Action::kDone) {
     memory_.keep(history);
-    return 0;
+    return finish(0, decision.reason);
   }
   if (standing == SlurmStanding::kRequeued) {
     log_info("{}; Slurm has put the job back into the queue", meaning_of(facts.code));
@@ -211,8 +215,7 @@ std::optional<int> SlurmSupervisor::after(const AttemptFacts& facts) {
   memory_.keep(history);
   if (decision.action == Action::kGiveUp) {
     log_info("ended: {}", decision.reason);
-    if (decision.code == number(ExitCode::kNeverRestart)) events_.next("gave_up", decision.reason);
-    return decision.code;
+    return finish(decision.code, decision.reason);
   }
   if (decision.action == Action::kRequeue) return back_into_the_queue(decision.reason);
   log_warning("attempt {} ended: {}; again in {} ms", history.attempts, decision.reason,
@@ -225,6 +228,13 @@ std::optional<int> SlurmSupervisor::after(const AttemptFacts& facts) {
   if (pause(decision.pause)) return std::nullopt;
   if (requeued_ || taken_) return requeued_.value_or(facts.code);
   return back_into_the_queue("asked to stop between two attempts");
+}
+
+int SlurmSupervisor::finish(int code, const std::string& reason) {
+  if (code != 0 && code != number(ExitCode::kRequeue)) events_.next("gave_up", reason);
+  const std::string& heard = ranks_->story().run_directory;
+  run_on_end(options_.on_end, {code, reason, heard.empty() ? options_.run_directory : heard});
+  return code;
 }
 
 int SlurmSupervisor::back_into_the_queue(const std::string& why) {

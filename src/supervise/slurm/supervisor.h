@@ -23,6 +23,7 @@ struct SlurmRunOptions {
   std::vector<std::string> first;    // more words for it before the first commit, such as --resume must
   std::vector<std::string> go_on;    // and after it, such as --resume auto
   std::string run_directory;         // empty: rank 0 says it
+  std::string on_end;                // the user's command for the end, of run.on_end
   int ranks_per_node = 0;            // 0: as many tasks as sbatch was told
 };
 
@@ -52,6 +53,8 @@ class SlurmSupervisor {
   AttemptFacts facts_of(const SlurmStep& step, int code) const;
   // The exit code; empty: another attempt.
   std::optional<int> after(const AttemptFacts& facts);
+  // The job ends here, done or given up.
+  int finish(int code, const std::string& reason);
   int back_into_the_queue(const std::string& why);
   // False when the job's time or a signal ended it.
   bool pause(std::chrono::milliseconds length);
@@ -66,7 +69,7 @@ class SlurmSupervisor {
   int grace_s_ = 0;
   enum class Asked { kNo, kLead, kPerson } asked_ = Asked::kNo;
   int passed_on_ = 0;
-  int blows_ = 0;                // signals that were to end ranks of a step that lost one
+  bool bereft_ = false;          // srun was ended, and its ranks are still to be
   std::optional<int> requeued_;  // the exit code, once the job is back in the queue
   bool taken_ = false;           // Slurm ends the job, and it is not for us to say what comes then
 };
