@@ -58,7 +58,7 @@ void Generation::enter(std::string name) {
 }
 
 Generation::~Generation() try {
-  if (is_own_) remove_tree(disk_, place());
+  if (is_own_ && !fault_requested("guard.skip_cleanup")) remove_tree(disk_, place());
 } catch (const Fault&) {
   // The next start removes it.
   return;

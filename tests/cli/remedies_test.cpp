@@ -92,7 +92,7 @@ TEST_F(Remedies, NameKeysThatExist) {
       "model.frozen", "checkpoint.keep_", "run.json",   "model.state_dict",
       "run.yaml"};
   const std::regex key(R"((^|[^\w./-])(([a-z]+)\.[a-z_0-9.]*[a-z_0-9]))");
-  const std::regex file(R"(.*\.(h5|pth|pt|yaml|json|bin|npy|log|safetensors)$)");
+  const std::regex file(R"(.*\.(h5|pth|pt|yaml|json|bin|npy|log|safetensors|sbatch)$)");
   int seen = 0;
   for (const Literal& literal : literals_of_the_program()) {
     for (const std::smatch& found : all_of(literal.text, key)) {
@@ -132,7 +132,7 @@ TEST_F(Remedies, SetKeysToValuesTheyTake) {
 }
 
 TEST_F(Remedies, NameCommandsAndOptionsThatExist) {
-  const std::regex command(R"(\blockstep ((ckpt|config) ([a-z]+)|[a-z]+)([^\n;]*))");
+  const std::regex command(R"(\blockstep ((ckpt|config|slurm) ([a-z]+)|[a-z]+)([^\n;]*))");
   const std::regex option(R"((^|\s)(--[a-z][a-z-]*))");
   int seen = 0;
   for (const Literal& literal : literals_of_the_program()) {

@@ -30,9 +30,11 @@ Start traced(const Job& job, const std::vector<std::string>& more = {},
   return start;
 }
 
-// `fsync ckpt/latest.part`, `rename ckpt/latest.part ckpt/latest`: the calls in the run directory, in order.
+// `fsync ckpt/.staging/latest.part`: the calls in the run directory, in order, whatever this life calls its
+// staging folder.
 std::vector<std::string> calls(const Job& job) {
   const std::regex form("^[0-9]+ +([a-z0-9]+)\\((.*)\\) += 0$");
+  const std::regex life("ckpt/\\.staging-[0-9]+-[0-9a-f]{8}");
   const std::regex path("[<\"]([^<>\"]*)[>\"]");
   std::vector<std::string> out;
   for (const std::string& line : lines_of(job.path("trace"))) {
@@ -43,7 +45,8 @@ std::vector<std::string> calls(const Job& job) {
     for (std::sregex_iterator it(arguments.begin(), arguments.end(), path), end; it != end; ++it) {
       const std::string name = (*it)[1];
       const std::size_t at = name.rfind("run/");
-      call += " " + (at == std::string::npos ? name : name.substr(at + 4));
+      call += " " +
+              std::regex_replace(at == std::string::npos ? name : name.substr(at + 4), life, "ckpt/.staging");
     }
     out.push_back(call);
   }
@@ -53,21 +56,21 @@ std::vector<std::string> calls(const Job& job) {
 // The calls of the first save.
 std::vector<std::string> first_save(const std::vector<std::string>& all) {
   const auto first = std::find_if(all.begin(), all.end(), [](const std::string& call) {
-    return call.find(".staging-step-00000002") != std::string::npos;
+    return call.find(".staging/step-00000002") != std::string::npos;
   });
   const auto last = std::find_if(first, all.end(), [](const std::string& call) {
-    return call.find(".staging-step-00000004") != std::string::npos;
+    return call.find(".staging/step-00000004") != std::string::npos;
   });
   return {first, last};
 }
 
-const std::vector<std::string> kOrder = {"fsync ckpt/.staging-step-00000002/checkpoint.h5",
-                                         "fsync ckpt/.staging-step-00000002/manifest.json",
-                                         "fsync ckpt/.staging-step-00000002",
-                                         "rename ckpt/.staging-step-00000002 ckpt/step-00000002",
+const std::vector<std::string> kOrder = {"fsync ckpt/.staging/step-00000002/checkpoint.h5",
+                                         "fsync ckpt/.staging/step-00000002/manifest.json",
+                                         "fsync ckpt/.staging/step-00000002",
+                                         "rename ckpt/.staging/step-00000002 ckpt/step-00000002",
                                          "fsync ckpt",
-                                         "fsync ckpt/latest.part",
-                                         "rename ckpt/latest.part ckpt/latest",
+                                         "fsync ckpt/.staging/latest.part",
+                                         "rename ckpt/.staging/latest.part ckpt/latest",
                                          "fsync ckpt"};
 
 TEST(Save, SyncsFilesAndFolderBeforeTheRenameAndTheParentAfterIt) {

@@ -127,7 +127,7 @@ std::vector<KillPoint> TracedRanks::points(int rank) const {
 }
 
 int TracedRanks::committed_step() const {
-  const std::regex form(".* rename\\(\".*/\\.staging-step-([0-9]+)\", \".*\"\\) += 0.*");
+  const std::regex form(".* rename\\(\".*/\\.staging-[^\"]*step-([0-9]+)\", \".*\"\\) += 0.*");
   int newest = 0;
   for (const std::string& line : lines_of(trace_of(0))) {
     std::smatch found;

@@ -20,6 +20,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kDeadline{5000};
 constexpr milliseconds kShortDeadline{1000};
 constexpr milliseconds kForStacks{2500};
+constexpr milliseconds kForTheLog(500);
 // The launcher should see the process that died first: it returns that one's code.
 constexpr milliseconds kForTheLauncher{25};
 constexpr const char* kRemedy = "Start the job again: it goes on from its last checkpoint";
@@ -142,6 +143,8 @@ void leave(WatchPeers& peers, const LeaveCause& cause, const Watch& watch, const
   } catch (const std::exception&) {
     // No memory, no disk: it leaves all the same.
   }
+  // What waits in the log's queue would go with the process.
+  flush_log(kForTheLog);
   peers.end(cause.silent);
   if (!cause.hang) std::this_thread::sleep_for(kForTheLauncher);
   end_process();
