@@ -136,6 +136,7 @@ LineServer::LineServer(bool all_addresses)
 }
 
 void LineServer::begin_attempt() {
+  committed_ever_ = committed_ever();
   lines_.clear();
   token_ = random_word();
   address_ = token_ + "@" + hosts_;

@@ -61,7 +61,7 @@ class LineServer {
   AttemptFacts facts() const;
   // Absolute, as rank 0 says it; empty until then.
   const std::string& run_directory() const { return story_.run_directory; }
-  bool committed_ever() const { return committed_ever_; }
+  bool committed_ever() const { return committed_ever_ || story_.committed.has_value(); }
   // Since the attempt began.
   std::chrono::milliseconds age() const;
 
