@@ -54,21 +54,6 @@ find_lockstep() {
   command -v lockstep
 }
 
-# run_dir_of_json: reads what `lockstep config show --json` prints and prints run.dir.
-run_dir_of_json() {
-  tr '\n' ' ' | sed -nE 's/.*"run" *: *\{([^{}"]|"([^"\\]|\\.)*")*"dir" *: *"(([^"\\]|\\.)*)".*/\3/p' |
-    sed -E 's/\\(["\\/])/\1/g'
-}
-
-# commit_mark DIR: prints a word that changes with each new commit of the run directory DIR; "none" before the first.
-commit_mark() {
-  if [ -s "$1/ckpt/latest" ]; then
-    sha256sum <"$1/ckpt/latest" | cut -c1-16
-  else
-    printf 'none\n'
-  fi
-}
-
 # configure PRESET: what CMake has to say is shown when it fails. The cache must not outlive a change of LOCKSTEP_TORCH.
 configure() {
   local output

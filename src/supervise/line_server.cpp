@@ -126,6 +126,12 @@ Reach AttemptStory::reach() const {
   return joined ? Reach::kRanks : Reach::kNothing;
 }
 
+std::int64_t steps_lost(const AttemptFacts& facts, const AttemptStory& story) {
+  const bool saved = facts.code == 0 || facts.code == static_cast<int>(ExitCode::kRequeue);
+  const std::int64_t kept = facts.committed.value_or(story.resumed.value_or(0));
+  return saved ? 0 : std::max<std::int64_t>(0, facts.step - 1 - kept);
+}
+
 LineServer::LineServer(bool all_addresses)
     : listener_(open_listener(all_addresses)), poll_(::epoll_create1(EPOLL_CLOEXEC)) {
   watch(poll_.get(), listener_.get());

@@ -39,6 +39,10 @@ struct AttemptStory {
   Reach reach() const;
 };
 
+// Local. How many steps an attempt has computed for nothing: those begun behind what is saved. As far as the
+// ranks have told it.
+std::int64_t steps_lost(const AttemptFacts& facts, const AttemptStory& story);
+
 // The supervisor's end of the lines from the ranks: a TCP port and a token that no other program knows.
 // Local; one thread; nothing waits.
 class LineServer {

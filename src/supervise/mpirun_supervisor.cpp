@@ -208,14 +208,11 @@ void MpirunSupervisor::note_end(const AttemptFacts& facts, Time begin) {
   if (told_ == Told::kNothing)
     events_.add(last_attempt_, "attempt_begin",
                 {{"launch", static_cast<std::int64_t>(launches_)}, {"hosts", hosts_.names()}});
-  const bool saved = facts.code == 0 || facts.code == static_cast<int>(ExitCode::kRequeue);
-  const std::int64_t kept = facts.committed.value_or(story.resumed.value_or(0));
-  EventFields fields = {
-      {"launch", static_cast<std::int64_t>(launches_)},
-      {"code", static_cast<std::int64_t>(facts.code)},
-      {"cause", cause_of(facts)},
-      {"steps_lost", saved ? std::int64_t{0} : std::max<std::int64_t>(0, facts.step - 1 - kept)},
-      {"lasted_s", seconds_between(begin, now)}};
+  EventFields fields = {{"launch", static_cast<std::int64_t>(launches_)},
+                        {"code", static_cast<std::int64_t>(facts.code)},
+                        {"cause", cause_of(facts)},
+                        {"steps_lost", steps_lost(facts, story)},
+                        {"lasted_s", seconds_between(begin, now)}};
   if (story.last_word) fields.emplace_back("end_s", seconds_between(*story.last_word, now));
   events_.add(last_attempt_, "attempt_end", fields);
 }

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <functional>
 #include <nlohmann/json.hpp>
 
+#include "base/read_lines.h"
 #include "checkpoint/catalog.h"
 #include "checkpoint/reader.h"
 #include "lockstep/base/error.h"
@@ -16,8 +16,6 @@ namespace lockstep {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr std::size_t kPiece = 1 << 20;
 
 Json parse(const std::string& text) {
   return Json::parse(text, nullptr, /*allow_exceptions=*/false);
@@ -33,27 +31,8 @@ Value get_or(const Json& json, const char* key, Value otherwise) {
     return found->is_number() ? found->template get<Value>() : otherwise;
 }
 
-// In pieces: the journal of a long run is larger than one would hold in memory at once.
-void for_each_line(Disk& disk, const std::string& path, const std::function<void(const std::string&)>& use) {
-  const auto file = disk.open(path);
-  std::string rest;
-  for (std::uint64_t at = 0; at < file->size(); at += kPiece) {
-    std::string piece(std::min<std::uint64_t>(kPiece, file->size() - at), '\0');
-    file->read_at(at, std::as_writable_bytes(std::span(piece)));
-    rest += piece;
-    std::size_t begin = 0;
-    for (std::size_t end = rest.find('\n'); end != std::string::npos; end = rest.find('\n', begin)) {
-      use(rest.substr(begin, end - begin));
-      begin = end + 1;
-    }
-    rest.erase(0, begin);
-  }
-}
-
-// Only whole lines count: one that is being written now has no end yet.
 std::optional<LastStep> last_step(Disk& disk, const std::string& path) {
   std::optional<LastStep> last;
-  if (!disk.info(path)) return last;
   for_each_line(disk, path, [&](const std::string& line) {
     const Json json = parse(line);
     if (!json.is_object() || !json.contains("step")) return;
@@ -65,7 +44,6 @@ std::optional<LastStep> last_step(Disk& disk, const std::string& path) {
 }
 
 void add_save_interval(Disk& disk, const std::string& path, RunStatus& status) {
-  if (!disk.info(path)) return;
   for_each_line(disk, path, [&](const std::string& line) {
     // Most lines are of something else, and a run has many.
     if (line.find("\"save_interval\"") == std::string::npos) return;

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "supervise/slurm/attempt_events.h"
 
-#include <algorithm>
-
-#include "lockstep/base/error.h"
-
 namespace lockstep {
 namespace {
 
@@ -37,14 +33,11 @@ void AttemptEvents::heard(const AttemptStory& story, const std::string& nodes) {
 
 void AttemptEvents::ended(const AttemptFacts& facts, const AttemptStory& story, const std::string& cause) {
   if (!begun_) events_.add(attempt_, "attempt_begin", {{"launch", std::int64_t{launches_}}, {"job", job_}});
-  const bool saved = facts.code == 0 || facts.code == static_cast<int>(ExitCode::kRequeue);
-  const std::int64_t kept = facts.committed.value_or(story.resumed.value_or(0));
-  const std::int64_t lost = saved ? 0 : std::max<std::int64_t>(0, facts.step - 1 - kept);
   events_.add(attempt_, "attempt_end",
               {{"launch", std::int64_t{launches_}},
                {"code", std::int64_t{facts.code}},
                {"cause", cause},
-               {"steps_lost", lost},
+               {"steps_lost", steps_lost(facts, story)},
                {"lasted_s", in_seconds(facts.lasted)}});
 }
 
