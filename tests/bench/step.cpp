@@ -6,7 +6,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "bare_loop.h"
@@ -109,8 +112,11 @@ TrainerOptions trainer_options(const Workload& work, const std::string& director
   return options;
 }
 
-// The whole of Trainer::run() of a run directory of its own, as `lockstep train` drives it.
-void run_lockstep(const Workload& work, Disk& journal_disk, const std::string& directory) {
+// The whole of Trainer::run() of a run directory of its own, as `lockstep train` drives it. after_step is
+// called where a step ends for its user, on the training thread: nothing of Lockstep computes until it
+// returns.
+void run_lockstep(const Workload& work, const std::string& directory,
+                  const std::function<void()>& after_step) {
   World world = world_of_one();
   const TrainerOptions options = trainer_options(work, directory);
   RunDirectory run(real_disk(), {options.run.name, options.run.dir, "", ""});
@@ -122,8 +128,9 @@ void run_lockstep(const Workload& work, Disk& journal_disk, const std::string& d
   parts.train_data = open_data(work);
   Progress::Options progress;
   progress.global_batch = work.global_batch();
-  parts.reporter = Reporter(Journal(journal_disk, real_clock(), directory, run.attempt()),
-                            Progress(real_clock(), progress, [](const std::string&) {}), 1);
+  progress.interval = std::chrono::seconds(0);
+  parts.reporter = Reporter(Journal(real_disk(), real_clock(), directory, run.attempt()),
+                            Progress(real_clock(), progress, [&](const std::string&) { after_step(); }), 1);
   Trainer(std::move(parts), options).run();
 }
 
@@ -141,6 +148,14 @@ Summary summary_of(std::vector<double> values) {
   return {median, values.front(), values.back()};
 }
 
+std::vector<double> losses_in(const std::string& journal) {
+  std::vector<double> losses;
+  std::ifstream in(journal);
+  for (std::string line; std::getline(in, line);)
+    losses.push_back(nlohmann::json::parse(line).at("loss").get<double>());
+  return losses;
+}
+
 // Both sides have trained the same thing when their losses agree, also after an update.
 void require_same_losses(const std::vector<double>& lockstep, const std::vector<double>& bare) {
   for (int i = 0; i < kWarmUp; ++i)
@@ -153,7 +168,6 @@ void require_same_losses(const std::vector<double>& lockstep, const std::vector<
 double measure(Workload work, int pairs, const testing::TempDir& folder) {
   work.steps = kWarmUp + pairs;
   BareLoop bare(make_model(work), *open_data(work), work);
-  std::vector<double> lockstep_losses;
   std::vector<double> bare_losses;
   Turns turns(kWarmUp, pairs, [&] {
     // What Lockstep sets for repeatable bits is no cost of a bare loop.
@@ -161,12 +175,9 @@ double measure(Workload work, int pairs, const testing::TempDir& folder) {
     bare_losses.push_back(bare.step());
     at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
   });
-  TellingDisk disk([&](std::string_view line) {
-    lockstep_losses.push_back(nlohmann::json::parse(line).at("loss").get<double>());
-    turns.finished_a();
-  });
-  run_lockstep(work, disk, folder / fmt::format("{}-{}", work.name, work.micro_batches));
-  require_same_losses(lockstep_losses, bare_losses);
+  const std::string directory = folder / fmt::format("{}-{}", work.name, work.micro_batches);
+  run_lockstep(work, directory, [&] { turns.finished_a(); });
+  require_same_losses(losses_in(directory + "/metrics.jsonl"), bare_losses);
 
   std::vector<double> ratios;
   for (int i = 0; i < pairs; ++i) ratios.push_back(turns.a_ms()[i] / turns.b_ms()[i]);
