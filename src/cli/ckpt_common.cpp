@@ -94,6 +94,11 @@ std::unique_ptr<RunLock> lock_run_of(const std::string& folder) {
   return run ? std::make_unique<RunLock>(*run, "") : nullptr;
 }
 
+std::optional<std::string> owner_of_run_of(const std::string& folder) {
+  const auto run = run_of(folder);
+  return run ? lock_owner(*run) : std::nullopt;
+}
+
 std::string pretty(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -48,6 +48,8 @@ void refuse_checkpoints_of_another(const std::string& folder);
 // The lock of the run whose ckpt folder this is, so that no run starts meanwhile; none for a folder that is
 // no run's. Throws Fault: 77 that names the owner, 73 as refuse_checkpoints_of_another().
 std::unique_ptr<RunLock> lock_run_of(const std::string& folder);
+// Who has that run right now.
+std::optional<std::string> owner_of_run_of(const std::string& folder);
 
 // Indented, with a line feed. Paths need not be UTF-8; what is not is shown with replacement marks.
 std::string pretty(const Json& json);

@@ -30,6 +30,10 @@ int repair(const RepairArguments& arguments) {
       print(fmt::format("{}: {}: {}{}\n", printable(line.subject), printable(line.finding),
                         mended || !line.mendable ? "" : "would be ", line.remedy));
   };
+  const auto owner = arguments.yes ? std::nullopt : owner_of_run_of(folder);
+  if (owner && !arguments.json)
+    print(fmt::format("{} is in use by {}: what that run is about to commit looks left over\n", folder,
+                      printable(*owner)));
   const bool valid =
       repair_checkpoints(real_disk(), folder, arguments.yes ? RepairMode::kMend : RepairMode::kLook, say);
   if (arguments.json)

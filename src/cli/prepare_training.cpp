@@ -5,9 +5,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/descriptor.h"
+#include "checkpoint/catalog.h"
 #include "cli/name_rules.h"
 #include "cli/standard_streams.h"
 #include "cli/watch_events.h"
@@ -115,7 +117,11 @@ AdmitCheckpoint admission(const RunConfig& config, const PresentData& data,
 void begin_record(const PresentData& data, const RunDirectory& directory) {
   const std::string checkpoints = directory.checkpoints();
   try {
-    const bool fresh = !real_disk().info(checkpoints) || real_disk().list(checkpoints).empty();
+    const auto entries = list_catalog(real_disk(), checkpoints);
+    // A killed life's unfinished save is no checkpoint to come back to.
+    const bool fresh = std::all_of(entries.begin(), entries.end(), [](const CatalogEntry& entry) {
+      return entry.kind == EntryKind::kUnfinished;
+    });
     if (fresh) data.record_files();
   } catch (const Fault& fault) {
     if (fault.code() != ExitCode::kStorage) throw;

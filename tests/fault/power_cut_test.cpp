@@ -100,11 +100,15 @@ class PowerCuts {
     const std::size_t at = text.find("step=");
     return at == std::string::npos ? 0 : std::stoi(text.substr(at + 5));
   }
+  // Each life has a staging folder for as long as it lives; in a save there is a checkpoint in it.
+  static bool is_of_a_save(const std::string& path, EntryKind kind) {
+    return kind == EntryKind::kUnfinished && !real_disk().list(path).empty();
+  }
   std::string fault_of(const std::string& folder, int acknowledged) {
     Step newest{0};
     bool in_save = false;
     for (const CatalogEntry& entry : list_catalog(real_disk(), folder)) {
-      in_save = in_save || entry.kind == EntryKind::kUnfinished;
+      in_save = in_save || is_of_a_save(folder + "/" + entry.name, entry.kind);
       if (entry.kind != EntryKind::kCheckpoint) continue;
       try {
         CheckpointReader::open(real_disk(), folder + "/" + entry.name)->verify();
