@@ -11,6 +11,7 @@
 #include "cli/ckpt_command.h"
 #include "cli/config_command.h"
 #include "cli/doctor_command.h"
+#include "cli/drill_command.h"
 #include "cli/eval_command.h"
 #include "cli/help_formatter.h"
 #include "cli/path_arguments.h"
@@ -69,6 +70,7 @@ void add_commands(CLI::App& app, const Registries& registries, const RunWords& r
   add_config_command(app, types, exit_code);
   add_ckpt_command(app, registries, exit_code);
   add_doctor_command(app, exit_code);
+  add_drill_command(app, types, exit_code);
   add_slurm_command(app, types);
 }
 

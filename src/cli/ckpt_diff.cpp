@@ -2,13 +2,12 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <filesystem>
 #include <memory>
 
 #include "checkpoint/compare.h"
-#include "checkpoint/find_checkpoint.h"
 #include "cli/ckpt_common.h"
 #include "cli/ckpt_verbs.h"
+#include "cli/tensor_difference.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 
@@ -26,33 +25,6 @@ struct DiffArguments {
 // As diff and cmp have it; the other codes mean what they mean everywhere.
 constexpr int kDifferent = 1;
 
-std::unique_ptr<TensorSource> open_side(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::exists(path, error))
-    throw Fault(ExitCode::kInputMissing, path + ": no such file or directory",
-                "Give a checkpoint, a run directory or a weights file");
-  const bool directory = std::filesystem::is_directory(path, error) || checkpoint_of_file(path);
-  return open_tensor_source(real_disk(), directory ? one_checkpoint(resolve_ckpt(path)) : path);
-}
-
-const char* word_for(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::kEqual:
-      return "equal";
-    case Outcome::kDifferent:
-      return "different";
-    case Outcome::kOtherDType:
-      return "other dtype";
-    case Outcome::kOtherShape:
-      return "other shape";
-    case Outcome::kOnlyInFirst:
-      return "only in the first";
-    case Outcome::kOnlyInSecond:
-      return "only in the second";
-  }
-  return "";
-}
-
 // JSON has no NaN and no infinity: null, as in the manifest.
 Json as_json(const TensorComparison& row) {
   const bool compared = row.outcome == Outcome::kEqual || row.outcome == Outcome::kDifferent;
@@ -66,17 +38,9 @@ Json as_json(const TensorComparison& row) {
   return json;
 }
 
-std::string as_line(const TensorComparison& row) {
-  if (row.outcome != Outcome::kDifferent)
-    return fmt::format("{:<52} {}{}\n", printable(row.path), word_for(row.outcome),
-                       row.note.empty() ? "" : ": " + row.note);
-  return fmt::format("{:<52} different: max abs {:.6g}, max rel {:.6g}, worst at {}\n", printable(row.path),
-                     row.max_abs, row.max_rel, shape_text(row.index));
-}
-
 int diff(const DiffArguments& arguments) {
-  const auto first = open_side(arguments.first);
-  const auto second = open_side(arguments.second);
+  const auto first = open_tensors(arguments.first);
+  const auto second = open_tensors(arguments.second);
   const Comparison comparison = compare_tensors(*first, *second);
   Json rows = Json::array();
   std::size_t different = 0;
@@ -85,7 +49,7 @@ int diff(const DiffArguments& arguments) {
     if (arguments.json)
       rows.push_back(as_json(row));
     else if (row.outcome != Outcome::kEqual)
-      print(as_line(row));
+      print(difference_line(row));
   }
   if (arguments.json) {
     print(pretty(rows));

@@ -13,6 +13,7 @@
 #include "cli/config_arguments.h"
 #include "cli/run_under_slurm.h"
 #include "cli/standard_streams.h"
+#include "cli/this_binary.h"
 #include "config/environment.h"
 #include "config/load.h"
 #include "lockstep/base/error.h"
@@ -36,20 +37,12 @@ struct RunArguments {
   bool slurm = false;
 };
 
-std::string this_binary() {
-  std::error_code error;
-  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (error) throw Fault(ExitCode::kCannotStart, "/proc is not mounted: " + error.message());
-  return path;
-}
-
 bool is_same_file(const std::string& a, const std::string& b) {
   std::error_code error;
   return std::filesystem::equivalent(a, b, error) && !error;
 }
 
-int ranks_of(const std::string& text) {
-  if (text == "auto") return 0;
+int number_of_ranks(const std::string& text) {
   int number = 0;
   const auto end = text.data() + text.size();
   const auto read = std::from_chars(text.data(), end, number);
@@ -57,6 +50,17 @@ int ranks_of(const std::string& text) {
     throw Fault(ExitCode::kUsage, fmt::format("-n wants the number of ranks or auto, got '{}'", text),
                 "Give -n 4, or -n auto");
   return number;
+}
+
+// `4`, `auto`, or `4,2,3`: the numbers of the first attempts.
+void set_ranks(const std::string& text, MpirunJob& job) {
+  if (text == "auto") return;
+  job.ranks = number_of_ranks(text.substr(0, text.find(',')));
+  for (std::size_t comma = text.find(','); comma != std::string::npos;) {
+    const std::size_t next = text.find(',', comma + 1);
+    job.later_ranks.push_back(number_of_ranks(text.substr(comma + 1, next - comma - 1)));
+    comma = next;
+  }
 }
 
 // `lockstep train` with the config, as each rank runs it.
@@ -103,7 +107,7 @@ MpirunJob job_of(const RunArguments& arguments, const Registries& registries) {
   MpirunJob job;
   if (arguments.ranks.empty())
     throw Fault(ExitCode::kUsage, "no number of ranks given", "Give -n 4, or -n auto");
-  job.ranks = ranks_of(arguments.ranks);
+  set_ranks(arguments.ranks, job);
   job.hostfile = arguments.hostfile;
   job.spares = arguments.spares;
   if (arguments.grace) job.grace = std::chrono::seconds(*arguments.grace);
@@ -198,8 +202,10 @@ void add_run_command(CLI::App& app, const Registries& registries, const RunWords
       "it does after which code.");
   arguments->config.add_to(*command);
   command
-      ->add_option("-n", arguments->ranks,
-                   "Number of ranks, or auto: as many as there are slots, GPUs or cores")
+      ->add_option(
+          "-n", arguments->ranks,
+          "Number of ranks, or auto: as many as there are slots, GPUs or cores; 4,2,3: of the first, second, "
+          "third attempt and all later ones")
       ->type_name("N");
   command->add_option("--hostfile", arguments->hostfile, "Hosts for mpirun, lines such as `node1 slots=4`")
       ->type_name("FILE");

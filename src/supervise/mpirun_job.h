@@ -17,6 +17,7 @@ struct MpirunJob {
   bool speaks = true;                // it is a lockstep program: its ranks speak to the supervisor
   std::string run_directory;         // empty: rank 0 says it
   int ranks = 0;                     // 0: as many as there is room for,
+  std::vector<int> later_ranks;      // of the attempts after the first, one each; then the last stays
   int most_ranks = 0;                // and no more than these; 0: no limit
   std::string hostfile;
   int spares = 0;  // of its hosts

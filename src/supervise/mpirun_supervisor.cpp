@@ -92,6 +92,8 @@ bool MpirunSupervisor::take_over() {
 
 AttemptFacts MpirunSupervisor::attempt() {
   const Time begin = steady_clock::now();
+  if (launches_ > 0 && static_cast<std::size_t>(launches_) <= job_.later_ranks.size())
+    job_.ranks = job_.later_ranks[static_cast<std::size_t>(launches_) - 1];
   ++launches_;
   told_ = Told::kNothing;
   try {

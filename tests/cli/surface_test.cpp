@@ -31,7 +31,7 @@ TEST_F(Surface, HelpOfEveryCommandOpensWithTwoExamplesOfIt) {
        {"",           "train",        "eval",        "predict",     "status",        "report",
         "config",     "config check", "config show", "config diff", "config schema", "config init",
         "ckpt",       "ckpt ls",      "ckpt show",   "ckpt verify", "ckpt diff",     "ckpt tag",
-        "ckpt prune", "ckpt repair",  "doctor"}) {
+        "ckpt prune", "ckpt repair",  "doctor",      "drill"}) {
     std::vector<std::string> words;
     std::istringstream stream(command);
     for (std::string word; stream >> word;) words.push_back(word);
@@ -51,7 +51,8 @@ TEST_F(Surface, HelpOfEveryCommandOpensWithTwoExamplesOfIt) {
 
 TEST_F(Surface, TheListOfCommandsSaysWhatEachDoes) {
   const ProcessResult result = lockstep({"--help"});
-  for (const char* command : {"train", "eval", "predict", "status", "report", "config", "ckpt", "doctor"})
+  for (const char* command :
+       {"train", "eval", "predict", "status", "report", "config", "ckpt", "doctor", "drill"})
     EXPECT_THAT(result.out, HasSubstr(std::string("\n  ") + command + " ")) << result.out;
   const auto lines = lines_of(result.out);
   EXPECT_EQ(std::count(lines.begin(), lines.end(), "Examples:"), 1) << result.out;

@@ -28,11 +28,12 @@ const std::map<std::string, Names>& layers() {
       {"run", {"base"}},
       {"supervise", {"run", "base"}},
       {"report", {"base"}},
+      {"drill", {"base"}},
       {"train", {"run", "checkpoint", "parallel", "comm", "data", "models", "optim", "base"}},
       {"config", {"base"}},
       {"cli",
-       {"config", "report", "supervise", "train", "run", "checkpoint", "parallel", "comm", "data", "models",
-        "optim", "base"}},
+       {"config", "report", "drill", "supervise", "train", "run", "checkpoint", "parallel", "comm", "data",
+        "models", "optim", "base"}},
       {"main", {"cli"}},
   };
   return kLayers;
@@ -54,7 +55,8 @@ const std::vector<Reserved>& reserved() {
       {std::regex("(torch|ATen|c10|caffe2)/.*"),
        std::regex("(src|include/lockstep)/(models|optim|parallel|train|cli)/.*")},
       {std::regex("CLI/.*"), std::regex("src/cli/.*")},
-      {std::regex("nlohmann/.*"), std::regex("src/(checkpoint|config|report|run|supervise|train|cli)/.*")},
+      {std::regex("nlohmann/.*"),
+       std::regex("src/(checkpoint|config|drill|report|run|supervise|train|cli)/.*")},
       {std::regex("spdlog/.*|xxhash\\.h"), std::regex("src/base/.*")},
       {std::regex("gtest/.*|gmock/.*"), std::regex("tests/.*")},
   };

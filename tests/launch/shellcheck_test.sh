@@ -5,7 +5,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/assert.sh"
 
 cd "$repo" || exit 1
-mapfile -t scripts < <(grep -lE '^#!/usr/bin/env bash|^# shellcheck shell=bash' launch/* slurm/* .ci/run tests/launch/*.sh tests/launch/stubs/*)
+mapfile -t scripts < <(grep -lE '^#!/usr/bin/env bash|^# shellcheck shell=bash' launch/* slurm/* .ci/run tests/launch/*.sh tests/launch/stubs/* tests/chaos/*)
 claims 'all shell scripts are found'
 for known in launch/setup launch/run launch/test launch/lib.sh slurm/train.sbatch .ci/run; do
   contains " ${scripts[*]} " " $known "

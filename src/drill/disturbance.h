@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+namespace lockstep {
+
+// What can be done to a run on purpose, from outside, as it happens by itself.
+enum class FaultKind {
+  kKill,      // SIGKILL of a rank
+  kHang,      // SIGSTOP of a rank, which then answers nobody
+  kFullDisk,  // a rank can write no file any more
+};
+
+// One fault, as it is planned.
+struct Disturbance {
+  FaultKind kind = FaultKind::kKill;
+  int ranks = 1;          // of the life it strikes
+  int rank = 0;           // that it strikes
+  std::int64_t step = 0;  // it strikes when this step has ended; 0: while the ranks start,
+  double after_s = 0;     // so long after the rank is there
+};
+
+// Local. "kill", "hang", "disk".
+const char* word_for(FaultKind kind);
+
+}  // namespace lockstep
