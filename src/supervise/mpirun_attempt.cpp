@@ -192,6 +192,10 @@ AttemptFacts MpirunAttempt::facts() {
   if (!story.fault && !story.ended) facts.code = mpirun_->ended().value_or(128 + SIGKILL);
   facts.circumstance = circumstance(facts);
   facts.detail = words_.detail();
+  if (!killed_at_ && facts.code == 128 + SIGKILL && memory_kills_.any())
+    facts.remark =
+        "the kernel of this host ended a process for want of memory; fewer ranks here, or a smaller "
+        "train.micro_batch, need less";
   facts.bad_hosts = words_.bad_hosts();
   if (facts.fault && !facts.fault->host.empty()) facts.bad_hosts = {facts.fault->host};
   // Where nothing else says why no rank began, mpirun's own words are all there is.

@@ -10,6 +10,7 @@
 #include "supervise/hosts.h"
 #include "supervise/launcher_words.h"
 #include "supervise/line_server.h"
+#include "supervise/memory_kills.h"
 #include "supervise/mpirun_job.h"
 #include "supervise/scratch.h"
 #include "supervise/session.h"
@@ -62,6 +63,7 @@ class MpirunAttempt {
   int ranks_;
   Scratch scratch_;
   LauncherWords words_;
+  MemoryKills memory_kills_;
   std::unique_ptr<Session> mpirun_;
   enum class Request { kNone, kWaiting, kSent } request_ = Request::kNone;
   std::optional<Time> killed_at_;

@@ -46,6 +46,7 @@ int open_process(pid_t process) {
 
 std::string cause_of(const AttemptFacts& facts) {
   if (facts.fault) return facts.fault->message;
+  if (!facts.remark.empty()) return facts.remark;
   return facts.detail.empty() ? meaning_of(facts.code) : facts.detail;
 }
 

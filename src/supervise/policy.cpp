@@ -157,8 +157,12 @@ bool is_infrastructure(const AttemptFacts& facts, const History& history) {
   return history.ever_trained && (never_began || could_not);
 }
 
+std::string reason_of(const AttemptFacts& facts) {
+  return meaning_of(facts.code) + (facts.remark.empty() ? "" : ": " + facts.remark);
+}
+
 Decision restart(const PolicyOptions& options, const AttemptFacts& facts, History& history) {
-  Decision decision{Action::kRestart, 0, milliseconds(0), meaning_of(facts.code), {}};
+  Decision decision{Action::kRestart, 0, milliseconds(0), reason_of(facts), {}};
   decision.drop_hosts = hosts_to_drop(options, facts, history);
   // The first one at once: most of what ends a rank has passed when it is gone.
   if (history.pauses > 0) decision.pause = doubled(options.first_pause, history.pauses - 1, kLongestPause);
@@ -178,9 +182,8 @@ Decision judge_program(const PolicyOptions& options, const AttemptFacts& facts, 
                     fmt::format("the same fault twice at step {}", history.last_fault->step));
   if (is_restart && !got_on(facts)) ++history.fruitless;
   if (history.fruitless >= kMostFruitless)
-    return end_with(
-        number(ExitCode::kNeverRestart),
-        "three restarts in a row made no new commit, the last ended with " + meaning_of(facts.code));
+    return end_with(number(ExitCode::kNeverRestart),
+                    "three restarts in a row made no new commit, the last ended with " + reason_of(facts));
   return restart(options, facts, history);
 }
 

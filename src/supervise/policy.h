@@ -46,6 +46,7 @@ struct AttemptFacts {
   std::optional<ReportedFault> fault;
   Circumstance circumstance = Circumstance::kNone;
   std::string detail;  // of the circumstance, for people: the launcher's own words
+  std::string remark;  // what else is known of the end, for people
   Reach reach = Reach::kNothing;
   std::int64_t step = 0;                  // the last that began
   std::optional<std::int64_t> committed;  // the last commit of this attempt

@@ -45,6 +45,7 @@ wait "$supervisor"
 equal 0 "$?" code
 contains "$(cat job.log)" 'going on without it'
 contains "$(cat "$run/events.jsonl")" '"event":"host_dropped"'
+# shellcheck disable=SC2119  # of this run
 same_bits
 nothing_left
 
