@@ -4,22 +4,17 @@
 #include <dirent.h>
 
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 #include <string>
+
+#include "base/process_text.h"
 
 namespace lockstep {
 namespace {
 
-std::string text_of(pid_t process, const char* file) {
-  std::ifstream in("/proc/" + std::to_string(process) + "/" + file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 // -1 when it is gone, or is only waiting to be reaped.
 pid_t parent_of(pid_t process) {
-  const std::string stat = text_of(process, "stat");
+  const std::string stat = process_text(process, "stat");
   const auto name_end = stat.rfind(')');
   if (name_end == std::string::npos) return -1;
   std::istringstream rest(stat.substr(name_end + 1));
@@ -46,7 +41,7 @@ pid_t rank_process(pid_t supervisor, int rank) {
   const std::string word = '\0' + ("OMPI_COMM_WORLD_RANK=" + std::to_string(rank)) + '\0';
   for (const pid_t launcher : children_of(supervisor))
     for (const pid_t one : children_of(launcher))
-      if (text_of(one, "environ").find(word) != std::string::npos) return one;
+      if (process_text(one, "environ").find(word) != std::string::npos) return one;
   return -1;
 }
 

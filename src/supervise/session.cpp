@@ -9,11 +9,11 @@
 #include <array>
 #include <csignal>
 #include <cstdlib>
-#include <fstream>
 #include <iterator>
 #include <sstream>
 #include <thread>
 
+#include "base/process_text.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -45,14 +45,9 @@ std::array<int, 2> open_pipe() {
   return ends;
 }
 
-std::string text_of(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 // The fields of /proc/<pid>/stat behind the name: state, parent, group, session, …; empty when it is gone.
 std::vector<std::string> stat_of(pid_t process) {
-  const std::string text = text_of("/proc/" + std::to_string(process) + "/stat");
+  const std::string text = process_text(process, "stat");
   const auto name_end = text.rfind(')');
   if (name_end == std::string::npos) return {};
   std::istringstream rest(text.substr(name_end + 1));
@@ -115,8 +110,7 @@ std::vector<pid_t> members_of(pid_t session, const std::string& word) {
   for (const pid_t process : all_processes()) {
     const std::vector<std::string> stat = stat_of(process);
     if (stat.size() < 4 || stat[3] != number || stat[0] == "Z" || stat[0] == "X") continue;
-    if (word.empty() ||
-        text_of("/proc/" + std::to_string(process) + "/environ").find(word) != std::string::npos)
+    if (word.empty() || process_text(process, "environ").find(word) != std::string::npos)
       members.push_back(process);
   }
   return members;
