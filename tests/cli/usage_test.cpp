@@ -87,5 +87,13 @@ TEST_F(Usage, OneConfigIsWanted) {
   }
 }
 
+TEST_F(Usage, RanksAreANumberAutoOrOneForEachAttempt) {
+  for (const char* ranks : {"0", "two", "2,", ",2", "2,auto", "2,,3"}) {
+    const ProcessResult result = lockstep({"run", "-n", ranks, "run.yaml"});
+    EXPECT_EQ(result.code, 64) << ranks;
+    EXPECT_THAT(result.err, HasSubstr("-n wants the number of ranks or auto")) << ranks;
+  }
+}
+
 }  // namespace
 }  // namespace lockstep::testing
