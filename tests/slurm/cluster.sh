@@ -26,7 +26,7 @@ clean_up() {
     mkdir -p "$cluster_dir/failed"
     rm -rf "$cluster_dir/failed/${0##*/}"
     cp -r "$scratch" "$cluster_dir/failed/${0##*/}"
-    tail -40 "$scratch"/*.log
+    tail -n 40 "$scratch"/*.log
     scontrol show job -o "$job" 2>/dev/null
   fi
   rm -rf "$scratch"
