@@ -25,6 +25,7 @@ struct CheckpointOptions {
   std::int64_t keep_last = 3;
   std::int64_t keep_every = 0;  // steps divisible by this are kept for ever; 0: none
   KeepBest keep_best;
+  std::int64_t keep_behind = 0;    // one that is so many steps older than the newest is kept; 0: none
   std::string on_error = "stop";   // stop (74) | continue (event, warning; three in a row stop)
   std::int64_t writers = 3;        // threads that write one file
   bool verify_after_save = false;  // read everything back from the disk before the commit

@@ -37,6 +37,13 @@ std::vector<Step> steps_to_prune(std::span<const RetentionEntry> entries, const 
   // The newest has just become durable; without it a failure of the others would leave none.
   const auto last = static_cast<std::size_t>(std::max<std::int64_t>(options.keep_last, 1));
   keep.insert(steps.end() - static_cast<std::ptrdiff_t>(std::min(last, steps.size())), steps.end());
+  if (options.keep_behind > 0 && !steps.empty()) {
+    // One that is old enough for the next bad step, and one that will be old enough in its time.
+    const Step limit(steps.back().value - options.keep_behind);
+    const auto young = std::upper_bound(steps.begin(), steps.end(), limit);
+    if (young != steps.begin()) keep.insert(*std::prev(young));
+    keep.insert(*young);
+  }
   std::erase_if(steps, [&](Step step) {
     return keep.contains(step) || (options.keep_every > 0 && step.value % options.keep_every == 0);
   });

@@ -52,7 +52,9 @@ TrainerOptions trainer_options(const RunConfig& config) {
   options.optim = config.optim;
   options.schedule = config.schedule;
   options.dist = config.dist;
+  options.numbers = config.numbers;
   options.checkpoint = config.checkpoint;
+  if (config.numbers.may_roll_back()) options.checkpoint.keep_behind = config.numbers.rollback.steps;
   options.resume = config.resume;
   options.log = config.log;
   options.shuffle = config.data.shuffle;

@@ -74,6 +74,8 @@ Json as_json(const std::string& directory, const RunStatus& status, std::int64_t
   json["checkpoint_step"] = known(!status.checkpoint.empty(), status.checkpoint_step.value);
   json["saves"] = known(!status.save_interval.empty(), status.save_interval);
   json["saves_because"] = known(!status.save_interval.empty(), status.save_reason);
+  json["skipped_steps"] = status.skipped_steps;
+  json["rollbacks"] = status.rollbacks;
   json["state_hash"] = known(!status.state_hash.empty(), status.state_hash);
   return json;
 }
@@ -92,6 +94,9 @@ std::string as_text(const Json& json) {
     if (!json[key].is_null()) all += fmt::format("{:<12}{}\n", key, text(key));
   if (!json["saves"].is_null())
     all += fmt::format("{:<12}{} ({})\n", "saves", text("saves"), text("saves_because"));
+  if (json["skipped_steps"] != 0 || json["rollbacks"] != 0)
+    all += fmt::format("{:<12}{} steps skipped, {} rollbacks\n", "setbacks", text("skipped_steps"),
+                       text("rollbacks"));
   if (!json["state_hash"].is_null()) all += fmt::format("{:<12}{}\n", "state_hash", text("state_hash"));
   return all;
 }

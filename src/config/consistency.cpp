@@ -76,6 +76,18 @@ void check_schedule(const Given& given, const RunConfig& config) {
               "dist.backend: mpi, or train.device: cuda");
 }
 
+void check_numbers(const Given& given, const RunConfig& config) {
+  const RollbackOptions& rollback = config.numbers.rollback;
+  for (const std::string key : {"rollback.steps", "rollback.batches"})
+    if (!config.numbers.may_roll_back() && given.differs_from_default(key, config))
+      refuse_at(given, key, "has no effect while nothing rolls back",
+                "Set on_nan: rollback, or on_spike.action");
+  if (rollback.batches > rollback.steps)
+    refuse_at(given, "rollback.batches",
+              fmt::format("{} is more than rollback.steps ({})", rollback.batches, rollback.steps),
+              "A run leaves out batches of the steps that it goes back");
+}
+
 bool has_validation(const Given& given, const RunConfig& config) {
   // A folder of CIFAR-10 may hold a test_batch; only opening it tells.
   const bool may_bring_its_own =
@@ -121,6 +133,7 @@ void check_consistency(const Given& given, const RunConfig& config) {
   check_run(given, config);
   check_steps(given, config);
   check_schedule(given, config);
+  check_numbers(given, config);
   check_model(given, config);
   check_data_files(given, config);
   check_data_fits_model(given, config);

@@ -24,6 +24,7 @@ struct RunConfig {
   TrainOptions train;
   OptimOptions optim;
   ScheduleOptions schedule;
+  NumberOptions numbers;
   DistOptions dist;
   WatchOptions watch;
   CheckpointOptions checkpoint;

@@ -163,8 +163,11 @@ DivergenceCause find_cause(const DivergedStep& diverged) {
              "Lower optim.lr, or look at the data"}};
   }
   World& world = diverged.world;
-  const bool is_mine = agree_min(world, mine.rank_among()).value == mine.rank_among();
-  return {from_first(world, is_mine, mine.cause.fact), from_first(world, is_mine, mine.cause.remedy)};
+  const Agreed<std::int64_t> first = agree_min(world, mine.rank_among());
+  const bool is_mine = first.value == mine.rank_among();
+  const bool is_state = first.value >> 32 == static_cast<std::int64_t>(Suspect::kParameter);
+  return {from_first(world, is_mine, mine.cause.fact), from_first(world, is_mine, mine.cause.remedy),
+          is_state};
 }
 
 }  // namespace lockstep

@@ -32,12 +32,13 @@ struct DivergedStep {
 struct DivergenceCause {
   std::string fact;
   std::string remedy;
+  bool is_state = false;  // parameters are not finite: no batch is at fault any more
 };
 
 // Collective. What made it so, found by looking again, since a healthy step pays nothing for it: the first
 // input or target that is not finite, else the first parameter, else the first micro-batch with such a loss,
 // else the first with such a gradient and there the first parameter, in the order of named_parameters(). The
-// same on every rank.
+// same on every rank. Buffers are left as the last look leaves them.
 DivergenceCause find_cause(const DivergedStep& diverged);
 
 }  // namespace lockstep

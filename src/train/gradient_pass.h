@@ -45,6 +45,9 @@ class GradientPass {
   // parameter or a gradient that cannot be summed (GradientHooks::settle).
   std::vector<PartialSum> run(Step step, const HostBatch& batch);
 
+  // Local, after run(): the buffers are what they were before it, for a step that makes no update.
+  void undo() { start_.put_back(); }
+
   // The micro-batch that is being computed, or was the last.
   int leaf() const { return leaf_; }
   // The next run() checks the model at its end (Note [model check]); it throws Fault (78) for one that is not

@@ -32,6 +32,28 @@ struct TrainOptions {
   bool check_model = true;
 };
 
+// `on_spike`: what becomes of a step whose loss stands out.
+struct SpikeOptions {
+  std::string action = "warn";  // off|warn|skip|rollback
+  double z = 20;
+  std::int64_t window = 64;  // losses it is compared with
+};
+
+// `rollback`: how far back, and how many batches around the bad step are left out then.
+struct RollbackOptions {
+  std::int64_t steps = 10;
+  std::int64_t batches = 10;
+};
+
+// `on_nan`, `on_spike` and `rollback`: what becomes of a step whose numbers are wrong.
+struct NumberOptions {
+  std::string on_nan = "stop";  // stop|skip|rollback
+  SpikeOptions on_spike;
+  RollbackOptions rollback;
+
+  bool may_roll_back() const { return on_nan == "rollback" || on_spike.action == "rollback"; }
+};
+
 // The `log` section.
 struct LogIntervals {
   std::int64_t every_steps = 10;

@@ -11,6 +11,7 @@
 #include "checkpoint/reader.h"
 #include "lockstep/base/error.h"
 #include "run/run_lock.h"
+#include "train/left_out.h"
 
 namespace lockstep {
 namespace {
@@ -54,6 +55,15 @@ void add_save_interval(Disk& disk, const std::string& path, RunStatus& status) {
   });
 }
 
+void add_setbacks(Disk& disk, const std::string& directory, RunStatus& status) try {
+  const auto text = read_left_out(disk, directory);
+  const LeftOut left_out = text ? LeftOut::decode(*text) : LeftOut();
+  status.skipped_steps = left_out.skipped();
+  status.rollbacks = left_out.rollbacks();
+} catch (const Fault&) {
+  // The run itself will refuse it.
+}
+
 void add_newest_checkpoint(Disk& disk, const std::string& folder, RunStatus& status) {
   for (const CatalogEntry& entry : list_catalog(disk, folder)) {
     if (entry.kind != EntryKind::kCheckpoint) continue;
@@ -89,6 +99,7 @@ RunStatus read_run_status(Disk& disk, const std::string& directory) {
   status.owner = lock_owner(directory);
   status.last = last_step(disk, directory + "/metrics.jsonl");
   add_save_interval(disk, directory + "/events.jsonl", status);
+  add_setbacks(disk, directory, status);
   add_newest_checkpoint(disk, directory + "/ckpt", status);
   if (disk.info(directory + "/DONE")) {
     const Json done = parse(read_text(disk, directory + "/DONE"));

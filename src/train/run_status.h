@@ -37,6 +37,9 @@ struct RunStatus {
   Epoch epoch{0};
   Step epoch_end{0};
   std::int64_t steps_per_epoch = 0;
+  // Steps that were skipped, and how often it went back.
+  std::int64_t skipped_steps = 0;
+  std::int64_t rollbacks = 0;
   // Of a run that has ended, from DONE.
   std::optional<Step> done;
   std::string state_hash;

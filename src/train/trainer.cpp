@@ -68,7 +68,8 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
       checkpointer_({parts_.world, state_, store_, parts_.reporter, parts_.clock}, options.checkpoint),
       stop_policy_({parts_.world, parts_.clock, parts_.reporter, parts_.stop_times,
                     static_cast<double>(state_.bytes())}),
-      best_(options.checkpoint.keep_best) {
+      best_(options.checkpoint.keep_best),
+      setbacks_({parts_.world, parts_.disk, parts_.reporter, parts_.directory}, options.numbers) {
   std::string generation;
   on_root(parts_.world, [&] {
     store_.prepare(room_for_one_checkpoint(state_.bytes()) + state_.arena().values().nbytes());
@@ -89,9 +90,10 @@ Ending Trainer::run() {
   if (restored && stop_policy_.is_asked().value) return save_and_yield(record);
   if (first <= plan_.last_step) rehearse_rest(first);
   watch().enter(Phase::kBetween);
-  for (Step step = first; step <= plan_.last_step; ++step) {
+  for (Step step = first; step <= plan_.last_step; step = Step(record.step.value + 1)) {
     stop_policy_.begin_step(step, saves);
     record = advance(step);
+    if (record.step < step) continue;  // it went back
     if (step == plan_.last_step) break;
     if (evaluation_is_due(step)) evaluate_now(record);
     report(record, /*last=*/false);
@@ -120,21 +122,17 @@ void Trainer::rehearse_rest(Step first) {
 }
 
 Step Trainer::resume_from_newest_verified() {
-  const ResumeParts parts{parts_.world,    state_,      store_,
-                          parts_.reporter, parts_.disk, parts_.directory + "/ckpt",
-                          parts_.attempt,  parts_.admit};
   environment_ = describe_environment(parts_.compute);
   compare_ranks(parts_.world, environment_, options_.dist, parts_.reporter);
   settle_modes(state_.model());
-  const auto from = resume(parts, options_.resume);
+  const bool own = options_.resume.mode == "auto" || options_.resume.mode == "must";
+  if (const auto limit = setbacks_.recall(own)) leave_behind(*limit);
+  const auto from = resume(resume_parts(), options_.resume);
+  setbacks_.go_on_from(from ? from->record.extra : "{}");
   Step first{1};
   if (from) {
-    go_on_behind(from->record);
     first = Step(from->record.step.value + 1);
-    resumed_ = {from->record.step, from->record.epoch, from->record.loss, from->record.lr};
-    resumed_.metrics = from->record.metrics;
-    resumed_.grad_norm = kept_norm(from->record);
-    best_.restore(settled_best(from->record));
+    resumed_ = take_over(*from);
     if (from->foreign) {
       // Committed here at once, so that a restart before the next save does not begin anew.
       TrainRecord own = from->record;
@@ -150,10 +148,26 @@ Step Trainer::resume_from_newest_verified() {
   } else {
     start_from_weights();
   }
+  start_loader();
+  return first;
+}
+
+ResumeParts Trainer::resume_parts() {
+  return {parts_.world,   state_,      store_, parts_.reporter, parts_.disk, parts_.directory + "/ckpt",
+          parts_.attempt, parts_.admit};
+}
+
+// A way back may be gone twice: a life that is killed on it leaves the rest to the next.
+void Trainer::leave_behind(Step limit) {
+  on_root(parts_.world, [&] { store_.leave_newer_than(limit, parts_.attempt); });
+  setbacks_.way_is_back();
+}
+
+void Trainer::start_loader() {
+  batch_ = nullptr;
   loader_ = std::make_unique<Loader>(
       *parts_.train_data, order_,
       LoaderOptions{MicroBatch(plan_.mine.first), plan_.mine.count, plan_.micro_batch, plan_.last_step});
-  return first;
 }
 
 // A life that was killed between a commit and its pointer leaves `best` behind; another rule has another
@@ -169,11 +183,17 @@ std::map<std::string, double> Trainer::settled_best(const TrainRecord& record) {
   return {{"value", value}, {"step", std::strtod(rest, nullptr)}};
 }
 
-void Trainer::go_on_behind(const TrainRecord& record) {
+StepRecord Trainer::take_over(const ResumedFrom& from) {
+  const TrainRecord& record = from.record;
   checked_at_ = checked_step(record.extra);
   order_.start = place_after(record, order_.size);
   plan_.last_step = last_step_of(options_.train, order_);
   if (parts_.world.is_root()) note_change(record.environment, environment_, record.step, parts_.reporter);
+  best_.restore(settled_best(record));
+  StepRecord last{record.step, record.epoch, record.loss, record.lr};
+  last.metrics = record.metrics;
+  last.grad_norm = kept_norm(record);
+  return last;
 }
 
 void Trainer::start_from_weights() {
@@ -196,6 +216,8 @@ StepRecord Trainer::advance(Step step) {
   record.epoch = order_.epoch_of(step);
   record.lr = learning_rate(options_.schedule, options_.optim.lr, step, plan_.last_step);
 
+  if (setbacks_.leaves_out(step)) return without_update(record);
+
   const std::vector<PartialSum> sums = compute(step);
   const torch::Tensor mean = reduce(sums);
   const torch::Tensor gradients = mean.narrow(0, 0, state_.arena().trainable_count());
@@ -203,12 +225,42 @@ StepRecord Trainer::advance(Step step) {
   if (fault_requested("loss")) record.loss = std::nan("");
   if (norm_is_needed(step)) record.grad_norm = global_norm(gradients);
 
-  const Agreed<Verdict> verdict = judge(record);
-  if (verdict.value == Verdict::kDiverged) end_diverged(record, batch_);
+  if (const auto instead = set_back(record, setbacks_.judge(record))) return *instead;
   if (options_.train.grad_clip > 0) clip_to_norm(gradients, record.grad_norm, options_.train.grad_clip);
   const PhaseScope optimizer(watch(), Phase::kOptimizer);
   checkpointer_.release_state();
   state_.apply(mean, record.lr);
+  setbacks_.updated(record.loss);
+  return record;
+}
+
+std::optional<StepRecord> Trainer::set_back(const StepRecord& record, const Agreed<Verdict>& verdict) {
+  if (verdict.value == Verdict::kHealthy) return std::nullopt;
+  const Remedy remedy = setbacks_.remedy_for(verdict.value);
+  if (remedy == Remedy::kStop) end_diverged(record, batch_);
+  const BadStep bad = verdict.value == Verdict::kSpike ? setbacks_.spike(record) : diverged(record, batch_);
+  if (remedy == Remedy::kRollBack) return go_back(bad);
+  if (remedy == Remedy::kUpdate) {
+    setbacks_.warn(bad);
+    return std::nullopt;
+  }
+  setbacks_.skip(bad);
+  pass_.undo();
+  return without_update(record);
+}
+
+StepRecord Trainer::go_back(const BadStep& bad) {
+  const PhaseScope restart(watch(), Phase::kStartUp);
+  checkpointer_.drain();
+  leave_behind(setbacks_.roll_back(bad));
+  ResumeOptions options = options_.resume;
+  options.mode = "must";
+  const auto from = resume(resume_parts(), options);
+  setbacks_.go_on_from(from->record.extra);
+  const StepRecord record = take_over(*from);
+  checkpointer_.restored(record.step, from->state_hash);
+  start_loader();
+  parts_.reporter.begin(Step(record.step.value + 1), plan_.last_step);
   return record;
 }
 
@@ -263,28 +315,29 @@ ModelCall Trainer::call_at(Step step) {
   return call;
 }
 
+BadStep Trainer::diverged(const StepRecord& record, const HostBatch* batch) {
+  const DivergenceCause cause = find_cause({parts_.world, state_, plan_, order_, *parts_.train_data, targets_,
+                                            options_.run.seed, record.step, batch});
+  return {record,
+          fmt::format("step {}: the run has diverged (loss {}, gradient norm {}): {}", record.step.value,
+                      without_sign(record.loss), without_sign(record.grad_norm), cause.fact),
+          cause.remedy, !cause.is_state};
+}
+
 void Trainer::end_diverged(const StepRecord& record, const HostBatch* batch) {
   // A save in flight is of a state from before: what there is to go back to.
   checkpointer_.drain();
-  const DivergenceCause cause = find_cause({parts_.world, state_, plan_, order_, *parts_.train_data, targets_,
-                                            options_.run.seed, record.step, batch});
-  throw AgreedFault(
-      ExitCode::kNeverRestart,
-      fmt::format("step {}: the run has diverged (loss {}, gradient norm {}): {}", record.step.value,
-                  without_sign(record.loss), without_sign(record.grad_norm), cause.fact),
-      cause.remedy + where_to_go_back(checkpointer_.last_step()));
-}
-
-Agreed<Verdict> Trainer::judge(const StepRecord& record) {
-  const bool finite = std::isfinite(record.loss) && std::isfinite(record.grad_norm);
-  return agree_max(parts_.world, finite ? Verdict::kHealthy : Verdict::kDiverged);
+  const BadStep bad = diverged(record, batch);
+  throw AgreedFault(ExitCode::kNeverRestart, bad.fact,
+                    bad.remedy + where_to_go_back(checkpointer_.last_step()));
 }
 
 bool Trainer::norm_is_needed(Step step) const {
   // A pass over all gradients, so not taken where nobody reads it. A gradient that is not finite makes the
   // next loss so, and is looked for wherever a state could be kept.
-  return options_.train.grad_clip > 0 || Reporter::due(step, options_.log.every_steps) ||
-         step == plan_.last_step || checkpointer_.is_due(step, plan_.last_step) || evaluation_is_due(step) ||
+  return setbacks_.needs_norm() || options_.train.grad_clip > 0 ||
+         Reporter::due(step, options_.log.every_steps) || step == plan_.last_step ||
+         checkpointer_.is_due(step, plan_.last_step) || evaluation_is_due(step) ||
          stop_signal_received() != 0;
 }
 
@@ -396,7 +449,7 @@ TrainRecord Trainer::train_record(const StepRecord& record) const {
   train.best = best_.saved();
   train.config = options_.config;
   train.environment = environment_;
-  train.extra = extra_with_check(checked_at_);
+  train.extra = setbacks_.add_to(extra_with_check(checked_at_));
   if (record.step == plan_.last_step) train.extra = with_norm(train.extra, record);
   train.eval_modules = modules_in_eval(*parts_.model);
   train.metadata = options_.run.metadata;

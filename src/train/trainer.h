@@ -23,6 +23,7 @@
 #include "train/plan.h"
 #include "train/reporter.h"
 #include "train/resume.h"
+#include "train/setbacks.h"
 #include "train/stop_policy.h"
 #include "train/target_reader.h"
 #include "train/user_code.h"
@@ -36,6 +37,7 @@ struct TrainerOptions {
   OptimOptions optim;
   ScheduleOptions schedule;
   DistOptions dist;
+  NumberOptions numbers;
   CheckpointOptions checkpoint;
   ResumeOptions resume;
   LogIntervals log;
@@ -74,8 +76,6 @@ struct Ending {
   bool trained = true;  // false: there was no step left to do
 };
 
-enum class Verdict : int { kHealthy = 0, kDiverged = 1 };
-
 // The training loop: resume, step by step forward, save, stop or finish. One instance a process.
 class Trainer {
  public:
@@ -89,9 +89,15 @@ class Trainer {
  private:
   Step resume_from_newest_verified();
   StepRecord advance(Step step);
-  Agreed<Verdict> judge(const StepRecord& record);
+  // What became of a bad step; empty: its update is made.
+  std::optional<StepRecord> set_back(const StepRecord& record, const Agreed<Verdict>& verdict);
+  StepRecord go_back(const BadStep& bad);
+  BadStep diverged(const StepRecord& record, const HostBatch* batch);
   [[noreturn]] void end_diverged(const StepRecord& record, const HostBatch* batch);
-  void go_on_behind(const TrainRecord& record);
+  ResumeParts resume_parts();
+  void leave_behind(Step limit);
+  StepRecord take_over(const ResumedFrom& from);
+  void start_loader();
   void start_from_weights();
   std::map<std::string, double> settled_best(const TrainRecord& record);
   std::vector<PartialSum> compute(Step step);
@@ -128,6 +134,7 @@ class Trainer {
   Checkpointer checkpointer_;
   StopPolicy stop_policy_;
   BestSoFar best_;
+  Setbacks setbacks_;
   std::unique_ptr<Loader> loader_;
   const HostBatch* batch_ = nullptr;  // of the step that is computed now
   StepRecord resumed_;                // the step this life goes on from

@@ -32,6 +32,34 @@ TEST(Retention, KeepsTheNewestWhateverTheRulesSay) {
   EXPECT_TRUE(pruned({}, keep(1, 0, {})).empty());
 }
 
+TEST(Retention, KeepsOneThatIsOldEnoughToGoBackTo) {
+  CheckpointOptions options = keep(1, 0, {});
+  using Steps = std::vector<std::int64_t>;
+  for (const auto& [behind, others] : {std::pair{10, Steps{10, 20, 30}},
+                                       {11, Steps{10, 20}},
+                                       {40, Steps{30, 40}},
+                                       {41, Steps{20, 30, 40}}}) {
+    options.keep_behind = behind;
+    EXPECT_EQ(pruned(kFive, options), others) << behind;
+  }
+  EXPECT_TRUE(pruned({}, options).empty());
+}
+
+TEST(Retention, AlwaysHasOneThatIsOldEnoughAndNotTwiceThatOld) {
+  CheckpointOptions options = keep(1, 0, {});
+  options.keep_behind = 7;
+  std::vector<RetentionEntry> there;
+  for (std::int64_t step = 1; step < 60; ++step) {
+    there.push_back({Step{step}});
+    for (const Step gone : steps_to_prune(there, options, std::nullopt))
+      std::erase_if(there, [&](const RetentionEntry& entry) { return entry.step == gone; });
+    EXPECT_LE(there.size(), 3u);
+    if (step <= 7) continue;
+    EXPECT_LE(there.front().step, Step{step - 7});
+    EXPECT_GE(there.front().step, Step{step - 2 * 7});
+  }
+}
+
 TEST(Retention, KeepsTheLastAndTheMultiples) {
   EXPECT_EQ(pruned(kFive, keep(2, 0, {})), (std::vector<std::int64_t>{10, 20, 30}));
   EXPECT_EQ(pruned(kFive, keep(1, 20, {})), (std::vector<std::int64_t>{10, 30}));

@@ -37,6 +37,12 @@ INSTANTIATE_TEST_SUITE_P(
               "run.yaml:4:3: train.micro_batch: train.global_batch (48) is not a multiple of "
               "train.micro_batch (20). "
               "train.global_batch=60 fits"},
+        Clash{"RollbackOfNothing", "train: {steps: 3}\non_nan: skip\nrollback: {steps: 5}",
+              "run.yaml:3:12: rollback.steps: has no effect while nothing rolls back"},
+        Clash{"MoreBatchesThanSteps", "train: {steps: 3}\non_nan: rollback\nrollback: {steps: 5, batches: 6}",
+              "rollback.batches: 6 is more than rollback.steps (5)"},
+        Clash{"SpikeOff", "train: {steps: 3}\non_spike: {action: off, z: 5}",
+              "on_spike.z: has no effect with on_spike.action: off"},
         Clash{"Heads",
               "train: {steps: 3}\nmodel: {type: gpt, heads: 5, width: 64, vocab: 256}\ndata: {type: text, "
               "train: {path: x}}",
