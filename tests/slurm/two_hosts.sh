@@ -28,12 +28,15 @@ TEXT
 chmod +x bin/ssh bin/on
 export PATH=$scratch/bin:$PATH
 printf 'n1 slots=2\nn2 slots=1\n' >hostfile
-printf '#!/bin/sh\nLD_PRELOAD=%s SLOW_US=20000 exec %s "$@"\n' "$SLOW_ALLREDUCE" "$LOCKSTEP_BIN" >bin/rank
+: >fault  # LOCKSTEP_FAULT of all ranks
+# shellcheck disable=SC2016  # for the rank
+printf '#!/bin/sh\nLOCKSTEP_FAULT=$(cat %s) LD_PRELOAD=%s SLOW_US=20000 exec %s "$@"\n' "$scratch/fault" "$SLOW_ALLREDUCE" \
+  "$LOCKSTEP_BIN" >bin/rank
 chmod +x bin/rank
 
-# begin [ARGUMENT…]: lockstep run in n1, in the background; what it says is in job.log.
+# begin -n N [key=value…]: lockstep run in n1, in the background; what it says is in job.log.
 begin() {
-  "$scratch/bin/on" n1 "cd $scratch && LOCKSTEP_BIN=$scratch/bin/rank exec $LOCKSTEP_BIN run --hostfile hostfile $* tiny.yaml run.dir=$run watch.limit_s=8" >job.log 2>&1 &
+  "$scratch/bin/on" n1 "cd $scratch && LOCKSTEP_BIN=$scratch/bin/rank exec $LOCKSTEP_BIN run --hostfile hostfile $1 $2 tiny.yaml run.dir=$run watch.limit_s=8 ${*:3}" >job.log 2>&1 &
   supervisor=$!
 }
 # pids_on NODE: of the ranks there.
