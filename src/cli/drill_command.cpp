@@ -213,7 +213,8 @@ void add_drill_command(CLI::App& app, const ExtraTypes& types, int& exit_code) {
   command->add_option("--kills", arguments->kills, "Random ranks killed at random steps; default: 5")
       ->check(CLI::Range(0, 1000))
       ->type_name("N");
-  command->add_flag("--hang", arguments->hangs, "Also stop a random rank at a random step (SIGSTOP)");
+  command->add_flag("--hang", arguments->hangs,
+                    "Also stop a random rank at a random step (SIGSTOP); twice: two of them");
   command->add_flag("--full-disk", arguments->full_disks,
                     "Also let rank 0 write no file from a random step on");
   command

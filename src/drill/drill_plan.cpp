@@ -14,7 +14,7 @@ namespace lockstep {
 namespace {
 
 // What the numbers are drawn for.
-enum Draw : std::uint64_t { kOrder, kStep, kRank, kPhase, kDelay };
+enum Draw : std::uint64_t { kOrder, kStep, kRank, kPhase, kDelay, kPart };
 
 constexpr std::uint64_t kOneStartIn = 4;
 
@@ -52,6 +52,11 @@ std::vector<Disturbance> read_chosen(const DrillWishes& wishes) {
   return faults;
 }
 
+// 0 to 1.
+double fraction(std::uint64_t key) {
+  return static_cast<double>(key % 1000) / 1000;
+}
+
 // Kinds in a random order, and a random step in each stretch.
 std::vector<Disturbance> draw_faults(const DrillWishes& wishes) {
   std::vector<FaultKind> kinds(static_cast<std::size_t>(wishes.kills), FaultKind::kKill);
@@ -78,7 +83,7 @@ std::vector<Disturbance> draw_faults(const DrillWishes& wishes) {
     const bool in_start = i > 0 && faults.back().step > 0 && fault.kind == FaultKind::kKill &&
                           mix_key({wishes.seed, at, kPhase}) % kOneStartIn == 0;
     if (in_start) fault.step = 0;
-    if (in_start) fault.after_s = static_cast<double>(mix_key({wishes.seed, at, kDelay}) % 1000) / 1000;
+    if (in_start) fault.after_s = fraction(mix_key({wishes.seed, at, kDelay}));
     faults.push_back(fault);
   }
   return faults;
@@ -86,6 +91,7 @@ std::vector<Disturbance> draw_faults(const DrillWishes& wishes) {
 
 void place(Disturbance& fault, std::size_t life, const DrillWishes& wishes) {
   fault.ranks = ranks_of_life(wishes.ranks, life);
+  fault.part = fraction(mix_key({wishes.seed, life, kPart}));
   if (fault.kind == FaultKind::kHang && fault.ranks < 2)
     throw Fault(ExitCode::kUsage, "a rank that is stopped alone has nobody to notice it",
                 "Give two ranks or more for a hang, as in --ranks 2");

@@ -26,6 +26,8 @@ using Time = steady_clock::time_point;
 
 // A step can be as short as this.
 constexpr milliseconds kTick{1};
+// To look through all processes more often would take time from the start of those that are waited for.
+constexpr milliseconds kBetweenLooks{20};
 constexpr int kMostFruitless = 2;
 constexpr int kEndedByUs = 128 + SIGTERM;
 
@@ -47,10 +49,12 @@ class Driver {
   bool starts_again();
   void tend();
   void watch_for_the_moment();
+  void strike();
   void watch_for_the_notice();
   void note_end();
   void note_comeback();
   void next();
+  void look_for_the_rank();
   bool may_be_fruitless() const;
   StruckFault& fault() { return run_.faults[at_]; }
 
@@ -59,6 +63,8 @@ class Driver {
   DrilledRun run_;
   std::unique_ptr<SupervisedChild> child_;
   std::unique_ptr<Strike> strike_;
+  Time looked_at_;                                  // for its rank
+  std::optional<Time> moment_;                      // to strike, once the step has ended
   std::optional<Time> struck_;                      // and nobody has noticed it yet
   std::size_t at_ = 0;                              // the fault that strikes next, or has struck
   std::vector<std::pair<std::size_t, Time>> open_;  // those that were noticed, and when; no life trains since
@@ -125,6 +131,12 @@ void Driver::tend() {
     watch_for_the_moment();
 }
 
+void Driver::look_for_the_rank() {
+  if (steady_clock::now() - looked_at_ < kBetweenLooks) return;
+  strike_ = Strike::find(child_->pid(), fault().plan);
+  looked_at_ = steady_clock::now();
+}
+
 // A supervisor takes the third restart in a row without a commit for no progress. A fault in a start leaves
 // no time for one.
 bool Driver::may_be_fruitless() const {
@@ -136,12 +148,18 @@ bool Driver::may_be_fruitless() const {
 void Driver::watch_for_the_moment() {
   const Disturbance& plan = fault().plan;
   if (!strike_) {
-    strike_ = Strike::find(child_->pid(), plan);
+    look_for_the_rank();
     return;
   }
-  const bool is_time =
-      plan.step == 0 ? strike_->age_s() >= plan.after_s : story_.step() >= plan.step && may_be_fruitless();
-  if (!is_time) return;
+  if (plan.step == 0 && strike_->age_s() >= plan.after_s) return strike();
+  if (plan.step == 0 || story_.step() < plan.step || !may_be_fruitless()) return;
+  if (!moment_)
+    moment_ = steady_clock::now() +
+              std::chrono::duration_cast<steady_clock::duration>(story_.step_time() * plan.part);
+  if (steady_clock::now() >= *moment_) strike();
+}
+
+void Driver::strike() {
   fruitless_ = story_.has_committed_in_this_life() ? 0 : fruitless_ + 1;
   failed_saves_ = story_.failed_saves();
   const Time now = steady_clock::now();
@@ -194,6 +212,7 @@ void Driver::note_comeback() {
 
 void Driver::next() {
   ++at_;
+  moment_.reset();
   struck_.reset();
   strike_.reset();
 }

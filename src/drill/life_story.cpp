@@ -31,10 +31,17 @@ LifeStory::LifeStory(const std::string& run_directory)
     : events_(run_directory + "/events.jsonl"), metrics_(run_directory + "/metrics.jsonl") {}
 
 bool LifeStory::read() {
+  const std::int64_t before = step();
   // The steps first: what an event says about them comes after.
   const bool stepped = metrics_.read([this](const std::string& line) { metrics(line); });
   const bool happened = events_.read([this](const std::string& line) { event(line); });
-  return stepped || happened;
+  const std::int64_t after = step();
+  if (after == before) return stepped || happened;
+  const auto now = std::chrono::steady_clock::now();
+  step_time_ = before > 0 && after > before ? (now - stepped_at_) / (after - before)
+                                            : std::chrono::steady_clock::duration(0);
+  stepped_at_ = now;
+  return true;
 }
 
 void LifeStory::metrics(const std::string& line) {

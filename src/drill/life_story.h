@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -34,6 +35,8 @@ class LifeStory {
   int ranks() const { return ranks_; }
   std::int64_t resumed_from() const { return resumed_from_; }
   std::int64_t step() const { return trains_ ? newest_of(life_) : 0; }
+  // How long the newest step took, as seen from here; 0: it was the first of its life.
+  std::chrono::steady_clock::duration step_time() const { return step_time_; }
   std::int64_t newest_commit() const { return commits_.empty() ? 0 : commits_.rbegin()->first; }
   bool has_committed_in_this_life() const { return committed_; }
   // How many saves failed without ending the life.
@@ -57,6 +60,8 @@ class LifeStory {
   std::int64_t life_ = 0;  // its number, as the ranks count them
   std::int64_t resumed_from_ = 0;
   std::map<std::int64_t, std::int64_t> newest_;  // step of each life
+  std::chrono::steady_clock::time_point stepped_at_;
+  std::chrono::steady_clock::duration step_time_{0};
   std::map<std::int64_t, std::string> commits_;
   std::optional<std::int64_t> contradiction_;
   int failed_saves_ = 0;

@@ -60,6 +60,7 @@ TEST(DrillPlan, IsTheSameForASeedAndAnotherForAnother) {
 
 TEST(DrillPlan, SpreadsTheFaultsOverTheStepsAndTheRanks) {
   std::set<int> ranks;
+  std::set<double> parts;
   int in_start = 0;
   for (std::uint64_t seed = 0; seed < 100; ++seed) {
     DrillWishes wishes = wishes_of(4);
@@ -68,6 +69,7 @@ TEST(DrillPlan, SpreadsTheFaultsOverTheStepsAndTheRanks) {
     const auto faults = plan_drill(wishes);
     for (std::size_t i = 0; i < faults.size(); ++i) {
       ranks.insert(faults[i].rank);
+      parts.insert(faults[i].part);
       if (faults[i].step == 0) {
         ++in_start;
         ASSERT_GT(i, 0u) << "the first life has to begin";
@@ -80,6 +82,9 @@ TEST(DrillPlan, SpreadsTheFaultsOverTheStepsAndTheRanks) {
   }
   EXPECT_EQ(ranks, (std::set<int>{0, 1, 2}));
   EXPECT_GT(in_start, 20);
+  EXPECT_GT(parts.size(), 200u);
+  EXPECT_GE(*parts.begin(), 0);
+  EXPECT_LT(*parts.rbegin(), 1);
 }
 
 TEST(DrillPlan, StrikesARankThatTheLifeHas) {
