@@ -100,6 +100,8 @@ std::vector<std::string> what_went_wrong(const DrilledRun& disturbed, bool same_
                                          fault.plan.rank, step_text(fault));
     if (!fault.struck())
       wrong.push_back(name + " was not struck: the run had ended");
+    else if (disturbed.code == 0 && fault.plan.kind != FaultKind::kFullDisk && !fault.restart_s)
+      wrong.push_back(name + " did not come back");
     else if (fault.lost_commit())
       wrong.push_back(fmt::format("{} lost the checkpoint of step {}", name, fault.newest_commit));
   }

@@ -69,6 +69,7 @@ class Driver {
   std::size_t at_ = 0;                              // the fault that strikes next, or has struck
   std::vector<std::pair<std::size_t, Time>> open_;  // those that were noticed, and when; no life trains since
   int ends_ = 0;                                    // that were judged
+  int lives_ = 0;                                   // that had trained when the last one was struck
   int fruitless_ = 0;            // lives in a row that were struck before they made a commit
   int failed_saves_ = 0;         // before the strike
   std::size_t started_for_ = 0;  // at_ when it was started again by hand
@@ -122,7 +123,8 @@ bool Driver::starts_again() {
 }
 
 void Driver::tend() {
-  if (!open_.empty() && story_.trains()) note_comeback();
+  // A life may be over when its first step is seen.
+  if (!open_.empty() && story_.lives() > lives_) note_comeback();
   if (struck_)
     watch_for_the_notice();
   else if (story_.ends() > ends_)
@@ -193,6 +195,7 @@ void Driver::note_end() {
     fault().detect_s = std::max(0.0, seconds_between(*struck_, noticed));
     fault().newest = end.step;
     fault().newest_commit = story_.newest_commit();
+    lives_ = story_.lives();
     open_.emplace_back(at_, noticed);
   }
   next();

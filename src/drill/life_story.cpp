@@ -55,6 +55,7 @@ void LifeStory::event(const std::string& line) {
   if (name == "attempt_begin") {
     ranks_ = field(json, "ranks", 0);
   } else if (name == "attempt_trains") {
+    ++lives_;
     trains_ = true;
     life_ = field<std::int64_t>(json, "attempt", 0);
     resumed_from_ = field<std::int64_t>(json, "step", 1) - 1;

@@ -29,6 +29,8 @@ class LifeStory {
 
   int ends() const { return ends_; }
   const LifeEnd& last_end() const { return last_end_; }
+  // How many lives have ended a step.
+  int lives() const { return lives_; }
   // Has the life that goes on ended a step? Then how many ranks it has, from which step it
   // began, and its newest.
   bool trains() const { return trains_; }
@@ -56,6 +58,7 @@ class LifeStory {
   JournalTail metrics_;
   int ends_ = 0;
   LifeEnd last_end_;
+  int lives_ = 0;
   int ranks_ = 0;
   std::int64_t life_ = 0;  // its number, as the ranks count them
   std::int64_t resumed_from_ = 0;

@@ -106,6 +106,8 @@ TEST(DrilledRun, ThatNeverCameBackSaysSo) {
   run.code = 93;
   EXPECT_THAT(drill_table(run.faults, ""), HasSubstr("did not come back"));
   EXPECT_THAT(what_went_wrong(run, false), ElementsAre("the disturbed run ended with 93"));
+  run.code = 0;
+  EXPECT_THAT(what_went_wrong(run, true), ElementsAre("the kill of rank 1 after step 60 did not come back"));
 }
 
 class Story : public ::testing::Test {
@@ -147,9 +149,20 @@ TEST_F(Story, FollowsALifeToItsEndAndTheNextOne) {
          R"({"attempt":2,"event":"attempt_trains","step":3})"
          "\n");
   EXPECT_TRUE(story_.read());
+  EXPECT_EQ(story_.lives(), 2);
   EXPECT_EQ(story_.resumed_from(), 2);
   EXPECT_EQ(story_.ranks(), 3);
   EXPECT_FALSE(story_.read());
+}
+
+TEST_F(Story, KnowsOfALifeThatIsOverWhenItIsSeen) {
+  events(R"({"attempt":1,"event":"attempt_trains","step":1})"
+         "\n"
+         R"({"attempt":1,"event":"attempt_end","code":0})"
+         "\n");
+  story_.read();
+  EXPECT_FALSE(story_.trains());
+  EXPECT_EQ(story_.lives(), 1);
 }
 
 TEST_F(Story, DoesNotTakeHalfALineForOne) {
