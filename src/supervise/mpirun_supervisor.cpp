@@ -274,7 +274,8 @@ int MpirunSupervisor::finish(int code, const std::string& reason) {
   if (!good)
     events_.add(last_attempt_, "gave_up", {{"code", static_cast<std::int64_t>(code)}, {"reason", reason}});
   if (!events_.directory().empty()) remove_record(events_.directory());
-  run_on_end(job_.on_end, {code, reason, events_.directory()});
+  // Who asked it to stop knows.
+  if (code == 0 || !good) run_on_end(job_.on_end, {code, reason, events_.directory()});
   return code;
 }
 
