@@ -37,7 +37,9 @@ bool is_dashes(const std::string& line) {
 }
 
 bool is_own_line(const std::string& line) {
-  return line.starts_with("mpirun: ") || line.starts_with("mpirun noticed ");
+  const auto has = [&line](const char* words) { return line.find(words) != std::string::npos; };
+  return line.starts_with("mpirun: ") || line.starts_with("mpirun noticed ") ||
+         has("sent help message help-") || has("\"orte_base_help_aggregate\"");
 }
 
 bool speaks_of_transport(const std::string& line) {

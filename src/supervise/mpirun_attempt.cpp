@@ -31,6 +31,8 @@ constexpr seconds kStartTakes{20};
 // After a KILL: mpirun itself, then what nobody can end.
 constexpr seconds kMpirunHas{3};
 constexpr seconds kAnybodyHas{8};
+constexpr milliseconds kOnTheirWay{500};
+constexpr milliseconds kALook{10};
 
 int cores_here() {
   cpu_set_t mine;
@@ -201,6 +203,10 @@ AttemptFacts MpirunAttempt::facts() {
   // Where nothing else says why no rank began, mpirun's own words are all there is.
   if (facts.reach == Reach::kNothing && facts.code != 0) write_all(words_.blocks());
 
+  // Ranks that said why they leave are on their way.
+  if (facts.fault && facts.fault->code != static_cast<int>(ExitCode::kPeerLost))
+    for (int i = 0; i < kOnTheirWay / kALook && !members_of(mpirun_->id()).empty(); ++i)
+      std::this_thread::sleep_for(kALook);
   const auto left_over = members_of(mpirun_->id());
   for (const pid_t process : left_over)
     if (!killed_at_) log_info("ending process {}, left over from this attempt", process);

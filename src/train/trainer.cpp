@@ -7,6 +7,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "comm/agree.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
 #include "optim/clip.h"
@@ -28,6 +29,13 @@ std::unique_ptr<GradientReducer> make_reducer(World& world, const DistOptions& d
                                               const ModelArena& arena) {
   const ReducePlan reduce{plan.micro_batches, arena.contribution_count(), arena.values().options()};
   return dist.fast() ? make_fast_reducer(world, reduce) : make_exact_reducer(world, reduce);
+}
+
+// More ranks than micro-batches is one error of the job, not one of each rank.
+TrainingPlan agreed_plan(const TrainOptions& options, const SampleOrder& order, World& world) {
+  TrainingPlan plan;
+  together(world, [&] { plan = make_plan(options, order, world); });
+  return plan;
 }
 
 // Beside weights.h5: a checkpoint's tensors and what HDF5 and the manifest add to them.
@@ -58,7 +66,7 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
     : parts_(std::move(parts)),
       options_(options),
       order_{options.run.seed, parts_.train_data->size(), options.train.global_batch, options.shuffle},
-      plan_(make_plan(options.train, order_, parts_.world)),
+      plan_(agreed_plan(options.train, order_, parts_.world)),
       state_(parts_.model, options.optim, parts_.compute),
       targets_(*parts_.train_data, plan_, {options.train.loss, options.ignore_label}),
       pass_(state_, plan_, {options.run.seed, options.train.loss, &targets_}),

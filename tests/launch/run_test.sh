@@ -266,6 +266,9 @@ LOCKSTEP_BIN=$scratch/none supervise c.yaml; equal 69 "$code" 'no binary'
 equal 1 "$(wc -l <<<"$output")" 'lines of the error'
 echo 'version: 7' >"$FAKE_DIR/wrong.yaml"
 LOCKSTEP_BIN=$lockstep supervise "$FAKE_DIR/wrong.yaml"; equal 78 "$code" 'invalid config'
+LOCKSTEP_BIN=$lockstep supervise "$repo/tests/slurm/tiny.yaml" train.micro_batch=96 "run.dir=$FAKE_DIR/many"
+equal 78 "$code" 'more ranks than micro-batches'
+equal 1 "$(grep -c error: <<<"$output")" "lines of the error of all ranks ($output)"
 cd "$FAKE_DIR" && mkdir gone && cd gone && rmdir ../gone
 output=$("$repo/launch/run" -n 1 c.yaml 2>&1)
 equal 69 "$?" 'no working directory'
