@@ -81,7 +81,7 @@ Injection parse_injection(std::string_view plan, std::string_view text) {
   injection.action = take(text, '@');
   static constexpr std::string_view kActions[] = {"kill",  "stop", "term",  "usr1", "hup",  "int",
                                                   "abort", "segv", "throw", "nan",  "skip", "exit",
-                                                  "note",  "hang", "slow",  "lag"};
+                                                  "note",  "hang", "slow",  "lag",  "flip"};
   bool known = false;
   for (const std::string_view action : kActions) known = known || action == injection.action;
   if (!known) refuse(plan, injection.action);
@@ -142,7 +142,7 @@ std::chrono::milliseconds wait_of(std::string_view action) {
 }
 
 bool asks(const Injection& injection) {
-  return injection.action == "nan" || injection.action == "skip";
+  return injection.action == "nan" || injection.action == "skip" || injection.action == "flip";
 }
 
 }  // namespace

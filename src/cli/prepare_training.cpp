@@ -53,6 +53,7 @@ TrainerOptions trainer_options(const RunConfig& config) {
   options.schedule = config.schedule;
   options.dist = config.dist;
   options.numbers = config.numbers;
+  options.replica_hash_every = config.watch.replica_hash_every;
   options.checkpoint = config.checkpoint;
   if (config.numbers.may_roll_back()) options.checkpoint.keep_behind = config.numbers.rollback.steps;
   options.resume = config.resume;

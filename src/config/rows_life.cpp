@@ -42,6 +42,13 @@ std::vector<Row> run_life_rows() {
           .in(above(0), "seconds")
           .may_change()
           .says("The least of the learned limits."),
+      row("watch.replica_hash_every", &RunConfig::watch, &WatchOptions::replica_hash_every)
+          .in(between(0, 1e9), "steps")
+          .may_change()
+          .says("The ranks compare a slice of their copies of parameters and optimizer state in every step, "
+                "all "
+                "of it within so many steps, and the whole state before a save is committed; a copy that "
+                "differs ends the run with 70. 0: they do not."),
       row("log.every_steps", &RunConfig::log, &LogIntervals::every_steps)
           .in(between(1, 1e15), "steps")
           .may_change()

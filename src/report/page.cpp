@@ -47,6 +47,7 @@ std::string kind_of(const std::string& event) {
                                                             {"gave_up", "stop"},
                                                             {"hang", "stop"},
                                                             {"rank_lost", "stop"},
+                                                            {"replicas_differ", "stop"},
                                                             {"waiting", "stop"},
                                                             {"requeued", "stop"},
                                                             {"checkpoint_refused", "refused"},

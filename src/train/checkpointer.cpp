@@ -11,6 +11,7 @@
 #include "lockstep/base/clock.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
+#include "train/replicas.h"
 #include "train/save_plan.h"
 
 namespace lockstep {
@@ -32,6 +33,8 @@ struct Checkpointer::Flight {
   TrainRecord record;
   bool is_best = false;
   PlannedState state;
+  std::string rest;                  // Replicas::rest() of what is saved
+  std::string digest;                // Replicas::frozen(), once the shard is ready
   std::optional<Digest> there;       // on rank 0: the manifest of this very state, committed before
   std::future<WrittenShard> shard;   // first
   std::vector<WrittenShard> shards;  // on rank 0: of all ranks
@@ -71,6 +74,10 @@ void Checkpointer::prepare() {
                   "Set checkpoint.async=false, or give the job more memory");
     freezer_.prepare(planned.tensors, mine);
   });
+}
+
+bool Checkpointer::compares() const {
+  return parts_.replicas != nullptr && parts_.replicas->watches();
 }
 
 bool Checkpointer::is_due(Step step, Step last_step) const {
@@ -154,6 +161,7 @@ void Checkpointer::begin(const TrainRecord& record, bool is_best) {
   interval_.begin();
   const bool ready = survived([&] {
     flight.state = plan_save(parts_.state, flight.record, options_, parts_.world.size());
+    if (compares()) flight.rest = parts_.replicas->rest();
     if (parts_.world.is_root()) flight.there = parts_.store.begin_save(flight.state);
   });
   if (!ready) return;
@@ -167,11 +175,19 @@ void Checkpointer::start_writing() {
   survived([&] {
     Flight& flight = *flight_;
     const auto rank = static_cast<std::size_t>(parts_.world.rank().value);
-    if (rank >= flight.state.plan.shards.size()) return;
-    if (options_.async) freezer_.begin(flight.state.tensors, flight.state.plan.shards[rank].pieces);
-    flight.shard = flight.behind(options_.async, [this, &flight, rank] {
+    const bool writes = rank < flight.state.plan.shards.size();
+    if (!writes && !compares()) return;
+    if (options_.async)
+      freezer_.begin(flight.state.tensors, pieces_of_rank(flight.state.plan, parts_.world.rank()),
+                     compares());
+    flight.shard = flight.behind(options_.async, [this, &flight, rank, writes] {
+      // What lives on a device is there to be read when it has been copied, what lives here before it
+      // changes.
+      const bool here = parts_.state.compute().device.is_cpu() || !options_.async;
+      if (compares() && here) flight.digest = parts_.replicas->frozen();
       const auto leaves = options_.async ? freezer_.copy() : std::vector<std::vector<Digest>>();
-      return parts_.store.write_shard(flight.state, rank, leaves);
+      if (compares() && !here) flight.digest = parts_.replicas->frozen();
+      return writes ? parts_.store.write_shard(flight.state, rank, leaves) : WrittenShard();
     });
   });
 }
@@ -180,11 +196,12 @@ void Checkpointer::start_commit() {
   Flight& flight = *flight_;
   std::string mine;
   const bool written = survived([&] {
-    if (flight.shard.valid()) mine = encode_shard(flight.shard.get());
+    if (!flight.shard.valid()) return;
+    const WrittenShard shard = flight.shard.get();
+    if (compares()) mine = encode_copy(parts_.replicas->copy(flight.digest, flight.rest)) + "\n";
+    if (!shard.file.empty()) mine += encode_shard(shard);
   });
-  if (!written) return;
-  for (const std::string& text : gather_on_root(parts_.world, mine))
-    if (!text.empty()) flight.shards.push_back(decode_shard(text));
+  if (!written || !take_shards(gather_on_root(parts_.world, mine))) return;
   flight.commit.emplace();
   if (!parts_.world.is_root()) return;
   flight.commit = flight.behind(options_.async, [this, &flight] {
@@ -192,6 +209,22 @@ void Checkpointer::start_commit() {
     return flight.there ? parts_.store.repeat_save(flight.state, *flight.there, flight.is_best)
                         : parts_.store.commit_save(flight.state, flight.shards, flight.is_best);
   });
+}
+
+// On rank 0, what all have brought.
+bool Checkpointer::take_shards(const std::vector<std::string>& of_ranks) {
+  const auto take = [&] {
+    std::vector<ReplicaCopy> copies;
+    for (const std::string& text : of_ranks) {
+      const std::size_t shard = compares() ? text.find('\n') + 1 : 0;
+      if (shard > 0) copies.push_back(decode_copy(text.substr(0, shard - 1)));
+      if (text.size() > shard) flight_->shards.push_back(decode_shard(std::string_view(text).substr(shard)));
+    }
+    if (!copies.empty()) parts_.replicas->compare(flight_->record.step, copies, last_step_);
+  };
+  if (compares()) return survived(take);
+  take();
+  return true;
 }
 
 void Checkpointer::finish() {

@@ -17,14 +17,17 @@
 
 namespace lockstep {
 
+class Replicas;
+
 // Why a save is wanted: what is due by its number alone may be skipped while another is being written.
 enum class SaveReason { kInterval, kBest, kAsked };
 
 // Saves the training state of all ranks, beside the training unless checkpoint.async is off. Note [save in
 // flight]: each rank's thread writes its shard and never communicates. At the end of every step the training
 // threads agree how far all of them are: when every shard is written, rank 0's thread commits; when it has
-// committed, the save is over. Faults of a thread come back at such a meeting. One save is in flight at a
-// time.
+// committed, the save is over. With the shards come digests of each rank's whole state (Note [replicas]): a
+// copy that differs is never committed. Faults of a thread come back at such a meeting. One save is in flight
+// at a time.
 class Checkpointer {
  public:
   // The referenced parts outlive it. `store` commits on rank 0; the others write shards with theirs.
@@ -34,6 +37,7 @@ class Checkpointer {
     CheckpointStore& store;
     Reporter& reporter;
     const Clock& clock = real_clock();
+    Replicas* replicas = nullptr;  // null: they are not compared
   };
   Checkpointer(const Parts& parts, CheckpointOptions options);
   // Collective, before the first save: makes the memory real that saving beside the training takes. Throws
@@ -55,7 +59,7 @@ class Checkpointer {
   // Collective. Begins to save the state as `record` describes it; without checkpoint.async it is committed
   // on return. A save that is still in flight is waited for first, or (checkpoint.on_busy: skip) this one is
   // left out. Throws AgreedFault: 74 when storage failed (with on_error: continue only at the third failure
-  // in a row), 70 when the replicas' integer buffers differ.
+  // in a row), 70 when the replicas differ.
   void save(const TrainRecord& record, SaveReason reason);
   // Collective, once a step: takes the save in flight as far as it is. Throws as save().
   void poll();
@@ -94,6 +98,8 @@ class Checkpointer {
   void wait_for_the_one_before(Step step);
   void begin(const TrainRecord& record, bool is_best);
   void start_writing();
+  bool compares() const;
+  bool take_shards(const std::vector<std::string>& of_ranks);
   void start_commit();
   void finish();
   double seconds_since(std::chrono::nanoseconds start) const;

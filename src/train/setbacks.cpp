@@ -86,10 +86,9 @@ void Setbacks::keep() {
   });
 }
 
-Agreed<Verdict> Setbacks::judge(const StepRecord& record) {
-  Verdict mine = scale_.is_spike(record.loss) ? Verdict::kSpike : Verdict::kHealthy;
-  if (!std::isfinite(record.loss) || !std::isfinite(record.grad_norm)) mine = Verdict::kDiverged;
-  return agree_max(parts_.world, mine);
+Verdict Setbacks::verdict(const StepRecord& record) const {
+  if (!std::isfinite(record.loss) || !std::isfinite(record.grad_norm)) return Verdict::kDiverged;
+  return scale_.is_spike(record.loss) ? Verdict::kSpike : Verdict::kHealthy;
 }
 
 Remedy Setbacks::remedy_for(Verdict verdict) const {

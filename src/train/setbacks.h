@@ -51,8 +51,8 @@ class Setbacks {
   bool leaves_out(Step step) const { return left_out_.contains(step); }
   // Does every step's gradient have to be looked at?
   bool needs_norm() const { return options_.on_nan != "stop"; }
-  // Collective. The worst verdict of any rank.
-  Agreed<Verdict> judge(const StepRecord& record);
+  // Local. The worst of any rank counts.
+  Verdict verdict(const StepRecord& record) const;
   Remedy remedy_for(Verdict verdict) const;
   // Local. What is wrong with a loss that stands out.
   BadStep spike(const StepRecord& record) const;

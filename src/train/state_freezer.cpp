@@ -5,7 +5,6 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <algorithm>
 #include <cstring>
-#include <set>
 
 #include "base/aligned_block.h"
 #include "base/stream_copy.h"
@@ -38,14 +37,16 @@ std::uint64_t StateFreezer::staging_bytes(std::span<const StateTensor> tensors,
   return bytes;
 }
 
-void StateFreezer::begin(std::span<StateTensor> tensors, std::span<const ShardPiece> mine) {
+void StateFreezer::begin(std::span<StateTensor> tensors, std::span<const ShardPiece> mine, bool all) {
   check(copied_.load(), "one freeze at a time");
   copied_.store(false);
   copies_.clear();
-  if (state_.compute().device.is_cpu())
-    stage_on_cpu(tensors, mine);
-  else
-    stage_on_device(tensors, mine);
+  if (state_.compute().device.is_cpu()) return stage_on_cpu(tensors, mine);
+  std::set<std::string> wanted;
+  for (const ShardPiece& piece : mine) wanted.insert(tensors[piece.tensor].key.path());
+  if (all)
+    for (const StateTensor& tensor : tensors) wanted.insert(tensor.key.path());
+  stage_on_device(wanted);
 }
 
 void StateFreezer::prepare(std::span<const StateTensor> tensors, std::span<const ShardPiece> mine) {
@@ -71,7 +72,7 @@ std::span<std::byte> StateFreezer::staged(const StateTensor& tensor) const {
 }
 
 void StateFreezer::stage_on_cpu(std::span<StateTensor> tensors, std::span<const ShardPiece> mine) {
-  check(memory_ != nullptr, "memory was prepared for these tensors");
+  check(memory_ != nullptr || mine.empty(), "memory was prepared for these tensors");
   std::set<std::string> passing;
   for (const auto& item : state_.persisted())
     if (!item.steady) passing.insert(item.key.path());
@@ -95,9 +96,7 @@ void StateFreezer::stage_on_cpu(std::span<StateTensor> tensors, std::span<const 
 }
 
 // The training stream orders what a forward will change; the rest goes beside it.
-void StateFreezer::stage_on_device(std::span<const StateTensor> tensors, std::span<const ShardPiece> mine) {
-  std::set<std::string> wanted;
-  for (const ShardPiece& piece : mine) wanted.insert(tensors[piece.tensor].key.path());
+void StateFreezer::stage_on_device(const std::set<std::string>& wanted) {
   const auto copy_where = [&](bool steady) {
     for (const auto& item : state_.persisted())
       if (item.steady == steady && !item.live.device().is_cpu() && wanted.contains(item.key.path()))

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,8 +38,8 @@ class StateFreezer {
 
   // Local, on the training thread. `tensors` are host_tensors() of the state: the persisted ones that
   // prepare() had, and step counts, which are frozen already. Those of `mine` then point to where their
-  // frozen bytes will be once copy() has returned.
-  void begin(std::span<StateTensor> tensors, std::span<const ShardPiece> mine);
+  // frozen bytes will be once copy() has returned. `all`: on a device the others are copied as well.
+  void begin(std::span<StateTensor> tensors, std::span<const ShardPiece> mine, bool all = false);
   // On the thread that writes, once after begin(). Returns the digests of the leaves of each piece, when the
   // copy makes them: each byte is read from memory once for both.
   std::vector<std::vector<Digest>> copy();
@@ -52,7 +53,7 @@ class StateFreezer {
     std::byte* to = nullptr;  // null: it was copied at once
   };
   void stage_on_cpu(std::span<StateTensor> tensors, std::span<const ShardPiece> mine);
-  void stage_on_device(std::span<const StateTensor> tensors, std::span<const ShardPiece> mine);
+  void stage_on_device(const std::set<std::string>& wanted);
   // The staged bytes of a tensor, laid out like the whole state so that a piece lies where its tensor would;
   // only the pages of our own pieces are ever real.
   std::span<std::byte> staged(const StateTensor& tensor) const;

@@ -73,7 +73,10 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
       reducer_(make_reducer(parts_.world, options.dist, plan_, state_.arena())),
       store_(parts_.directory + "/ckpt", options.checkpoint, parts_.disk,
              [this](const std::string& event, const auto& fields) { parts_.reporter.event(event, fields); }),
-      checkpointer_({parts_.world, state_, store_, parts_.reporter, parts_.clock}, options.checkpoint),
+      replicas_({parts_.world, parts_.disk, parts_.reporter, state_, parts_.directory},
+                options.replica_hash_every),
+      checkpointer_({parts_.world, state_, store_, parts_.reporter, parts_.clock, &replicas_},
+                    options.checkpoint),
       stop_policy_({parts_.world, parts_.clock, parts_.reporter, parts_.stop_times,
                     static_cast<double>(state_.bytes())}),
       best_(options.checkpoint.keep_best),
@@ -130,6 +133,7 @@ void Trainer::rehearse_rest(Step first) {
 }
 
 Step Trainer::resume_from_newest_verified() {
+  on_root(parts_.world, [&] { replicas_.recall(); });
   environment_ = describe_environment(parts_.compute);
   compare_ranks(parts_.world, environment_, options_.dist, parts_.reporter);
   settle_modes(state_.model());
@@ -233,7 +237,9 @@ StepRecord Trainer::advance(Step step) {
   if (fault_requested("loss")) record.loss = std::nan("");
   if (norm_is_needed(step)) record.grad_norm = global_norm(gradients);
 
-  if (const auto instead = set_back(record, setbacks_.judge(record))) return *instead;
+  const Agreed<LargestAlike> said =
+      agree_alike(parts_.world, static_cast<std::int64_t>(setbacks_.verdict(record)), replicas_.slice(step));
+  if (const auto instead = set_back(record, said)) return *instead;
   if (options_.train.grad_clip > 0) clip_to_norm(gradients, record.grad_norm, options_.train.grad_clip);
   const PhaseScope optimizer(watch(), Phase::kOptimizer);
   checkpointer_.release_state();
@@ -242,11 +248,13 @@ StepRecord Trainer::advance(Step step) {
   return record;
 }
 
-std::optional<StepRecord> Trainer::set_back(const StepRecord& record, const Agreed<Verdict>& verdict) {
-  if (verdict.value == Verdict::kHealthy) return std::nullopt;
-  const Remedy remedy = setbacks_.remedy_for(verdict.value);
+std::optional<StepRecord> Trainer::set_back(const StepRecord& record, const Agreed<LargestAlike>& said) {
+  if (!said.value.alike) replicas_.end(record.step, checkpointer_.last_step());
+  const auto verdict = static_cast<Verdict>(said.value.largest);
+  if (verdict == Verdict::kHealthy) return std::nullopt;
+  const Remedy remedy = setbacks_.remedy_for(verdict);
   if (remedy == Remedy::kStop) end_diverged(record, batch_);
-  const BadStep bad = verdict.value == Verdict::kSpike ? setbacks_.spike(record) : diverged(record, batch_);
+  const BadStep bad = verdict == Verdict::kSpike ? setbacks_.spike(record) : diverged(record, batch_);
   if (remedy == Remedy::kRollBack) return go_back(bad);
   if (remedy == Remedy::kUpdate) {
     setbacks_.warn(bad);

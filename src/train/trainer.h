@@ -8,7 +8,7 @@
 
 #include "checkpoint/store.h"
 #include "checkpoint/weight_names.h"
-#include "comm/agree.h"
+#include "comm/agree_alike.h"
 #include "comm/options.h"
 #include "data/loader.h"
 #include "lockstep/base/clock.h"
@@ -21,6 +21,7 @@
 #include "train/environment.h"
 #include "train/gradient_pass.h"
 #include "train/plan.h"
+#include "train/replicas.h"
 #include "train/reporter.h"
 #include "train/resume.h"
 #include "train/setbacks.h"
@@ -38,6 +39,7 @@ struct TrainerOptions {
   ScheduleOptions schedule;
   DistOptions dist;
   NumberOptions numbers;
+  std::int64_t replica_hash_every = 500;
   CheckpointOptions checkpoint;
   ResumeOptions resume;
   LogIntervals log;
@@ -90,7 +92,7 @@ class Trainer {
   Step resume_from_newest_verified();
   StepRecord advance(Step step);
   // What became of a bad step; empty: its update is made.
-  std::optional<StepRecord> set_back(const StepRecord& record, const Agreed<Verdict>& verdict);
+  std::optional<StepRecord> set_back(const StepRecord& record, const Agreed<LargestAlike>& said);
   StepRecord go_back(const BadStep& bad);
   BadStep diverged(const StepRecord& record, const HostBatch* batch);
   [[noreturn]] void end_diverged(const StepRecord& record, const HostBatch* batch);
@@ -131,6 +133,7 @@ class Trainer {
   GradientPass pass_;
   std::unique_ptr<GradientReducer> reducer_;
   CheckpointStore store_;
+  Replicas replicas_;
   Checkpointer checkpointer_;
   StopPolicy stop_policy_;
   BestSoFar best_;

@@ -11,7 +11,7 @@
 #include <string>
 #include <type_traits>
 
-#include "comm/agree.h"
+#include "comm/agree_alike.h"
 
 namespace lockstep {
 
@@ -46,6 +46,19 @@ static_assert(!std::is_convertible_v<int, Agreed<int>>);
 static_assert(!std::is_assignable_v<decltype(Agreed<int>::value)&, int>);
 
 enum class Colour : std::uint8_t { kRed = 1, kGreen = 200 };
+
+TEST_P(AgreeSuite, OneMessageSaysTheLargestAndWhetherAllAreAlike) {
+  on_all_ranks([](World& world) {
+    const int rank = world.rank().value;
+    const int last = world.size().value - 1;
+    for (const std::uint64_t hash : {std::uint64_t{0}, std::uint64_t{1} << 63, ~std::uint64_t{0}}) {
+      const LargestAlike said = agree_alike(world, rank, hash).value;
+      EXPECT_EQ(said.largest, last);
+      EXPECT_TRUE(said.alike);
+      EXPECT_EQ(agree_alike(world, -rank, rank == last ? hash ^ 1 : hash).value.alike, last == 0);
+    }
+  });
+}
 
 TEST_P(AgreeSuite, MaxAndMinOfIntegersEnumsAndStrongNumbers) {
   on_all_ranks([](World& world) {

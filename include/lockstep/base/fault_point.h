@@ -12,10 +12,10 @@ namespace lockstep {
 //
 // A plan is `action@key=value,…` with several separated by ';': action kill (SIGKILL to this process), stop
 // (SIGSTOP), term, usr1 (to this process), abort, throw (Fault 74), nan (the caller asks fault_requested and
-// spoils its number), exit, hang (the calling thread sleeps for ever), slow (8 s), lag (10 ms), note (does
-// nothing but write its line, every time); keys rank, step, point, attempt, file (a path that is created when
-// it fires, and that makes all but note fire once only). Every firing appends a line to `file`, so that a
-// test can count injections.
+// spoils its number), flip (the same of a bit), exit, hang (the calling thread sleeps for ever), slow (8 s),
+// lag (10 ms), note (does nothing but write its line, every time); keys rank, step, point, attempt, file (a
+// path that is created when it fires, and that makes all but note fire once only). Every firing appends a
+// line to `file`, so that a test can count injections.
 struct FaultContext {
   int rank = 0;
   int attempt = 1;
