@@ -16,6 +16,13 @@ using ::testing::IsEmpty;
 
 namespace fs = std::filesystem;
 
+// A machine that has something else to do takes its time for six lives.
+ProcessOptions with_patience(const Job& job) {
+  ProcessOptions options = job.options({});
+  options.limit = std::chrono::seconds(280);
+  return options;
+}
+
 // Steps of a millisecond are too short to be struck one by one; these are enough for some between two saves.
 std::vector<std::string> drill_words(const Job& job, std::vector<std::string> more) {
   std::vector<std::string> words = {LOCKSTEP_BINARY,
@@ -33,7 +40,7 @@ std::vector<std::string> drill_words(const Job& job, std::vector<std::string> mo
 }
 
 ProcessResult drill(const Job& job, std::vector<std::string> more) {
-  return run(drill_words(job, std::move(more)), job.options({}));
+  return run(drill_words(job, std::move(more)), with_patience(job));
 }
 
 // A program of the ranks that does what lockstep does, with something added in the run of a name.
@@ -77,7 +84,7 @@ TEST(Drill, ComesBackFromEachKindOfFaultOnOtherNumbersOfRanksWithTheSameBits) {
 
 TEST(Drill, NamesTheFirstTensorThatDiffersAndKeepsBothRuns) {
   const Job job(mlp_config());
-  ProcessOptions options = job.options({});
+  ProcessOptions options = with_patience(job);
   options.environment["LOCKSTEP_BIN"] = altered_ranks(job, "*/disturbed*) more=optim.lr=0.02;;\n");
   const ProcessResult result =
       run(drill_words(job, {"--fault", "kill:1@40", "--dir", job.path("drilled")}), options);
@@ -91,7 +98,7 @@ TEST(Drill, NamesTheFirstTensorThatDiffersAndKeepsBothRuns) {
 
 TEST(Drill, TellsAConfigThatNeverGivesTheSameBitsFromAFault) {
   const Job job(mlp_config());
-  ProcessOptions options = job.options({});
+  ProcessOptions options = with_patience(job);
   options.environment["LOCKSTEP_BIN"] =
       altered_ranks(job, "*/disturbed*) more=optim.lr=0.02;;\n*/undisturbed-again*) more=optim.lr=0.03;;\n");
   const ProcessResult result = run(drill_words(job, {"--fault", "kill:1@40"}), options);
@@ -101,7 +108,7 @@ TEST(Drill, TellsAConfigThatNeverGivesTheSameBitsFromAFault) {
 
 TEST(Drill, SaysThatARunDidNotComeBack) {
   const Job job(mlp_config());
-  ProcessOptions options = job.options({});
+  ProcessOptions options = with_patience(job);
   // The second life does not know what it is told.
   options.environment["LOCKSTEP_BIN"] =
       altered_ranks(job, "*/disturbed*'--resume auto'*) more=no.such=key;;\n");
@@ -125,7 +132,8 @@ TEST(Drill, OfAFullDiskWhereTrainingGoesOnNeedsNoRestart) {
 
 TEST(Drill, ThatIsInterruptedLeavesNobodyTraining) {
   const Job job(mlp_config());
-  Process process(drill_words(job, {"train.steps=1000000", "--dir", job.path("drilled")}), job.options({}));
+  Process process(drill_words(job, {"train.steps=1000000", "--dir", job.path("drilled")}),
+                  with_patience(job));
   ASSERT_TRUE(wait_until([&] { return fs::exists(job.path("drilled/undisturbed/metrics.jsonl")); }));
   ::kill(process.pid(), SIGTERM);
   EXPECT_EQ(process.wait().code, 128 + SIGTERM);
