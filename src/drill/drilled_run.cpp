@@ -123,8 +123,9 @@ bool Driver::starts_again() {
 }
 
 void Driver::tend() {
-  // A life may be over when its first step is seen.
-  if (!open_.empty() && story_.lives() > lives_) note_comeback();
+  // A life may be over when its first step is seen; after the last step's commit there is none left to train.
+  const bool is_over = story_.ends() > ends_ && story_.last_end().code == 0;
+  if (!open_.empty() && (story_.lives() > lives_ || is_over)) note_comeback();
   if (struck_)
     watch_for_the_notice();
   else if (story_.ends() > ends_)
@@ -206,7 +207,7 @@ void Driver::note_comeback() {
     StruckFault& back = run_.faults[at];
     back.restart_s = seconds_between(noticed, steady_clock::now());
     back.next_ranks = story_.ranks();
-    back.resumed_from = story_.resumed_from();
+    back.resumed_from = story_.lives() > lives_ ? story_.resumed_from() : story_.newest_commit();
     log_info("{} of rank {} after step {}: noticed after {:.2f} s, trains again after {:.2f} s more",
              word_for(back.plan.kind), back.plan.rank, back.step, *back.detect_s, *back.restart_s);
   }
