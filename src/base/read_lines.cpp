@@ -12,11 +12,15 @@ constexpr std::size_t kPiece = 1 << 20;
 }  // namespace
 
 void for_each_line(Disk& disk, const std::string& path, const std::function<void(const std::string&)>& use) {
-  if (!disk.info(path)) return;
-  const auto file = disk.open(path);
+  LineFollower(disk, path).read_on(use);
+}
+
+void LineFollower::read_on(const std::function<void(const std::string&)>& use) {
+  if (!disk_->info(path_)) return;
+  const auto file = disk_->open(path_);
   const std::uint64_t size = file->size();
   std::string rest;
-  for (std::uint64_t at = 0; at < size; at += kPiece) {
+  for (std::uint64_t at = at_; at < size; at += kPiece) {
     std::string piece(std::min<std::uint64_t>(kPiece, size - at), '\0');
     file->read_at(at, std::as_writable_bytes(std::span(piece)));
     rest += piece;
@@ -27,6 +31,7 @@ void for_each_line(Disk& disk, const std::string& path, const std::function<void
     }
     rest.erase(0, begin);
   }
+  at_ = std::max(at_, size - rest.size());
 }
 
 }  // namespace lockstep

@@ -184,12 +184,15 @@ Reporter make_reporter(const Job& job, const RunDirectory& directory, WatchedDis
   progress.global_batch = job.config.train.global_batch;
   progress.terminal = launcher_terminal().value_or(writes_to_terminal()) && terminal_can_redraw();
   Journal journal(disk, real_clock(), directory.path(), directory.attempt());
+  if (job.config.log.tensorboard) journal.write_tensorboard();
   disk.tell([journal](const SlowOperation& operation) mutable {
     tell_slow(operation);
     record_slow(journal, operation);
   });
-  return Reporter(std::move(journal), Progress(real_clock(), progress, print_or_warn()),
-                  job.config.log.every_steps);
+  Reporter reporter(std::move(journal), Progress(real_clock(), progress, print_or_warn()),
+                    job.config.log.every_steps);
+  reporter.time_phases(job.world.shared_watch());
+  return reporter;
 }
 
 // From here on a rank's log, the supervisor and the watchdog have the run to speak of.

@@ -34,6 +34,8 @@ Phase Watch::enter(Phase phase) {
   const Phase before = phase_.load(std::memory_order_relaxed);
   const std::int64_t since = since_.load(std::memory_order_relaxed);
   if (since != 0) raise_to(longest_[static_cast<std::size_t>(before)], now - since);
+  if (entered_ != 0) spent_[static_cast<std::size_t>(before)] += now - entered_;
+  entered_ = now;
   // The time first: whoever reads the new phase then never sees it with the old one's beginning.
   since_.store(now, std::memory_order_release);
   phase_.store(phase, std::memory_order_release);

@@ -53,6 +53,10 @@ std::vector<Row> run_life_rows() {
           .in(between(1, 1e15), "steps")
           .may_change()
           .says("Steps between lines of metrics.jsonl and of the log."),
+      row("log.tensorboard", &RunConfig::log, &LogIntervals::tensorboard)
+          .may_change()
+          .says(
+              "Also write what metrics.jsonl has as TensorBoard's event files, to tb/ in the run directory."),
   };
 }
 

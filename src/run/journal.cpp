@@ -6,6 +6,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "run/tensorboard.h"
+
 namespace lockstep {
 namespace {
 
@@ -51,6 +53,22 @@ void Journal::end_torn_line(const std::string& path) {
   if (last != '\n') disk_->append(path, "\n");
 }
 
+double Journal::unix_time() const {
+  return std::chrono::duration<double>(clock_->wall().time_since_epoch()).count();
+}
+
+void Journal::write_tensorboard() {
+  const std::string folder = parent_of(metrics_) + "/tb";
+  disk_->make_directory(folder);
+  tensorboard_ = folder + "/" + tensorboard_file(attempt_.value);
+}
+
+void Journal::begin(Step first) {
+  if (tensorboard_.empty()) return;
+  writer_->append(tensorboard_, tensorboard_start(unix_time(), first.value));
+  told_ = Step(first.value - 1);
+}
+
 void Journal::record(const StepRecord& record) {
   Json json = {{"step", record.step.value},
                {"epoch", record.epoch.value},
@@ -61,7 +79,21 @@ void Journal::record(const StepRecord& record) {
                {"samples_per_s", number(record.samples_per_s)},
                {"time", iso_time(clock_->wall())}};
   for (const auto& [name, value] : record.metrics) json[name] = number(value);
+  for (const auto& [phase, value] : record.seconds) json["seconds"][phase] = number(value);
+  if (record.straggler_ratio > 0) json["straggler_ratio"] = number(record.straggler_ratio);
   writer_->append(metrics_, line(json));
+  if (tensorboard_.empty()) return;
+  // A run may go back without an end of its life.
+  if (record.step <= told_) begin(record.step);
+  told_ = record.step;
+  std::map<std::string, double> values = record.metrics;
+  values.insert({{"loss", record.loss},
+                 {"lr", record.lr},
+                 {"grad_norm", record.grad_norm},
+                 {"samples_per_s", record.samples_per_s}});
+  for (const auto& [phase, value] : record.seconds) values["seconds/" + phase] = value;
+  if (record.straggler_ratio > 0) values["straggler_ratio"] = record.straggler_ratio;
+  writer_->append(tensorboard_, tensorboard_values(unix_time(), record.step.value, values));
 }
 
 void Journal::event(const std::string& name, const std::map<std::string, std::string>& fields) {

@@ -23,6 +23,8 @@ struct StepRecord {
   double grad_norm = 0;
   double samples_per_s = 0;
   std::map<std::string, double> metrics;  // valid_loss, …: where the step was evaluated
+  std::map<std::string, double> seconds;  // by phase, of one step: the mean since the line before
+  double straggler_ratio = 0;             // of the slowest rank to the median; 0: there is no straggler
 };
 
 // metrics.jsonl and events.jsonl of a run directory: one line a record, only ever appended to, over all
@@ -35,6 +37,12 @@ class Journal {
   // Ends a torn last line of a killed life. Throws Fault (74).
   Journal(Disk& disk, const Clock& clock, const std::string& run_directory, Attempt attempt);
 
+  // Also writes TensorBoard's event file of this attempt, in tb/. Before it is copied; throws Fault (74).
+  void write_tensorboard();
+  // The next record() is of `first` or later, and what is told of those steps already is superseded. Throws
+  // Fault (74).
+  void begin(Step first);
+
   // Throw Fault (74). No line is ever dropped: where very many wait, the caller does too.
   void record(const StepRecord& record);
   void event(const std::string& name, const std::map<std::string, std::string>& fields);
@@ -44,12 +52,15 @@ class Journal {
   void flush_for(std::chrono::milliseconds limit);
 
  private:
+  double unix_time() const;
   void end_torn_line(const std::string& path);
 
   Disk* disk_;
   const Clock* clock_;
   std::string metrics_;
   std::string events_;
+  std::string tensorboard_;  // empty: not asked for
+  Step told_{0};             // the last in it
   Attempt attempt_;
   std::shared_ptr<LineWriter> writer_;
 };

@@ -57,6 +57,7 @@ struct NumberOptions {
 // The `log` section.
 struct LogIntervals {
   std::int64_t every_steps = 10;
+  bool tensorboard = false;
 };
 
 }  // namespace lockstep

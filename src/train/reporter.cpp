@@ -19,6 +19,8 @@ void Reporter::begin(Step first, Step last) {
   if (!progress_) return;
   supervisor_line().resumed(Step(first.value - 1));
   progress_->begin(first, last);
+  journal_->begin(first);
+  if (times_) times_->begin(Step(first.value - 1));
 }
 
 void Reporter::step(const StepRecord& record, bool last) {
@@ -27,6 +29,10 @@ void Reporter::step(const StepRecord& record, bool last) {
   if (!last && record.metrics.empty() && !due(record.step, every_steps_)) return;
   StepRecord complete = record;
   complete.samples_per_s = progress_->samples_per_second(record.step);
+  if (times_) {
+    complete.seconds = times_->until(record.step);
+    complete.straggler_ratio = times_->watch().straggler();
+  }
   journal_->record(complete);
   if (record.metrics.empty()) return;
   std::string text;

@@ -3,11 +3,13 @@
 
 #include <chrono>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "run/journal.h"
 #include "train/progress.h"
+#include "train/step_times.h"
 
 namespace lockstep {
 
@@ -17,6 +19,8 @@ class Reporter {
   // A silent one.
   Reporter() = default;
   Reporter(Journal journal, Progress progress, std::int64_t every_steps);
+  // The lines have the time by phase too, and stragglers. Before begin().
+  void time_phases(std::shared_ptr<const Watch> watch) { times_.emplace(std::move(watch)); }
 
   void begin(Step first, Step last);
   // Shows the step; writes it to the journal where `due(step)` or it was evaluated.
@@ -35,6 +39,7 @@ class Reporter {
  private:
   std::optional<Journal> journal_;
   std::optional<Progress> progress_;
+  std::optional<StepTimes> times_;
   std::int64_t every_steps_ = 1;
 };
 

@@ -2,7 +2,6 @@
 #include "train/run_status.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
@@ -30,18 +29,6 @@ Value get_or(const Json& json, const char* key, Value otherwise) {
     return found->is_string() ? found->template get<Value>() : otherwise;
   else
     return found->is_number() ? found->template get<Value>() : otherwise;
-}
-
-std::optional<LastStep> last_step(Disk& disk, const std::string& path) {
-  std::optional<LastStep> last;
-  for_each_line(disk, path, [&](const std::string& line) {
-    const Json json = parse(line);
-    if (!json.is_object() || !json.contains("step")) return;
-    last = LastStep{Step(get_or<std::int64_t>(json, "step", 0)),
-                    Epoch(get_or<std::int64_t>(json, "epoch", 0)), Attempt(get_or<int>(json, "attempt", 0)),
-                    get_or<double>(json, "loss", std::nan("")), get_or<std::string>(json, "time", "")};
-  });
-  return last;
 }
 
 void add_save_interval(Disk& disk, const std::string& path, RunStatus& status) {
@@ -97,7 +84,6 @@ RunStatus read_run_status(Disk& disk, const std::string& directory) {
   status.run_id = get_or<std::string>(run, "run_id", "");
   status.attempts = Attempt(get_or<int>(run, "attempts", 0));
   status.owner = lock_owner(directory);
-  status.last = last_step(disk, directory + "/metrics.jsonl");
   add_save_interval(disk, directory + "/events.jsonl", status);
   add_setbacks(disk, directory, status);
   add_newest_checkpoint(disk, directory + "/ckpt", status);

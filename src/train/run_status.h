@@ -11,23 +11,13 @@
 
 namespace lockstep {
 
-// The newest line of metrics.jsonl.
-struct LastStep {
-  Step step{0};
-  Epoch epoch{0};
-  Attempt attempt{0};
-  double loss = 0;  // NaN when the file says null
-  std::string time;
-};
-
-// Where a run is, as its directory tells it.
+// Where a run is, as its directory tells it beside the journal of its steps.
 struct RunStatus {
   std::string name;
   std::string run_id;
   Attempt attempts{0};
   std::optional<std::string> owner;  // the process that runs it now
-  std::optional<LastStep> last;
-  std::string checkpoint;  // directory name of the newest, or empty
+  std::string checkpoint;            // directory name of the newest, or empty
   Step checkpoint_step{0};
   // How often saves are made, in words, and why; empty before the first step.
   std::string save_interval;
@@ -45,8 +35,8 @@ struct RunStatus {
   std::string state_hash;
 };
 
-// Local. Reads only, and tolerates what a killed job leaves: torn lines are skipped, and of a journal over
-// several attempts the newest line counts. Throws Fault (66) when `directory` is no run directory.
+// Local. Reads only, and tolerates what a killed job leaves. Throws Fault (66) when `directory` is no run
+// directory.
 RunStatus read_run_status(Disk& disk, const std::string& directory);
 
 }  // namespace lockstep

@@ -104,7 +104,8 @@ std::vector<Json> Job::events(const std::string& name) const {
 std::map<int, Json> Job::history() const {
   std::map<int, Json> out;
   for (Json line : metrics()) {
-    for (const char* of_this_life : {"time", "samples_per_s", "attempt"}) line.erase(of_this_life);
+    for (const char* of_this_life : {"time", "samples_per_s", "attempt", "seconds", "straggler_ratio"})
+      line.erase(of_this_life);
     const int step = line.at("step");
     out[step] = std::move(line);
   }

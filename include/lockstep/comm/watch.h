@@ -56,6 +56,14 @@ class Watch {
   // Training thread.
   void worked(double seconds);
 
+  // Nanoseconds in each phase that has ended, all together. Training thread.
+  std::array<std::int64_t, kPhases> spent() const { return spent_; }
+
+  // The slowest rank's share of the median, by the newest block of steps; 0: none is a straggler. What rank
+  // 0's watchdog found; from any thread.
+  void set_straggler(double ratio) { straggler_.store(ratio, std::memory_order_relaxed); }
+  double straggler() const { return straggler_.load(std::memory_order_relaxed); }
+
   // What is seen from any thread. Values of one moment may be mixed with those of the next.
   struct Glimpse {
     Phase phase = Phase::kStartUp;
@@ -93,6 +101,9 @@ class Watch {
   std::atomic<double> block_s_{0};
   std::array<double, kBlock> works_{};
   int work_count_ = 0;
+  std::int64_t entered_ = 0;  // the present phase; since_ begins anew within it
+  std::array<std::int64_t, kPhases> spent_{};
+  std::atomic<double> straggler_{0};
 };
 
 // `phase` while it lives, then what was before.

@@ -26,6 +26,8 @@ class Stragglers {
   // The worst one of the block that `beat` completes, when it is slower than 1.5 times the median of all
   // ranks.
   std::optional<Straggler> note(const Beat& beat);
+  // The newest block that was compared.
+  std::int64_t judged() const { return judged_; }
 
  private:
   int ranks_;

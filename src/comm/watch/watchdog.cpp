@@ -185,7 +185,9 @@ class Watchdog::Thread {
 
   void note_straggler(const Beat& beat) {
     if (!peers_.is_root()) return;
+    const std::int64_t judged = stragglers_.judged();
     const auto straggler = stragglers_.note(beat);
+    if (stragglers_.judged() != judged) watch_->set_straggler(straggler ? straggler->ratio : 0);
     // Once for each rank that becomes one.
     if (!straggler || straggler->rank == named_straggler_) return;
     named_straggler_ = straggler->rank;
