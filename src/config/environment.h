@@ -37,6 +37,9 @@ std::optional<bool> launcher_terminal();
 // Can the terminal move its cursor back? Not where TERM is missing or "dumb".
 bool terminal_can_redraw();
 
+// Do LC_ALL, LC_CTYPE or LANG, the first that is set, say UTF-8?
+bool terminal_speaks_utf8();
+
 // HOME; empty where it is not set, as for a user of a container that has a number only.
 std::string home_directory();
 

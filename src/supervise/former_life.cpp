@@ -27,6 +27,18 @@ std::string host_name() {
   return name;
 }
 
+// Empty where there is none.
+AttemptRecord record_in(const std::string& run_directory) {
+  std::ifstream in(path_in(run_directory));
+  const Json json = Json::parse(in, nullptr, /*allow_exceptions=*/false);
+  try {
+    return {json.at("host"),  json.at("pid"),     json.at("start"), json.at("session"),
+            json.at("token"), json.at("scratch"), json.at("rank0s")};
+  } catch (const Json::exception&) {
+    return {};
+  }
+}
+
 }  // namespace
 
 void keep_record(const std::string& run_directory, const AttemptRecord& record) {
@@ -47,17 +59,16 @@ void remove_record(const std::string& run_directory) {
   std::remove(path_in(run_directory).c_str());
 }
 
+std::optional<bool> supervisor_lives(const std::string& run_directory) {
+  const AttemptRecord record = record_in(run_directory);
+  if (record.host.empty()) return false;
+  if (record.host != host_name()) return std::nullopt;
+  return start_of(record.supervisor) == record.supervisor_start;
+}
+
 FormerLife::FormerLife(const std::string& run_directory) {
-  std::ifstream in(path_in(run_directory));
-  const Json json = Json::parse(in, nullptr, /*allow_exceptions=*/false);
-  try {
-    record_ = {json.at("host"),  json.at("pid"),     json.at("start"), json.at("session"),
-               json.at("token"), json.at("scratch"), json.at("rank0s")};
-  } catch (const Json::exception&) {
-    record_ = {};
-  }
-  const bool lives = !record_.host.empty() && start_of(record_.supervisor) == record_.supervisor_start;
-  if (record_.host != host_name() || lives || record_.token.empty()) record_ = {};
+  record_ = record_in(run_directory);
+  if (supervisor_lives(run_directory).value_or(true) || record_.token.empty()) record_ = {};
 }
 
 std::vector<pid_t> FormerLife::processes() const {

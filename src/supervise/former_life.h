@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,10 @@ struct AttemptRecord {
 // Local. Neither throws: a run directory that cannot be written is the ranks' affair.
 void keep_record(const std::string& run_directory, const AttemptRecord& record);
 void remove_record(const std::string& run_directory);
+
+// Local. Does the supervisor of the record in this run directory live? Empty where nobody here can tell: it
+// is another host's. False where there is none.
+std::optional<bool> supervisor_lives(const std::string& run_directory);
 
 // An attempt whose supervisor was killed and has left it behind. Local.
 class FormerLife {
