@@ -5,62 +5,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <map>
+#include <utility>
+
+#include "report/frame.h"
 
 namespace lockstep {
 namespace {
 
-constexpr double kWidth = 720;
-constexpr double kHeight = 220;
-constexpr double kLeft = 64;
-constexpr double kRight = 12;
-constexpr double kTop = 10;
-constexpr double kBottom = 24;
 constexpr std::size_t kBuckets = 360;
-constexpr double kLogarithmic = 1000;
 constexpr int kColours = 6;
-
-struct Frame {
-  double first = std::numeric_limits<double>::infinity();
-  double last = -std::numeric_limits<double>::infinity();
-  double low = std::numeric_limits<double>::infinity();
-  double high = -std::numeric_limits<double>::infinity();
-  bool logarithmic = false;
-
-  void include(const Series& series) {
-    for (const Point& point : series) {
-      if (!std::isfinite(point.value)) continue;
-      first = std::min(first, static_cast<double>(point.step));
-      last = std::max(last, static_cast<double>(point.step));
-      low = std::min(low, point.value);
-      high = std::max(high, point.value);
-    }
-  }
-
-  void settle() {
-    logarithmic = low > 0 && high / low > kLogarithmic;
-    if (last <= first) last = first + 1;
-    if (high <= low) {
-      const double around = std::max(std::abs(low) * 0.1, 1e-12);
-      low -= around;
-      high += around;
-    }
-  }
-
-  double x(std::int64_t step) const {
-    const double place = std::clamp((static_cast<double>(step) - first) / (last - first), 0.0, 1.0);
-    return kLeft + place * (kWidth - kLeft - kRight);
-  }
-  double y(double value) const { return kHeight - kBottom - place(value) * (kHeight - kTop - kBottom); }
-  double place(double value) const {
-    if (logarithmic) return (std::log(value) - std::log(low)) / (std::log(high) - std::log(low));
-    return (value / 2 - low / 2) / (high / 2 - low / 2);
-  }
-  double value_at(double share) const {
-    return logarithmic ? std::exp(std::log(low) + share * (std::log(high) - std::log(low)))
-                       : low + share * (high / 2 - low / 2) * 2;
-  }
-};
 
 // A gap where a value is not finite; a value between two gaps is a dot.
 std::string path_of(const Series& series, const Frame& frame) {
@@ -80,23 +34,38 @@ std::string path_of(const Series& series, const Frame& frame) {
   return path;
 }
 
-std::string axes(const Frame& frame) {
+std::string lines_of(const std::vector<Mark>& marks, const Frame& frame) {
   std::string svg;
-  for (const double share : {0.0, 0.25, 0.5, 0.75, 1.0}) {
-    const double y = kHeight - kBottom - share * (kHeight - kTop - kBottom);
-    svg += fmt::format("<line class=\"grid\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/>", kLeft,
-                       kWidth - kRight, y);
-    svg += fmt::format("<text class=\"tick\" text-anchor=\"end\" x=\"{}\" y=\"{:.1f}\">{:.3g}</text>",
-                       kLeft - 6, y + 4, frame.value_at(share));
-  }
-  for (const double share : {0.0, 0.5, 1.0})
-    svg += fmt::format("<text class=\"tick\" text-anchor=\"{}\" x=\"{:.1f}\" y=\"{}\">{:.0f}</text>",
-                       share == 0.0   ? "start"
-                       : share == 1.0 ? "end"
-                                      : "middle",
-                       kLeft + share * (kWidth - kLeft - kRight), kHeight - 6,
-                       frame.first + share * (frame.last - frame.first));
+  for (const Mark& mark : marks)
+    svg += fmt::format(
+        "<line class=\"mark {0}\" x1=\"{1:.1f}\" x2=\"{1:.1f}\" y1=\"{2}\" y2=\"{3}\"><title>{4}"
+        "</title></line>",
+        mark.kind, frame.x(mark.step), Frame::kTop, Frame::kHeight - Frame::kBottom, html_text(mark.text));
   return svg;
+}
+
+// Rows of a step and, for each layer, the sum up to it: the mean of a bucket of steps that all layers have.
+std::vector<std::vector<double>> stacked(const std::vector<const Series*>& layers) {
+  std::map<std::int64_t, std::vector<double>> rows;
+  for (const Series* layer : layers)
+    for (const Point& point : *layer)
+      if (std::isfinite(point.value)) rows[point.step].push_back(point.value);
+  std::vector<std::vector<double>> sums;
+  std::vector<double> all(layers.size(), 0.0);
+  std::size_t in_bucket = 0;
+  const std::size_t size = rows.size() / kBuckets + 1;
+  for (const auto& [step, values] : rows) {
+    if (values.size() != layers.size()) continue;
+    for (std::size_t i = 0; i < values.size(); ++i) all[i] += values[i];
+    if (++in_bucket < size) continue;
+    std::vector<double> row = {static_cast<double>(step)};
+    double sum = 0;
+    for (double& value : all)
+      row.push_back(sum += std::exchange(value, 0.0) / static_cast<double>(in_bucket));
+    sums.push_back(std::move(row));
+    in_bucket = 0;
+  }
+  return sums;
 }
 
 }  // namespace
@@ -156,14 +125,7 @@ std::string chart_svg(const std::string& title, const std::vector<Curve>& curves
   }
   if (frame.first > frame.last) return "";
   frame.settle();
-  std::string svg = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{} over steps\">",
-                                kWidth, kHeight, html_text(title));
-  svg += axes(frame);
-  for (const Mark& mark : marks)
-    svg += fmt::format(
-        "<line class=\"mark {0}\" x1=\"{1:.1f}\" x2=\"{1:.1f}\" y1=\"{2}\" y2=\"{3}\"><title>{4}"
-        "</title></line>",
-        mark.kind, frame.x(mark.step), kTop, kHeight - kBottom, html_text(mark.text));
+  std::string svg = frame.open(title) + lines_of(marks, frame);
   for (const Curve& curve : curves) {
     const std::size_t colour = curve.run % kColours;
     if (curve.lost != nullptr)
@@ -171,6 +133,38 @@ std::string chart_svg(const std::string& title, const std::vector<Curve>& curves
     svg += fmt::format("<path class=\"curve c{}\" d=\"{}\"/>", colour, path_of(*curve.series, frame));
   }
   return svg + "</svg>";
+}
+
+std::string stack_svg(const std::string& title, const std::vector<const Series*>& layers,
+                      const std::vector<Mark>& marks) {
+  const std::vector<std::vector<double>> sums = stacked(layers);
+  if (sums.size() < 2) return "";
+  std::vector<double> totals;
+  for (const auto& sum : sums) totals.push_back(sum.back());
+  std::sort(totals.begin(), totals.end());
+  // A few long steps would press all others to the ground.
+  const double most = std::min(totals.back(), 2 * totals[totals.size() * 9 / 10]);
+  Frame frame;
+  frame.include({{static_cast<std::int64_t>(sums.front().front()), 0},
+                 {static_cast<std::int64_t>(sums.back().front()), most}});
+  frame.settle();
+  std::string svg = frame.open(title);
+  for (std::size_t layer = 0; layer < layers.size(); ++layer) {
+    std::string there;
+    std::string back;
+    for (const auto& sum : sums) {
+      const double x = frame.x(static_cast<std::int64_t>(sum.front()));
+      there += fmt::format("{}{:.1f} {:.1f}", there.empty() ? "M" : "L", x,
+                           frame.y(std::min(sum[layer + 1], most)));
+      back = fmt::format("L{:.1f} {:.1f}", x, frame.y(layer == 0 ? 0 : std::min(sum[layer], most))) + back;
+    }
+    svg += fmt::format("<path class=\"area f{}\" d=\"{}{}Z\"/>", layer % kColours, there, back);
+  }
+  if (most < totals.back())
+    svg +=
+        fmt::format("<text class=\"tick\" text-anchor=\"end\" x=\"{}\" y=\"{}\">cut off: up to {:.3g}</text>",
+                    Frame::kWidth - 14, Frame::kTop + 14, totals.back());
+  return svg + lines_of(marks, frame) + "</svg>";
 }
 
 }  // namespace lockstep

@@ -34,4 +34,9 @@ struct Mark {
 std::string chart_svg(const std::string& title, const std::vector<Curve>& curves,
                       const std::vector<Mark>& marks);
 
+// Local. The same for parts of a whole, as areas on one another, the first at the bottom; empty where there
+// are not two steps that all layers have.
+std::string stack_svg(const std::string& title, const std::vector<const Series*>& layers,
+                      const std::vector<Mark>& marks);
+
 }  // namespace lockstep

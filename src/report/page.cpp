@@ -27,9 +27,12 @@ h1,h2,h3{line-height:1.2;overflow-wrap:anywhere}h2{font-size:1.1rem;margin:.2rem
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr));gap:1rem}
 figure{margin:0;border:1px solid var(--line);border-radius:6px;padding:.6rem;min-width:0}
 svg{width:100%;height:auto;display:block}
-.grid{stroke:var(--line)}.tick{fill:var(--dim);font:12px system-ui,sans-serif}
+.grid{stroke:var(--line)}.tick{fill:var(--dim);font:11px system-ui,sans-serif}
+@media(max-width:600px){.tick{font-size:15px}}
 .curve{fill:none;stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}.lost{opacity:.4;stroke-dasharray:3 3}
 .c0{stroke:var(--c0)}.c1{stroke:var(--c1)}.c2{stroke:var(--c2)}.c3{stroke:var(--c3)}.c4{stroke:var(--c4)}.c5{stroke:var(--c5)}
+.area{stroke:none;opacity:.75}.band{stroke-width:8}
+.f0{fill:var(--c0)}.f1{fill:var(--c1)}.f2{fill:var(--c2)}.f3{fill:var(--c3)}.f4{fill:var(--c4)}.f5{fill:var(--c5)}
 .mark{stroke-width:1.5}.attempt{stroke:#1a7f37}.stop{stroke:#8a6d00;stroke-dasharray:6 3}.refused{stroke:#d1242f}
 .straggler{stroke:#bc4c00;stroke-dasharray:2 2}.skipped{stroke:#8250df;stroke-dasharray:4 2}.other{stroke:var(--dim);stroke-dasharray:1 3}
 .key{display:flex;flex-wrap:wrap;gap:.3rem 1.2rem;margin:.6rem 0;padding:0;list-style:none}.key svg{width:1.8rem;display:inline-block}
@@ -96,11 +99,34 @@ std::vector<Mark> marks_of(const std::vector<RunStory>& runs) {
   return marks;
 }
 
+std::string key_entry(const std::string& of, const std::string& text) {
+  return fmt::format(
+      "<li><svg viewBox=\"0 0 28 10\" aria-hidden=\"true\"><line class=\"{}\" x1=\"0\" x2=\"28\" "
+      "y1=\"5\" y2=\"5\"/></svg> {}</li>",
+      of, html_text(text));
+}
+
+// Where the time of a step goes, as areas on one another.
+std::string phases(const RunStory& run, const std::string& title, const std::vector<Mark>& marks) {
+  std::vector<const Series*> layers;
+  std::string key = "<ul class=\"key\">";
+  for (const char* phase : {"compute", "exchange", "optimizer", "data", "other"}) {
+    const auto series = run.series.find(kSecondsPrefix + phase);
+    if (series == run.series.end()) continue;
+    key += key_entry(fmt::format("band c{}", layers.size()), phase);
+    layers.push_back(&series->second);
+  }
+  const std::string svg = stack_svg(title, layers, marks);
+  if (svg.empty()) return "";
+  return fmt::format("<figure><h2>{}</h2>{}{}</ul></figure>\n", html_text(title), svg, key);
+}
+
 std::string charts(const std::vector<RunStory>& runs) {
   std::vector<std::string> names = {"loss", "lr", "grad_norm", "samples_per_s"};
   for (const RunStory& run : runs)
     for (const auto& [name, series] : run.series)
-      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+      if (!name.starts_with(kSecondsPrefix) && std::find(names.begin(), names.end(), name) == names.end())
+        names.push_back(name);
   const std::vector<Mark> marks = marks_of(runs);
   std::string html;
   for (const std::string& name : names) {
@@ -114,14 +140,9 @@ std::string charts(const std::vector<RunStory>& runs) {
     const std::string svg = chart_svg(name, curves, marks);
     if (!svg.empty()) html += fmt::format("<figure><h2>{}</h2>{}</figure>\n", html_text(name), svg);
   }
+  for (const RunStory& run : runs)
+    html += phases(run, runs.size() > 1 ? "seconds of a step, " + run.name : "seconds of a step", marks);
   return html.empty() ? "<p>Nothing was measured yet.</p>\n" : "<div class=\"charts\">\n" + html + "</div>\n";
-}
-
-std::string key_entry(const std::string& of, const std::string& text) {
-  return fmt::format(
-      "<li><svg viewBox=\"0 0 28 10\" aria-hidden=\"true\"><line class=\"{}\" x1=\"0\" x2=\"28\" "
-      "y1=\"5\" y2=\"5\"/></svg> {}</li>",
-      of, html_text(text));
 }
 
 std::string key(const std::vector<RunStory>& runs) {

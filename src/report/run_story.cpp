@@ -39,6 +39,10 @@ class Reading {
     times_.emplace_back(word(json, "time"), step);
     for (const auto& [key, value] : json.items()) {
       if (key == "step" || key == "attempt" || key == "epoch") continue;
+      if (key == "seconds" && value.is_object())
+        for (const auto& [phase, seconds] : value.items())
+          if (seconds.is_number())
+            story.series[kSecondsPrefix + phase].push_back({step, seconds.get<double>()});
       if (value.is_number() || value.is_null())
         story.series[key].push_back({step, value.is_null() ? std::nan("") : value.get<double>()});
     }

@@ -29,6 +29,9 @@ struct StoryEvent {
   std::string field(const std::string& key) const;
 };
 
+// In front of a phase's name: the series of its seconds, of one step.
+inline const std::string kSecondsPrefix = "seconds/";
+
 // What happened in a run directory, over all attempts.
 struct RunStory {
   std::string name;
