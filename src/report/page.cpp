@@ -138,7 +138,8 @@ std::string charts(const std::vector<RunStory>& runs) {
         curves.push_back({i, &series->second, lost == runs[i].lost.end() ? nullptr : &lost->second});
     }
     const std::string svg = chart_svg(name, curves, marks);
-    if (!svg.empty()) html += fmt::format("<figure><h2>{}</h2>{}</figure>\n", html_text(name), svg);
+    if (!svg.empty())
+      html += fmt::format("<figure data-chart=\"{0}\"><h2>{0}</h2>{1}</figure>\n", html_text(name), svg);
   }
   for (const RunStory& run : runs)
     html += phases(run, runs.size() > 1 ? "seconds of a step, " + run.name : "seconds of a step", marks);

@@ -169,7 +169,7 @@ TEST(ReportPage, SeveralRunsAreOverlaidInOneChart) {
   const std::string metrics = line(1, 1, "3") + line(2, 1, "1e6");
   const std::string page =
       report_page({story_of(one, metrics, "", "one"), story_of(two, metrics, "", "two")});
-  EXPECT_EQ(count_of(page, "<figure>"), 1u);
+  EXPECT_EQ(count_of(page, "<figure data-chart=\"loss\">"), 1u);
   EXPECT_EQ(count_of(page, "<path class=\"curve c0\""), 1u);
   EXPECT_EQ(count_of(page, "<path class=\"curve c1\""), 1u);
 }
