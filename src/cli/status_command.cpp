@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/status_command.h"
 
+#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -16,12 +17,12 @@ namespace {
 struct StatusArguments {
   std::string directory;
   bool json = false;
-  double watch_s = 0;  // 0: once
+  std::string watch_s;  // empty: once
 };
 
 void status_command(const StatusArguments& arguments, const ExtraTypes& types) {
   RunView view(arguments.directory, types);
-  if (arguments.watch_s > 0) return watch_status(view, arguments.watch_s);
+  if (!arguments.watch_s.empty()) return watch_status(view, std::strtod(arguments.watch_s.c_str(), nullptr));
   const nlohmann::ordered_json now = view.json();
   print(arguments.json ? now.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n"
                        : status_text(now));

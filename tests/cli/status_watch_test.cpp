@@ -71,8 +71,12 @@ class StatusWatch : public Binary {
     const ProcessResult result = lockstep({"status", "runs/small", "--json"});
     return result.code == 0 ? json::parse(result.out, nullptr, false) : json::object();
   }
+  std::string word(const std::string& key) const {
+    const json now = status();
+    return now.contains(key) && now[key].is_string() ? now[key].get<std::string>() : "";
+  }
   bool comes_to_be(const std::string& state, int seconds = 60) const {
-    return wait_until([&] { return status().value("state", "") == state; }, seconds);
+    return wait_until([&] { return word("state") == state; }, seconds);
   }
 };
 
@@ -129,7 +133,7 @@ TEST_F(StatusWatch, ARunThatWasStoppedDoesNotMoveAndMovesAgain) {
   EXPECT_TRUE(comes_to_be("running", 20));
   run.signal(SIGTERM);
   EXPECT_EQ(run.wait().code, 75);
-  EXPECT_EQ(status().value("state", ""), "stopped");
+  EXPECT_EQ(word("state"), "stopped");
 }
 
 TEST_F(StatusWatch, BetweenTwoAttemptsSaysWhatTheSupervisorWaitsFor) {
@@ -137,15 +141,15 @@ TEST_F(StatusWatch, BetweenTwoAttemptsSaysWhatTheSupervisorWaitsFor) {
   ProcessOptions options =
       in_folder({{"LOCKSTEP_FAULT", "kill@step=2,file=fired"}, {"LOCKSTEP_RUN_BACKOFF_MS", "100000"}});
   Process supervisor({LOCKSTEP_BINARY, "run", "-n", "1", "run.yaml", "log.every_steps=1"}, options);
-  ASSERT_TRUE(wait_until([&] { return status().value("why", "").find("starts in") != std::string::npos; }))
+  ASSERT_TRUE(wait_until([&] { return word("why").find("starts in") != std::string::npos; }))
       << supervisor.err();
   const json waiting = status();
   EXPECT_EQ(waiting.value("state", ""), "waiting");
   EXPECT_GE(lines_of(read_file(dir_ / "fired")).size(), 2u);
   supervisor.signal(SIGKILL);
   supervisor.wait();
-  EXPECT_EQ(status().value("state", ""), "stopped");
-  EXPECT_THAT(status().value("why", ""), HasSubstr("its supervisor is gone"));
+  EXPECT_EQ(word("state"), "stopped");
+  EXPECT_THAT(word("why"), HasSubstr("its supervisor is gone"));
 }
 
 }  // namespace

@@ -206,6 +206,9 @@ TEST(Straggler, IsNamedWithItsRatio) {
   ASSERT_FALSE(named.empty());
   EXPECT_EQ(named[0].at("rank"), 1);
   EXPECT_GT(named[0].at("ratio"), 1.5);
+  EXPECT_GT(job.metrics().back().at("straggler_ratio"), 1.5);
+  const ProcessResult status = run({LOCKSTEP_BINARY, "status", job.run()});
+  EXPECT_NE(status.out.find("straggler   rank 1 on "), std::string::npos) << status.out;
 }
 
 }  // namespace
