@@ -15,9 +15,10 @@ class EventfulRun : public ::testing::Test {
     const std::vector<std::string> overrides = {"train.steps=150", "checkpoint.every_steps=20", "on_nan=skip",
                                                 "log.every_steps=1"};
     ASSERT_EQ(job_.train({.ranks = 2, .fault = kill(50), .overrides = overrides}).code, 137);
-    std::string bytes = read_file(job_.checkpoint(40) + "/checkpoint.h5");
+    const std::string newest = job_.checkpoints() + "/" + job_.checkpoint_names().back() + "/checkpoint.h5";
+    std::string bytes = read_file(newest);
     bytes[bytes.size() / 2] ^= 1;
-    write_file(job_.checkpoint(40) + "/checkpoint.h5", bytes);
+    write_file(newest, bytes);
     const ProcessResult result =
         job_.train({.ranks = 2,
                     .launcher = Launcher::kSupervisor,
