@@ -11,7 +11,7 @@
 namespace lockstep {
 namespace {
 
-constexpr double kLeft = 76;
+constexpr double kLeft = 86;
 constexpr double kRight = 12;
 constexpr double kLogarithmic = 1000;
 

@@ -139,7 +139,8 @@ TEST_F(StatusWatch, ARunThatWasStoppedDoesNotMoveAndMovesAgain) {
 TEST_F(StatusWatch, BetweenTwoAttemptsSaysWhatTheSupervisorWaitsFor) {
   // Each life is killed before it has saved, and the second pause is long.
   ProcessOptions options =
-      in_folder({{"LOCKSTEP_FAULT", "kill@step=2,file=fired"}, {"LOCKSTEP_RUN_BACKOFF_MS", "100000"}});
+      in_folder({{"LOCKSTEP_FAULT", "note@point=step,step=2,file=fired;kill@point=step,step=2"},
+                 {"LOCKSTEP_RUN_BACKOFF_MS", "100000"}});
   Process supervisor({LOCKSTEP_BINARY, "run", "-n", "1", "run.yaml", "log.every_steps=1"}, options);
   ASSERT_TRUE(wait_until([&] { return word("why").find("starts in") != std::string::npos; }))
       << supervisor.err();
