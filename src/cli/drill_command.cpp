@@ -77,7 +77,7 @@ void refuse_unfit(const RunConfig& config, const std::vector<int>& ranks) {
   if (never ||
       (config.train.steps > 0 && saves.every_minutes == 0 && saves.every_steps >= config.train.steps))
     throw Fault(ExitCode::kConfig, "no checkpoint is saved before the end: there is nothing to come back to",
-                "Give checkpoint.every_steps=N");
+                "Give a checkpoint.every_steps that is smaller than train.steps");
 }
 
 RunOrder order_of(const Drill& drill, const DrillArguments& arguments, const DrillFolder& folder,

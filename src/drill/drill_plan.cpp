@@ -67,7 +67,7 @@ std::vector<Disturbance> draw_faults(const DrillWishes& wishes) {
   const auto count = static_cast<std::int64_t>(kinds.size());
   if (wishes.steps <= count)
     throw Fault(ExitCode::kUsage, fmt::format("{} faults need more than {} steps", count, wishes.steps),
-                "Give train.steps=N, or fewer faults");
+                "Give a larger train.steps, or fewer faults");
   const Permutation order(kinds.size(), mix_key({wishes.seed, kOrder}));
   for (std::int64_t i = 0; i < count; ++i) {
     const auto at = static_cast<std::uint64_t>(i);
