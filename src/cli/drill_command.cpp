@@ -15,6 +15,7 @@
 #include "cli/standard_streams.h"
 #include "cli/tensor_difference.h"
 #include "cli/this_binary.h"
+#include "config/environment.h"
 #include "config/load.h"
 #include "drill/drill_plan.h"
 #include "drill/drill_table.h"
@@ -40,6 +41,7 @@ struct DrillArguments {
   std::optional<std::uint64_t> seed;
   std::string dir;
   int patience = 900;
+  Launcher launcher = Launcher::kMpirun;
   bool keep = false;
   bool json = false;
 };
@@ -57,6 +59,21 @@ struct Drill {
 std::uint64_t some_seed() {
   const auto now = static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
   return mix_key({now, static_cast<std::uint64_t>(::getpid())}) % 1000000;
+}
+
+// The ranks of a batch job, all of which have to be on this machine to be struck.
+int ranks_of_job() {
+  const SlurmPlace place = slurm_place();
+  const char* const remedy =
+      "Start it by sbatch --nodes=1 --ntasks=4 --wrap 'lockstep drill --slurm -c run.yaml'";
+  if (place.job.empty() || place.tasks < 1)
+    throw Fault(ExitCode::kCannotStart, "--slurm: this is no batch job that says how many tasks it has",
+                remedy);
+  if (place.nodes > 1)
+    throw Fault(ExitCode::kCannotStart,
+                fmt::format("--slurm: the job has {} nodes, and ranks are struck on one", place.nodes),
+                remedy);
+  return place.tasks;
 }
 
 // A drill of a config that does not promise the same bits, or never comes back, would tell nothing.
@@ -83,7 +100,8 @@ void refuse_unfit(const RunConfig& config, const std::vector<int>& ranks) {
 RunOrder order_of(const Drill& drill, const DrillArguments& arguments, const DrillFolder& folder,
                   const std::string& name) {
   RunOrder order;
-  order.program = {this_binary(), "run", "-n"};
+  order.program = {this_binary(), "run"};
+  order.launcher = arguments.launcher;
   order.config = {"-c", drill.given.file};
   order.config.insert(order.config.end(), drill.given.overrides.begin(), drill.given.overrides.end());
   // Each step is followed in the journal; nobody is told of the end of a rehearsal.
@@ -158,7 +176,8 @@ void show(const Drill& drill, const DrillArguments& arguments, const std::vector
                       : fmt::format("kept for you: {}\n", printable(folder.path())));
 }
 
-int run_drill(const DrillArguments& arguments, const ExtraTypes& types) {
+int run_drill(DrillArguments arguments, const ExtraTypes& types) {
+  if (arguments.launcher == Launcher::kSlurm) arguments.ranks = {ranks_of_job()};
   Drill drill;
   drill.given = arguments.config.given();
   drill.config = load_config(drill.given.file, drill.given.overrides, types);
@@ -222,12 +241,19 @@ void add_drill_command(CLI::App& app, const ExtraTypes& types, int& exit_code) {
                    "Instead of random ones: kill:1@120, hang@50, disk@80 (rank random where none is given)")
       ->allow_extra_args(false)
       ->type_name("KIND[:RANK]@STEP");
-  command->add_option("--ranks", arguments->ranks, "Number of ranks of the first, second, … life, and again")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->check(CLI::Range(1, 10000))
-      ->type_name("N[,N…]")
-      ->capture_default_str();
+  CLI::Option* const ranks =
+      command
+          ->add_option("--ranks", arguments->ranks, "Number of ranks of the first, second, … life, and again")
+          ->delimiter(',')
+          ->allow_extra_args(false)
+          ->check(CLI::Range(1, 10000))
+          ->type_name("N[,N…]")
+          ->capture_default_str();
+  command
+      ->add_flag_callback(
+          "--slurm", [arguments] { arguments->launcher = Launcher::kSlurm; },
+          "Inside a batch job of one node: its ranks, started by srun")
+      ->excludes(ranks);
   command->add_option("--seed", arguments->seed, "Of what is random; default: a new one, which is printed")
       ->type_name("S");
   command->add_option("--dir", arguments->dir, "A new folder for both runs; default: run.dir.drill-SEED")

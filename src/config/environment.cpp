@@ -117,6 +117,7 @@ SlurmPlace slurm_place() {
   place.array_task = array_task();
   place.in_step = is_set("SLURM_STEP_ID");
   place.nodes = number("SLURM_JOB_NUM_NODES", 1);
+  place.tasks = number("SLURM_NTASKS", 0);
   place.restarts = number("SLURM_RESTART_COUNT", 0);
   return place;
 }

@@ -12,6 +12,12 @@ enum class FaultKind {
   kFullDisk,  // a rank can write no file any more
 };
 
+// What starts the ranks of a drill.
+enum class Launcher {
+  kMpirun,
+  kSlurm,  // srun, inside a batch job, which says how many ranks each life has
+};
+
 // One fault, as it is planned.
 struct Disturbance {
   FaultKind kind = FaultKind::kKill;

@@ -12,6 +12,7 @@
 
 #include "drill/drill_plan.h"
 #include "drill/life_story.h"
+#include "drill/rank_processes.h"
 #include "drill/strike.h"
 #include "drill/supervised_child.h"
 #include "lockstep/base/error.h"
@@ -80,7 +81,10 @@ void Driver::start(std::size_t life) {
   std::vector<int> ranks;
   for (; life <= run_.faults.size(); ++life) ranks.push_back(ranks_of_life(order_.ranks, life));
   std::vector<std::string> words = order_.program;
-  words.push_back(fmt::format("{}", fmt::join(ranks, ",")));
+  if (order_.launcher == Launcher::kSlurm)
+    words.emplace_back("--slurm");
+  else
+    words.insert(words.end(), {"-n", fmt::format("{}", fmt::join(ranks, ","))});
   words.insert(words.end(), order_.config.begin(), order_.config.end());
   child_ = std::make_unique<SupervisedChild>(words, order_.log);
 }
@@ -136,7 +140,10 @@ void Driver::tend() {
 
 void Driver::look_for_the_rank() {
   if (steady_clock::now() - looked_at_ < kBetweenLooks) return;
-  strike_ = Strike::find(child_->pid(), fault().plan);
+  const Disturbance& plan = fault().plan;
+  const pid_t rank = order_.launcher == Launcher::kSlurm ? slurm_rank_process(order_.directory, plan.rank)
+                                                         : rank_process(child_->pid(), plan.rank);
+  strike_ = Strike::of(rank, plan.kind);
   looked_at_ = steady_clock::now();
 }
 

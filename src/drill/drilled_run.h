@@ -34,8 +34,9 @@ struct StruckFault {
 
 // How a run is started, and where.
 struct RunOrder {
-  std::vector<std::string> program;    // words in front of the number of ranks: a lockstep, run, -n
-  std::vector<std::string> config;     // and behind it
+  std::vector<std::string> program;  // words in front of what launches the ranks: a lockstep, run
+  std::vector<std::string> config;   // and behind it
+  Launcher launcher = Launcher::kMpirun;
   std::string directory;               // the run's
   std::string log;                     // file for what is said
   std::vector<int> ranks;              // of the lives, one after the other, and again from the first

@@ -24,25 +24,48 @@ pid_t parent_of(pid_t process) {
   return state == "Z" || state == "X" ? -1 : parent;
 }
 
+template <class Wanted>
+std::vector<pid_t> processes(Wanted&& wanted) {
+  std::vector<pid_t> found;
+  DIR* folder = ::opendir("/proc");
+  if (folder == nullptr) return found;
+  while (const dirent* entry = ::readdir(folder))
+    if (const pid_t one = std::atoi(entry->d_name); one > 0 && wanted(one)) found.push_back(one);
+  ::closedir(folder);
+  return found;
+}
+
+bool has_word(const std::string& text, const std::string& word) {
+  return ('\0' + text).find('\0' + word + '\0') != std::string::npos;
+}
+
 }  // namespace
 
 std::vector<pid_t> children_of(pid_t process) {
-  std::vector<pid_t> children;
-  DIR* folder = ::opendir("/proc");
-  if (folder == nullptr) return children;
-  while (const dirent* entry = ::readdir(folder))
-    if (const pid_t one = std::atoi(entry->d_name); one > 0 && parent_of(one) == process)
-      children.push_back(one);
-  ::closedir(folder);
-  return children;
+  return processes([&](pid_t one) { return parent_of(one) == process; });
 }
 
 pid_t rank_process(pid_t supervisor, int rank) {
-  const std::string word = '\0' + ("OMPI_COMM_WORLD_RANK=" + std::to_string(rank)) + '\0';
+  const std::string word = "OMPI_COMM_WORLD_RANK=" + std::to_string(rank);
   for (const pid_t launcher : children_of(supervisor))
     for (const pid_t one : children_of(launcher))
-      if (process_text(one, "environ").find(word) != std::string::npos) return one;
+      if (has_word(process_text(one, "environ"), word)) return one;
   return -1;
+}
+
+pid_t slurm_rank_process(const std::string& run_directory, int rank) {
+  const std::string word = "SLURM_PROCID=" + std::to_string(rank);
+  // srun itself names the command too, and so does the supervisor of rank 0's number: neither trains.
+  const auto trains_here = [&](const std::string& command) {
+    const auto program = command.find('\0');
+    return program != std::string::npos && command.compare(program, 7, std::string("\0train\0", 7)) == 0 &&
+           has_word(command, run_directory);
+  };
+  const std::vector<pid_t> found = processes([&](pid_t one) {
+    return trains_here(process_text(one, "cmdline")) && has_word(process_text(one, "environ"), word) &&
+           parent_of(one) > 0;
+  });
+  return found.empty() ? -1 : found.front();
 }
 
 }  // namespace lockstep

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <string>
 #include <vector>
 
 namespace lockstep {
@@ -13,5 +14,8 @@ std::vector<pid_t> children_of(pid_t process);
 // Local. The process of a rank that a supervisor's launcher has started on this machine; -1 while there is
 // none.
 pid_t rank_process(pid_t supervisor, int rank);
+// Local. The same of a rank that srun has started on this machine to train in this run directory: its parent
+// is a daemon of Slurm.
+pid_t slurm_rank_process(const std::string& run_directory, int rank);
 
 }  // namespace lockstep

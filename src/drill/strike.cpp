@@ -10,8 +10,6 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "drill/rank_processes.h"
-
 namespace lockstep {
 namespace {
 
@@ -44,11 +42,10 @@ std::uintmax_t room_in(const std::string& run_directory) {
 
 Strike::Strike(pid_t rank, int process, FaultKind kind) : rank_(rank), process_(process), kind_(kind) {}
 
-std::unique_ptr<Strike> Strike::find(pid_t supervisor, const Disturbance& fault) {
-  const pid_t rank = rank_process(supervisor, fault.rank);
+std::unique_ptr<Strike> Strike::of(pid_t rank, FaultKind kind) {
   if (rank < 0) return nullptr;
   const int process = static_cast<int>(::syscall(SYS_pidfd_open, rank, 0));
-  return process < 0 ? nullptr : std::unique_ptr<Strike>(new Strike(rank, process, fault.kind));
+  return process < 0 ? nullptr : std::unique_ptr<Strike>(new Strike(rank, process, kind));
 }
 
 double Strike::age_s() const {

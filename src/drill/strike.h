@@ -16,8 +16,8 @@ namespace lockstep {
 // A rank that is going to be struck. Local.
 class Strike {
  public:
-  // The rank of a fault, among those that this supervisor has started; none while it is not there.
-  static std::unique_ptr<Strike> find(pid_t supervisor, const Disturbance& fault);
+  // Of this process; none when it is not there.
+  static std::unique_ptr<Strike> of(pid_t rank, FaultKind kind);
 
   // Since it was found.
   double age_s() const;

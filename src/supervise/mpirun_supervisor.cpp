@@ -12,6 +12,7 @@
 
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
+#include "supervise/attempt_split.h"
 #include "supervise/former_life.h"
 #include "supervise/on_end.h"
 
@@ -47,7 +48,8 @@ int open_process(pid_t process) {
 std::string cause_of(const AttemptFacts& facts) {
   if (facts.fault) return facts.fault->message;
   if (!facts.remark.empty()) return facts.remark;
-  return facts.detail.empty() ? meaning_of(facts.code) : facts.detail;
+  const bool is_known = facts.circumstance != Circumstance::kNone && !facts.detail.empty();
+  return is_known ? facts.detail : meaning_of(facts.code);
 }
 
 }  // namespace
@@ -195,11 +197,7 @@ void MpirunSupervisor::note_story(const MpirunAttempt& attempt) {
   }
   if (told_ == Told::kBegin && story.stepped) {
     told_ = Told::kTrains;
-    const Time begin = steady_clock::now() - line_.age();
-    EventFields split = {{"step", *story.resumed + 1},
-                         {"start_s", seconds_between(begin, *story.joined)},
-                         {"load_s", seconds_between(*story.joined, *story.trained)},
-                         {"first_step_s", seconds_between(*story.trained, *story.stepped)}};
+    EventFields split = attempt_split(story, steady_clock::now() - line_.age());
     if (launches_ > 1) split.emplace_back("after_s", seconds_between(ended_, *story.stepped));
     events_.add(last_attempt_, "attempt_trains", split);
   }

@@ -30,6 +30,8 @@ class AttemptEvents {
   int launches_ = 0;
   int attempt_ = 0;
   bool begun_ = false;
+  bool trains_ = false;
+  AttemptStory::Time launched_;
 };
 
 }  // namespace lockstep

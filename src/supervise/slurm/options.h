@@ -11,6 +11,7 @@ struct SlurmPlace {
   std::string array_job;   // SLURM_ARRAY_JOB_ID; empty outside an array
   std::string array_task;  // SLURM_ARRAY_TASK_ID
   int nodes = 1;           // SLURM_JOB_NUM_NODES
+  int tasks = 0;           // SLURM_NTASKS; 0: not said
   int restarts = 0;        // SLURM_RESTART_COUNT
   bool in_step = false;    // SLURM_STEP_ID is set: one of many, not the batch script
 
