@@ -48,18 +48,18 @@ equal '0:' "$code:$output" 'code and output'
 claims '--cuda-build adds its parts to what is there'
 setup --cuda-build
 equal 0 "$code" "code ($output)"
-equal 2 "$(downloads)" 'wheels (torch again, nccl)'
+equal 3 "$(downloads)" 'wheels (torch again, crt, nccl)'
 equal library "$(cat "$tree/torch/lib/libtorch_cuda.so")" libtorch_cuda
 equal header "$(cat "$tree/nvidia/nccl/include/nccl.h")" nccl.h
 machine
 setup --cuda-build
-equal 4 "$(downloads)" 'wheels of a first --cuda-build'
+equal 5 "$(downloads)" 'wheels of a first --cuda-build'
 
 claims '--cuda fetches every library torch names, torch itself once'
 machine
 setup --cuda
 equal 0 "$code" "code ($output)"
-equal 16 "$(downloads)" wheels
+equal 17 "$(downloads)" wheels
 equal 1 "$(grep -c 'torch==2.11.0$' "$FAKE_DIR/calls")" 'downloads of torch'
 
 claims 'no network: one clear line, and the next run goes on where this one stopped'
