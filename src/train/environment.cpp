@@ -91,10 +91,11 @@ std::string difference(const Environment& before, const Environment& now, const 
   return text;
 }
 
-void compare_ranks(World& world, const Environment& mine, const DistOptions& dist, Reporter& reporter) {
+bool compare_ranks(World& world, const Environment& mine, const DistOptions& dist, Reporter& reporter) {
   const std::vector<std::string> texts = gather_on_root(world, encode(world.place().host, mine));
+  std::string what;
   on_root(world, [&] {
-    const std::string what = unlike_root(texts);
+    what = unlike_root(texts);
     if (what.empty()) return;
     if (!dist.fast())
       throw Fault(ExitCode::kConfig, what + "; dist.reduce exact promises equal bits",
@@ -103,6 +104,7 @@ void compare_ranks(World& world, const Environment& mine, const DistOptions& dis
     log_warning("{}", what);
     reporter.event("ranks_differ", {{"what", what}});
   });
+  return agree_on_root(world, what).value.empty();
 }
 
 void note_change(const Environment& before, const Environment& now, Step step, Reporter& reporter) {

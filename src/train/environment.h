@@ -22,8 +22,8 @@ Environment describe_environment(const ComputeDevice& compute);
 std::string difference(const Environment& before, const Environment& now, const char* between = " -> ");
 
 // Collective. Ranks whose bits cannot be equal: with dist.reduce exact throws AgreedFault (78) naming two of
-// them, their hosts and both values; with fast one warning and an event.
-void compare_ranks(World& world, const Environment& mine, const DistOptions& dist, Reporter& reporter);
+// them, their hosts and both values; with fast one warning and an event. Whether they are alike.
+bool compare_ranks(World& world, const Environment& mine, const DistOptions& dist, Reporter& reporter);
 
 // Local. One warning and an event when a run goes on behind `step` in another environment than the one that
 // wrote the checkpoint.

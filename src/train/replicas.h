@@ -47,6 +47,8 @@ class Replicas {
   Replicas(const Parts& parts, std::int64_t every);
 
   bool watches() const { return every_ > 0; }
+  // Local, before the first step, on all ranks: their copies are known to drift apart.
+  void expect_differences() { every_ = 0; }
 
   // Local, on rank 0: a former life that could not tell which of two copies was wrong left them.
   void recall();

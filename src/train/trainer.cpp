@@ -135,7 +135,8 @@ void Trainer::rehearse_rest(Step first) {
 Step Trainer::resume_from_newest_verified() {
   on_root(parts_.world, [&] { replicas_.recall(); });
   environment_ = describe_environment(parts_.compute);
-  compare_ranks(parts_.world, environment_, options_.dist, parts_.reporter);
+  if (!compare_ranks(parts_.world, environment_, options_.dist, parts_.reporter))
+    replicas_.expect_differences();
   settle_modes(state_.model());
   const bool own = options_.resume.mode == "auto" || options_.resume.mode == "must";
   if (const auto limit = setbacks_.recall(own)) leave_behind(*limit);
