@@ -15,10 +15,11 @@ void for_each_line(Disk& disk, const std::string& path, const std::function<void
   LineFollower(disk, path).read_on(use);
 }
 
-void LineFollower::read_on(const std::function<void(const std::string&)>& use) {
-  if (!disk_->info(path_)) return;
+bool LineFollower::read_on(const std::function<void(const std::string&)>& use) {
+  if (!disk_->info(path_)) return false;
   const auto file = disk_->open(path_);
   const std::uint64_t size = file->size();
+  const std::uint64_t before = at_;
   std::string rest;
   for (std::uint64_t at = at_; at < size; at += kPiece) {
     std::string piece(std::min<std::uint64_t>(kPiece, size - at), '\0');
@@ -32,6 +33,7 @@ void LineFollower::read_on(const std::function<void(const std::string&)>& use) {
     rest.erase(0, begin);
   }
   at_ = std::max(at_, size - rest.size());
+  return at_ > before;
 }
 
 }  // namespace lockstep

@@ -15,11 +15,12 @@ namespace lockstep {
 // none. Nothing happens where there is no such file. Throws Fault (74).
 void for_each_line(Disk& disk, const std::string& path, const std::function<void(const std::string&)>& use);
 
-// The same for a file that grows: each call goes on where the one before ended. Local.
+// The same for a file that grows, or that comes later: each call goes on where the one before ended. Local.
 class LineFollower {
  public:
   LineFollower(Disk& disk, std::string path) : disk_(&disk), path_(std::move(path)) {}
-  void read_on(const std::function<void(const std::string&)>& use);
+  // Was there any new line?
+  bool read_on(const std::function<void(const std::string&)>& use);
 
  private:
   Disk* disk_;

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "cli/this_binary.h"
 #include "config/array_task.h"
 #include "config/environment.h"
 #include "config/load.h"
@@ -13,11 +14,6 @@
 namespace lockstep {
 namespace {
 
-// This very program: the ranks are of the same build, wherever PATH leads.
-std::string own_path() {
-  return std::filesystem::read_symlink("/proc/self/exe").string();
-}
-
 SlurmRunOptions training(const SlurmRequest& request, const ExtraTypes& types) {
   const GivenConfig& given = *request.config;
   const RunConfig config = load_config(given.file, given.overrides, types);
@@ -25,7 +21,7 @@ SlurmRunOptions training(const SlurmRequest& request, const ExtraTypes& types) {
   options.run_directory =
       std::filesystem::absolute(request.run.value_or(with_array_task(config.run.dir))).string();
   require_array_task(options.run_directory);
-  options.program = {own_path(), "train", "-c", given.file};
+  options.program = {this_binary(), "train", "-c", given.file};
   options.program.insert(options.program.end(), given.overrides.begin(), given.overrides.end());
   if (request.run) options.program.insert(options.program.end(), {"--run", *request.run});
   options.on_end = config.run.on_end;

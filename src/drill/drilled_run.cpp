@@ -78,13 +78,14 @@ class Driver {
 
 // The supervisor gets the ranks of all lives that are to come: it restarts by itself.
 void Driver::start(std::size_t life) {
-  std::vector<int> ranks;
-  for (; life <= run_.faults.size(); ++life) ranks.push_back(ranks_of_life(order_.ranks, life));
   std::vector<std::string> words = order_.program;
-  if (order_.launcher == Launcher::kSlurm)
+  if (order_.launcher == Launcher::kSlurm) {
     words.emplace_back("--slurm");
-  else
+  } else {
+    std::vector<int> ranks;
+    for (; life <= run_.faults.size(); ++life) ranks.push_back(ranks_of_life(order_.ranks, life));
     words.insert(words.end(), {"-n", fmt::format("{}", fmt::join(ranks, ","))});
+  }
   words.insert(words.end(), order_.config.begin(), order_.config.end());
   child_ = std::make_unique<SupervisedChild>(words, order_.log);
 }

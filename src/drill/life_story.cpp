@@ -28,13 +28,14 @@ T field(const Json& json, const char* key, T otherwise) {
 }  // namespace
 
 LifeStory::LifeStory(const std::string& run_directory)
-    : events_(run_directory + "/events.jsonl"), metrics_(run_directory + "/metrics.jsonl") {}
+    : events_(real_disk(), run_directory + "/events.jsonl"),
+      metrics_(real_disk(), run_directory + "/metrics.jsonl") {}
 
 bool LifeStory::read() {
   const std::int64_t before = step();
   // The steps first: what an event says about them comes after.
-  const bool stepped = metrics_.read([this](const std::string& line) { metrics(line); });
-  const bool happened = events_.read([this](const std::string& line) { event(line); });
+  const bool stepped = metrics_.read_on([this](const std::string& line) { metrics(line); });
+  const bool happened = events_.read_on([this](const std::string& line) { event(line); });
   const std::int64_t after = step();
   if (after == before) return stepped || happened;
   const auto now = std::chrono::steady_clock::now();

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "drill/journal_tail.h"
+#include "base/read_lines.h"
 
 namespace lockstep {
 
@@ -54,8 +54,8 @@ class LifeStory {
   std::int64_t newest_of(std::int64_t life) const;
   void note_commit(std::int64_t step, const std::string& hash);
 
-  JournalTail events_;
-  JournalTail metrics_;
+  LineFollower events_;
+  LineFollower metrics_;
   int ends_ = 0;
   LifeEnd last_end_;
   int lives_ = 0;

@@ -9,6 +9,8 @@
 #include <set>
 #include <vector>
 
+#include "base/median.h"
+
 namespace lockstep {
 namespace {
 
@@ -29,13 +31,6 @@ double number(const Json& json, const char* key, double otherwise) {
 std::string word(const Json& json, const char* key) {
   const auto found = json.find(key);
   return found != json.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
 }
 
 bool is_one_of(const std::string& name, const std::set<std::string>& names) {

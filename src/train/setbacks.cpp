@@ -86,14 +86,14 @@ void Setbacks::keep() {
   });
 }
 
-Verdict Setbacks::verdict(const StepRecord& record) const {
-  if (!std::isfinite(record.loss) || !std::isfinite(record.grad_norm)) return Verdict::kDiverged;
-  return scale_.is_spike(record.loss) ? Verdict::kSpike : Verdict::kHealthy;
+StepVerdict Setbacks::verdict(const StepRecord& record) const {
+  if (!std::isfinite(record.loss) || !std::isfinite(record.grad_norm)) return StepVerdict::kDiverged;
+  return scale_.is_spike(record.loss) ? StepVerdict::kSpike : StepVerdict::kHealthy;
 }
 
-Remedy Setbacks::remedy_for(Verdict verdict) const {
-  if (verdict == Verdict::kHealthy) return Remedy::kUpdate;
-  return remedy_named(verdict == Verdict::kSpike ? options_.on_spike.action : options_.on_nan);
+Remedy Setbacks::remedy_for(StepVerdict verdict) const {
+  if (verdict == StepVerdict::kHealthy) return Remedy::kUpdate;
+  return remedy_named(verdict == StepVerdict::kSpike ? options_.on_spike.action : options_.on_nan);
 }
 
 BadStep Setbacks::spike(const StepRecord& record) const {

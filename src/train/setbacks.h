@@ -11,7 +11,7 @@
 
 namespace lockstep {
 
-enum class Verdict : int { kHealthy = 0, kSpike = 1, kDiverged = 2 };
+enum class StepVerdict : int { kHealthy = 0, kSpike = 1, kDiverged = 2 };
 
 // What is done about a bad step.
 enum class Remedy { kUpdate, kStop, kSkip, kRollBack };
@@ -52,8 +52,8 @@ class Setbacks {
   // Does every step's gradient have to be looked at?
   bool needs_norm() const { return options_.on_nan != "stop"; }
   // Local. The worst of any rank counts.
-  Verdict verdict(const StepRecord& record) const;
-  Remedy remedy_for(Verdict verdict) const;
+  StepVerdict verdict(const StepRecord& record) const;
+  Remedy remedy_for(StepVerdict verdict) const;
   // Local. What is wrong with a loss that stands out.
   BadStep spike(const StepRecord& record) const;
 

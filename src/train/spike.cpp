@@ -4,17 +4,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/median.h"
+
 namespace lockstep {
 namespace {
 
 constexpr double kNormal = 1.4826;  // MAD to standard deviation
 constexpr double kLeastShare = 0.01;
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 }  // namespace
 

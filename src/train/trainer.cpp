@@ -251,11 +251,11 @@ StepRecord Trainer::advance(Step step) {
 
 std::optional<StepRecord> Trainer::set_back(const StepRecord& record, const Agreed<LargestAlike>& said) {
   if (!said.value.alike) replicas_.end(record.step, checkpointer_.last_step());
-  const auto verdict = static_cast<Verdict>(said.value.largest);
-  if (verdict == Verdict::kHealthy) return std::nullopt;
+  const auto verdict = static_cast<StepVerdict>(said.value.largest);
+  if (verdict == StepVerdict::kHealthy) return std::nullopt;
   const Remedy remedy = setbacks_.remedy_for(verdict);
   if (remedy == Remedy::kStop) end_diverged(record, batch_);
-  const BadStep bad = verdict == Verdict::kSpike ? setbacks_.spike(record) : diverged(record, batch_);
+  const BadStep bad = verdict == StepVerdict::kSpike ? setbacks_.spike(record) : diverged(record, batch_);
   if (remedy == Remedy::kRollBack) return go_back(bad);
   if (remedy == Remedy::kUpdate) {
     setbacks_.warn(bad);
