@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "checkpoint/hdf5/layout.h"
+#include "hdf5/layout.h"
 
 namespace lockstep {
 

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "checkpoint/hdf5/link_name.h"
+#include "hdf5/link_name.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {

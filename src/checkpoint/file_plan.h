@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/hdf5/layout.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/state.h"
+#include "hdf5/layout.h"
 
 namespace lockstep {
 

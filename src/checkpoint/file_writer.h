@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/hdf5/layout.h"
-#include "checkpoint/hdf5/layout_cache.h"
 #include "checkpoint/written_file.h"
+#include "hdf5/layout.h"
+#include "hdf5/layout_cache.h"
 #include "lockstep/base/disk.h"
 
 namespace lockstep {

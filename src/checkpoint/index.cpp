@@ -6,8 +6,8 @@
 #include "checkpoint/careful_read.h"
 #include "checkpoint/damage.h"
 #include "checkpoint/file_plan.h"
-#include "checkpoint/hdf5/index_layout.h"
 #include "checkpoint/payload_pass.h"
+#include "hdf5/index_layout.h"
 
 namespace lockstep {
 

@@ -6,11 +6,11 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "checkpoint/interchange/bounded_json.h"
 #include "checkpoint/manifest.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
+#include "untrusted/bounded_json.h"
 
 namespace lockstep {
 

@@ -7,11 +7,11 @@
 #include <optional>
 
 #include "base/folder_owner.h"
-#include "checkpoint/find_checkpoint.h"
-#include "checkpoint/what_is.h"
 #include "lockstep/base/disk.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
+#include "named/find_checkpoint.h"
+#include "named/what_is.h"
 
 namespace lockstep {
 

@@ -3,10 +3,10 @@
 
 #include <memory>
 
-#include "checkpoint/convert.h"
 #include "cli/ckpt_common.h"
 #include "cli/ckpt_verbs.h"
 #include "lockstep/base/error.h"
+#include "shelf/convert.h"
 
 namespace lockstep {
 namespace {

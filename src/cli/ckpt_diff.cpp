@@ -4,10 +4,10 @@
 #include <cmath>
 #include <memory>
 
-#include "checkpoint/compare.h"
 #include "cli/ckpt_common.h"
 #include "cli/ckpt_verbs.h"
 #include "cli/tensor_difference.h"
+#include "exchange/compare.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "checkpoint/export.h"
+#include "exchange/export.h"
 
 #include <fmt/format.h>
 

@@ -4,12 +4,12 @@
 #include <memory>
 
 #include "base/shell_word.h"
-#include "checkpoint/import_weights.h"
 #include "cli/ckpt_common.h"
 #include "cli/ckpt_verbs.h"
 #include "cli/config_arguments.h"
 #include "cli/import_checkpoint.h"
 #include "cli/name_rules.h"
+#include "exchange/import_weights.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 

@@ -5,15 +5,15 @@
 #include <memory>
 #include <optional>
 
-#include "checkpoint/pointer.h"
-#include "checkpoint/prune.h"
 #include "checkpoint/reader.h"
-#include "checkpoint/tags.h"
-#include "checkpoint/verified_ledger.h"
 #include "cli/ckpt_common.h"
 #include "cli/ckpt_verbs.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
+#include "shelf/pointer.h"
+#include "shelf/prune.h"
+#include "shelf/tags.h"
+#include "shelf/verified_ledger.h"
 
 namespace lockstep {
 namespace {

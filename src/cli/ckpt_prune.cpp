@@ -4,11 +4,11 @@
 #include <memory>
 #include <optional>
 
-#include "checkpoint/prune.h"
 #include "checkpoint/reader.h"
 #include "cli/ckpt_common.h"
 #include "cli/ckpt_verbs.h"
 #include "lockstep/base/error.h"
+#include "shelf/prune.h"
 
 namespace lockstep {
 namespace {

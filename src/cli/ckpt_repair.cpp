@@ -3,11 +3,11 @@
 
 #include <memory>
 
-#include "checkpoint/repair.h"
 #include "cli/ckpt_common.h"
 #include "cli/ckpt_verbs.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
+#include "shelf/repair.h"
 
 namespace lockstep {
 namespace {

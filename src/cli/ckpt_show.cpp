@@ -4,14 +4,14 @@
 #include <filesystem>
 #include <memory>
 
-#include "checkpoint/find_checkpoint.h"
 #include "checkpoint/reader.h"
-#include "checkpoint/tags.h"
-#include "checkpoint/verified_ledger.h"
 #include "cli/ckpt_common.h"
 #include "cli/ckpt_verbs.h"
 #include "cli/tensor_tree.h"
 #include "lockstep/base/log.h"
+#include "named/find_checkpoint.h"
+#include "shelf/tags.h"
+#include "shelf/verified_ledger.h"
 
 namespace lockstep {
 namespace {

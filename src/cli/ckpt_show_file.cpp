@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include "checkpoint/interchange/foreign_file.h"
-#include "checkpoint/interchange/json_value.h"
-#include "checkpoint/interchange/state_dict.h"
-#include "checkpoint/weights.h"
 #include "cli/ckpt_common.h"
 #include "cli/ckpt_verbs.h"
+#include "exchange/formats/foreign_file.h"
+#include "exchange/formats/json_value.h"
+#include "exchange/formats/state_dict.h"
+#include "exchange/weights.h"
 #include "lockstep/base/log.h"
 
 namespace lockstep {

@@ -6,10 +6,10 @@
 #include <memory>
 
 #include "checkpoint/reader.h"
-#include "checkpoint/tags.h"
 #include "cli/ckpt_common.h"
 #include "cli/ckpt_verbs.h"
 #include "lockstep/base/error.h"
+#include "shelf/tags.h"
 
 namespace lockstep {
 namespace {

@@ -7,9 +7,9 @@
 #include "base/folder_owner.h"
 #include "checkpoint/damage.h"
 #include "checkpoint/reader.h"
-#include "checkpoint/verified_ledger.h"
 #include "cli/ckpt_common.h"
 #include "cli/ckpt_verbs.h"
+#include "shelf/verified_ledger.h"
 
 namespace lockstep {
 namespace {

@@ -6,11 +6,11 @@
 #include <memory>
 #include <string>
 
-#include "checkpoint/storage_probe.h"
 #include "cli/ckpt_common.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 #include "run/stop_signals.h"
+#include "shelf/storage_probe.h"
 
 namespace lockstep {
 namespace {

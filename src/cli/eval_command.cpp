@@ -6,11 +6,11 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/weights.h"
 #include "cli/job.h"
 #include "cli/name_rules.h"
 #include "cli/standard_streams.h"
 #include "comm/agree.h"
+#include "named/open_weights.h"
 #include "train/evaluator.h"
 #include "train/start_weights.h"
 

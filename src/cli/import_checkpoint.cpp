@@ -4,15 +4,15 @@
 #include <fmt/format.h>
 
 #include "checkpoint/catalog.h"
-#include "checkpoint/export_parts.h"
 #include "checkpoint/reader.h"
-#include "checkpoint/store.h"
 #include "cli/name_rules.h"
 #include "config/load.h"
 #include "data/sample_order.h"
+#include "exchange/export_parts.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 #include "optim/schedule.h"
+#include "shelf/store.h"
 #include "train/device.h"
 #include "train/module_modes.h"
 

@@ -4,8 +4,8 @@
 #include <memory>
 #include <string>
 
-#include "checkpoint/weight_names.h"
 #include "config/run_config.h"
+#include "exchange/weight_names.h"
 #include "lockstep/cli/application.h"
 #include "lockstep/train/predictor.h"
 

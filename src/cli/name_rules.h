@@ -3,7 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "checkpoint/weight_names.h"
+#include "exchange/weight_names.h"
 #include "lockstep/models/options.h"
 
 namespace lockstep {

@@ -5,10 +5,11 @@
 
 #include <filesystem>
 
-#include "checkpoint/find_checkpoint.h"
 #include "cli/ckpt_common.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
+#include "named/find_checkpoint.h"
+#include "named/open_weights.h"
 
 namespace lockstep {
 

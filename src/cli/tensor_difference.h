@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "checkpoint/compare.h"
+#include "exchange/compare.h"
 
 namespace lockstep {
 

@@ -4,7 +4,7 @@
 #include <span>
 #include <string>
 
-#include "checkpoint/weights.h"
+#include "exchange/weights.h"
 
 namespace lockstep {
 

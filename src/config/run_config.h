@@ -4,12 +4,12 @@
 #include <map>
 #include <string>
 
-#include "checkpoint/options.h"
 #include "comm/options.h"
 #include "comm/watch/options.h"
 #include "lockstep/data/options.h"
 #include "lockstep/models/options.h"
 #include "optim/options.h"
+#include "shelf/options.h"
 #include "train/options.h"
 
 namespace lockstep {

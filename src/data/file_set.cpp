@@ -65,8 +65,8 @@ class Walk {
     for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
       take(folder, it->path().filename().string());
     if (error)
-      refuse_file(folder, fmt::format("the folder cannot be read ({})", error.message()),
-                  "Check its permissions, or take it out of the data.");
+      refuse_data_file(folder, fmt::format("the folder cannot be read ({})", error.message()),
+                       "Check its permissions, or take it out of the data.");
   }
 
   void take(const std::string& folder, const std::string& name) {
@@ -80,8 +80,8 @@ class Walk {
     if (fs::is_regular_file(there)) return names.push_back(path.substr(root_.size()));
     if (fs::is_directory(there)) return leave_out(kLink);
     if (fs::is_symlink(here))
-      refuse_file(path, "is a link to a file that is not there",
-                  "Mend the link or remove it; a file of the data may be missing.");
+      refuse_data_file(path, "is a link to a file that is not there",
+                       "Mend the link or remove it; a file of the data may be missing.");
     leave_out(kSpecial);
   }
 
@@ -95,8 +95,8 @@ void add_folder(const std::string& path, bool alone, FileSet& set) {
   const std::string folder = path.ends_with('/') ? path : path + "/";
   Walk walk(folder, set);
   if (walk.names.empty())
-    refuse_file(folder, fmt::format("the folder holds no file of data ({})", describe(set)),
-                "Name a folder with data, or a file.");
+    refuse_data_file(folder, fmt::format("the folder holds no file of data ({})", describe(set)),
+                     "Name a folder with data, or a file.");
   // The order of a folder's entries differs from one file system to the next.
   std::sort(walk.names.begin(), walk.names.end());
   const std::string prefix =

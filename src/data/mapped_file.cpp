@@ -37,14 +37,14 @@ MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
   // O_NONBLOCK: opening a fifo that nobody writes to would wait for ever.
   const Descriptor file{::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0)
-    refuse_file(
+    refuse_data_file(
         path_, fmt::format("cannot be opened ({})", std::strerror(errno)),
         "Check the path in the data section and the permissions; relative paths start at the config file.");
   struct stat info {};
-  if (::fstat(file.fd, &info) != 0) refuse_file(path_, std::strerror(errno), "Check the file system.");
+  if (::fstat(file.fd, &info) != 0) refuse_data_file(path_, std::strerror(errno), "Check the file system.");
   if (!S_ISREG(info.st_mode))
-    refuse_file(path_, S_ISDIR(info.st_mode) ? "is a folder, expected a file" : "is not a regular file",
-                "Name a regular file.");
+    refuse_data_file(path_, S_ISDIR(info.st_mode) ? "is a folder, expected a file" : "is not a regular file",
+                     "Name a regular file.");
   size_ = static_cast<std::size_t>(info.st_size);
   modified_ns_ = modified_ns(info);
   inode_ = info.st_ino;
@@ -53,8 +53,8 @@ MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
   // Shared, so that ranks of one machine hold one copy in the page cache.
   void* memory = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.fd, 0);
   if (memory == MAP_FAILED)
-    refuse_file(path_, fmt::format("{} bytes cannot be mapped ({})", size_, std::strerror(errno)),
-                "Join many small files into fewer, or raise vm.max_map_count.");
+    refuse_data_file(path_, fmt::format("{} bytes cannot be mapped ({})", size_, std::strerror(errno)),
+                     "Join many small files into fewer, or raise vm.max_map_count.");
   data_ = static_cast<const std::byte*>(memory);
 }
 
@@ -84,14 +84,17 @@ void MappedFile::check_unchanged() const {
   if (fault_requested("guard.skip_unchanged")) return;
   struct stat info {};
   if (::stat(path_.c_str(), &info) != 0)
-    refuse_file(path_, fmt::format("is gone since the run began ({})", std::strerror(errno)), kChangedRemedy);
+    refuse_data_file(path_, fmt::format("is gone since the run began ({})", std::strerror(errno)),
+                     kChangedRemedy);
   if (static_cast<std::size_t>(info.st_size) != size_)
-    refuse_file(path_, fmt::format("changed since the run began: {} bytes then, {} now", size_, info.st_size),
-                kChangedRemedy);
+    refuse_data_file(path_,
+                     fmt::format("changed since the run began: {} bytes then, {} now", size_, info.st_size),
+                     kChangedRemedy);
   // The inode tells a file that was replaced with size and time kept (cp -p, rsync -t).
   if (modified_ns(info) != modified_ns_ || info.st_ino != inode_)
-    refuse_file(path_, fmt::format("was written or replaced since the run began (still {} bytes)", size_),
-                kChangedRemedy);
+    refuse_data_file(path_,
+                     fmt::format("was written or replaced since the run began (still {} bytes)", size_),
+                     kChangedRemedy);
 }
 
 void MappedFile::unmap() noexcept {

@@ -5,7 +5,7 @@
 
 namespace lockstep {
 
-void refuse_file(const std::string& path, std::string_view found, std::string_view remedy) {
+void refuse_data_file(const std::string& path, std::string_view found, std::string_view remedy) {
   throw Fault(ExitCode::kInputMissing, path + ": " + std::string(found), std::string(remedy));
 }
 

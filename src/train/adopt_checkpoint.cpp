@@ -9,10 +9,10 @@
 #include <map>
 #include <set>
 
-#include "checkpoint/foreign_weights.h"
-#include "checkpoint/interchange/foreign_file.h"
-#include "checkpoint/interchange/optimizer_state.h"
-#include "checkpoint/match_weights.h"
+#include "exchange/foreign_weights.h"
+#include "exchange/formats/foreign_file.h"
+#include "exchange/formats/optimizer_state.h"
+#include "exchange/match_weights.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 #include "train/option_differences.h"

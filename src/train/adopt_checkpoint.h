@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/interchange/state_dict.h"
-#include "checkpoint/interchange/training_place.h"
-#include "checkpoint/weight_names.h"
+#include "exchange/formats/state_dict.h"
+#include "exchange/formats/training_place.h"
+#include "exchange/weight_names.h"
 #include "train/training_state.h"
 
 namespace lockstep {

@@ -4,8 +4,8 @@
 #include <map>
 #include <string>
 
-#include "checkpoint/options.h"
 #include "lockstep/base/units.h"
+#include "shelf/options.h"
 
 namespace lockstep {
 

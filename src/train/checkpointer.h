@@ -6,9 +6,9 @@
 #include <optional>
 #include <string>
 
-#include "checkpoint/store.h"
 #include "lockstep/base/clock.h"
 #include "lockstep/comm/world.h"
+#include "shelf/store.h"
 #include "train/reporter.h"
 #include "train/save_interval.h"
 #include "train/save_times.h"

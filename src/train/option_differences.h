@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/interchange/optimizer_state.h"
+#include "exchange/formats/optimizer_state.h"
 #include "optim/options.h"
 
 namespace lockstep {

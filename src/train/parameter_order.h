@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/interchange/foreign_file.h"
-#include "checkpoint/interchange/optimizer_state.h"
+#include "exchange/formats/foreign_file.h"
+#include "exchange/formats/optimizer_state.h"
 
 namespace lockstep {
 

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "checkpoint/weights.h"
 #include "lockstep/base/error.h"
+#include "named/open_weights.h"
 #include "train/device.h"
 #include "train/module_modes.h"
 #include "train/start_weights.h"

@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "checkpoint/options.h"
 #include "lockstep/base/disk.h"
 #include "optim/options.h"
+#include "shelf/options.h"
 #include "train/evaluator.h"
 #include "train/plan.h"
 #include "train/training_state.h"

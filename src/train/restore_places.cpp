@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <set>
 
-#include "checkpoint/options.h"
 #include "lockstep/base/error.h"
+#include "shelf/options.h"
 
 namespace lockstep {
 namespace {

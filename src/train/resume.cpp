@@ -9,11 +9,11 @@
 #include <thread>
 
 #include "checkpoint/damage.h"
-#include "checkpoint/find_checkpoint.h"
 #include "checkpoint/reader.h"
 #include "comm/agree.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
+#include "named/find_checkpoint.h"
 #include "train/module_modes.h"
 #include "train/restore_places.h"
 

@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
-#include "checkpoint/store.h"
 #include "lockstep/comm/world.h"
+#include "shelf/store.h"
 #include "train/reporter.h"
 #include "train/training_state.h"
 

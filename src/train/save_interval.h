@@ -4,9 +4,9 @@
 #include <chrono>
 #include <string>
 
-#include "checkpoint/options.h"
 #include "lockstep/base/clock.h"
 #include "lockstep/base/units.h"
+#include "shelf/options.h"
 
 namespace lockstep {
 

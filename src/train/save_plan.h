@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <span>
 
-#include "checkpoint/options.h"
 #include "checkpoint/shard.h"
 #include "lockstep/comm/world.h"
+#include "shelf/options.h"
 #include "train/training_state.h"
 
 namespace lockstep {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/match_weights.h"
+#include "exchange/match_weights.h"
 
 namespace lockstep {
 

@@ -10,6 +10,7 @@
 #include "comm/agree.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
+#include "named/open_weights.h"
 #include "optim/clip.h"
 #include "optim/schedule.h"
 #include "run/stop_signals.h"

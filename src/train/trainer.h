@@ -6,16 +6,16 @@
 #include <optional>
 #include <string>
 
-#include "checkpoint/store.h"
-#include "checkpoint/weight_names.h"
 #include "comm/agree_alike.h"
 #include "comm/options.h"
 #include "data/loader.h"
+#include "exchange/weight_names.h"
 #include "lockstep/base/clock.h"
 #include "lockstep/data/dataset.h"
 #include "optim/options.h"
 #include "parallel/gradient_reducer.h"
 #include "run/run_directory.h"
+#include "shelf/store.h"
 #include "train/best_so_far.h"
 #include "train/checkpointer.h"
 #include "train/environment.h"

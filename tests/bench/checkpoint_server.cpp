@@ -19,9 +19,9 @@
 #include "base/aligned_block.h"
 #include "base/descriptor.h"
 #include "checkpoint/reader.h"
-#include "checkpoint/store.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
+#include "shelf/store.h"
 
 namespace lockstep::bench {
 namespace {

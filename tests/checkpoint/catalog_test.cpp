@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/catalog.h"
 
-#include "checkpoint/fixture.h"
-#include "checkpoint/hdf5/link_name.h"
+#include "hdf5/link_name.h"
+#include "shelf/fixture.h"
 
 namespace lockstep {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/digest.h"
 
-#include "checkpoint/fixture.h"
+#include "shelf/fixture.h"
 
 namespace lockstep {
 namespace {

@@ -9,8 +9,8 @@
 #include "base/aligned_block.h"
 #include "checkpoint/digest.h"
 #include "checkpoint/file_blocks.h"
-#include "checkpoint/fixture.h"
 #include "checkpoint/workers.h"
+#include "shelf/fixture.h"
 #include "support/faulty_disk.h"
 #include "support/temp_dir.h"
 

@@ -3,7 +3,7 @@
 
 #include <gmock/gmock.h>
 
-#include "checkpoint/sharded_save.h"
+#include "shelf/sharded_save.h"
 #include "support/process.h"
 
 namespace lockstep {

@@ -6,7 +6,7 @@
 #include <ctime>
 #include <limits>
 
-#include "checkpoint/fixture.h"
+#include "shelf/fixture.h"
 
 namespace lockstep {
 namespace {

@@ -4,8 +4,8 @@
 #include <numeric>
 
 #include "checkpoint/digest.h"
-#include "checkpoint/fixture.h"
 #include "checkpoint/manifest.h"
+#include "shelf/fixture.h"
 
 namespace lockstep {
 namespace {

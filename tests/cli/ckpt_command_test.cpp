@@ -10,8 +10,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "checkpoint/store.h"
 #include "lockstep/base/error.h"
+#include "shelf/store.h"
 #include "support/temp_dir.h"
 
 namespace lockstep {

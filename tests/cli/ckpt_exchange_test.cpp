@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <filesystem>
 
-#include "checkpoint/interchange_files.h"
 #include "cli/binary.h"
+#include "exchange/python_files.h"
 
 namespace lockstep::testing {
 namespace {
@@ -88,7 +88,7 @@ TEST_F(CkptExchange, ExportPrintsTheLinesThatReadIt) {
 }
 
 TEST_F(CkptExchange, ShowListsTheTensorsOfAFileOfAnyModel) {
-  const std::string data = std::string(LOCKSTEP_SOURCE_DIR) + "/tests/checkpoint/data/exchange/";
+  const std::string data = std::string(LOCKSTEP_SOURCE_DIR) + "/tests/exchange/data/";
   const json shown = ckpt_json({"show", data + "adamw.legacy.pth"});
   EXPECT_EQ(shown["format"], "pth (legacy)");
   EXPECT_EQ(shown["tensors"].size(), 27u);
@@ -122,7 +122,7 @@ TEST_F(CkptExchange, AFileThatDoesNotFitIsRefusedWithTensorAndShapes) {
 }
 
 TEST_F(CkptExchange, KeysAreFoundOrNamed) {
-  const std::string data = std::string(LOCKSTEP_SOURCE_DIR) + "/tests/checkpoint/data/exchange/";
+  const std::string data = std::string(LOCKSTEP_SOURCE_DIR) + "/tests/exchange/data/";
   EXPECT_EQ(ckpt_json({"import", data + "sgd.pth", "-o", "a.h5"})["model_key"], "model_state_dict");
   EXPECT_EQ(ckpt_json({"import", data + "data_parallel.pth", "-o", "b.h5"})["said"].size(), 1u);
   expect_refused(ckpt({"import", data + "sgd.pth", "-o", "c.h5", "--model-key", "net"}), 65,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <filesystem>
 
-#include "checkpoint/python_file.h"
 #include "cli/binary.h"
+#include "exchange/python_file.h"
 
 namespace lockstep::testing {
 namespace {

@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "checkpoint/manifest.h"
-#include "checkpoint/resnet18_state.h"
+#include "shelf/resnet18_state.h"
 #include "support/draw.h"
 #include "traced_ranks.h"
 

@@ -4,16 +4,16 @@
 #include <algorithm>
 
 #include "checkpoint/digest.h"
-#include "checkpoint/interchange/foreign_file.h"
-#include "checkpoint/interchange/json_value.h"
-#include "checkpoint/interchange/optimizer_state.h"
-#include "checkpoint/interchange/safetensors_file.h"
-#include "checkpoint/interchange/state_dict.h"
-#include "checkpoint/interchange/torch_file.h"
-#include "checkpoint/interchange/zip_writer.h"
 #include "checkpoint/manifest.h"
-#include "checkpoint/weights.h"
 #include "config/load.h"
+#include "exchange/formats/foreign_file.h"
+#include "exchange/formats/json_value.h"
+#include "exchange/formats/optimizer_state.h"
+#include "exchange/formats/safetensors_file.h"
+#include "exchange/formats/state_dict.h"
+#include "exchange/formats/torch_file.h"
+#include "exchange/formats/zip_writer.h"
+#include "exchange/weights.h"
 #include "fuzz/refusal_code.h"
 
 namespace lockstep {

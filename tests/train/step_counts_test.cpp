@@ -5,8 +5,8 @@
 #include <torch/torch.h>
 
 #include "checkpoint/reader.h"
-#include "checkpoint/store.h"
 #include "comm/loopback/loopback_world.h"
+#include "shelf/store.h"
 #include "support/temp_dir.h"
 #include "train/checkpointer.h"
 #include "train/restore_places.h"

@@ -32,16 +32,18 @@ SampleSpec cifar_spec() {
 void check_records(const MappedFile& file, const DataOptions& options) {
   const auto bytes = file.bytes();
   if (bytes.empty() || bytes.size() % kRecord != 0)
-    refuse_file(file.path(),
-                fmt::format("has {} bytes, expected a multiple of {} (one label and 3 x 32 x 32 values)",
-                            bytes.size(), kRecord),
-                "Use the binary version of CIFAR-10, unpacked; the file may have been cut off while copied.");
+    refuse_data_file(
+        file.path(),
+        fmt::format("has {} bytes, expected a multiple of {} (one label and 3 x 32 x 32 values)",
+                    bytes.size(), kRecord),
+        "Use the binary version of CIFAR-10, unpacked; the file may have been cut off while copied.");
   // A label outside would index past the outputs, far from here and hard to trace back.
   for (std::size_t at = 0; at < bytes.size(); at += kRecord)
     if (const int label = std::to_integer<int>(bytes[at]); label >= kClasses && label != options.ignore_label)
-      refuse_file(file.path(),
-                  fmt::format("record {} has label {}, expected 0 to {}", at / kRecord, label, kClasses - 1),
-                  "The file is damaged, or of another format (CIFAR-100 has two labels).");
+      refuse_data_file(
+          file.path(),
+          fmt::format("record {} has label {}, expected 0 to {}", at / kRecord, label, kClasses - 1),
+          "The file is damaged, or of another format (CIFAR-100 has two labels).");
   const ClassLabels classes(options);
   for (std::size_t at = 0; at < bytes.size(); at += kRecord)
     classes.check(std::to_integer<std::int64_t>(bytes[at]), file.path(),
@@ -110,10 +112,10 @@ std::vector<std::string> batch_files(const std::vector<std::string>& paths, Data
       if (part == DataPart::kTrain ? train : name == "test_batch.bin") files.push_back(file);
     }
     if (files.size() == before)
-      refuse_file(path,
-                  fmt::format("the folder holds no {}",
-                              part == DataPart::kTrain ? "data_batch_*.bin" : "test_batch.bin"),
-                  "Name the folder that the binary version of CIFAR-10 unpacks to, or a list of files.");
+      refuse_data_file(path,
+                       fmt::format("the folder holds no {}",
+                                   part == DataPart::kTrain ? "data_batch_*.bin" : "test_batch.bin"),
+                       "Name the folder that the binary version of CIFAR-10 unpacks to, or a list of files.");
   }
   return files;
 }

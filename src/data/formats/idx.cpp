@@ -32,16 +32,16 @@ std::vector<std::int64_t> dimensions(const MappedFile& file, std::uint32_t rank)
   const auto bytes = file.bytes();
   const std::size_t header = 4 * (rank + 1);
   if (bytes.size() < header)
-    refuse_file(file.path(),
-                fmt::format("has {} bytes, expected an idx{} header of {}", bytes.size(), rank, header),
-                kRemedy);
+    refuse_data_file(file.path(),
+                     fmt::format("has {} bytes, expected an idx{} header of {}", bytes.size(), rank, header),
+                     kRemedy);
   // The third byte is the type, the fourth the number of dimensions.
   const std::uint32_t magic = 0x0800 | rank;  // 8: unsigned bytes
   if (big_endian(bytes) != magic)
-    refuse_file(file.path(),
-                fmt::format("starts with {:08x}, expected {:08x} (idx{}, unsigned bytes)", big_endian(bytes),
-                            magic, rank),
-                kRemedy);
+    refuse_data_file(file.path(),
+                     fmt::format("starts with {:08x}, expected {:08x} (idx{}, unsigned bytes)",
+                                 big_endian(bytes), magic, rank),
+                     kRemedy);
   std::vector<std::int64_t> dims;
   std::uint64_t product = 1;
   bool fits = true;
@@ -51,10 +51,10 @@ std::vector<std::int64_t> dimensions(const MappedFile& file, std::uint32_t rank)
     fits = !__builtin_mul_overflow(product, static_cast<std::uint64_t>(dims.back()), &product) && fits;
   }
   if (!fits || product == 0 || product != bytes.size() - header)
-    refuse_file(file.path(),
-                fmt::format("the header promises {}{} bytes, {} follow", fits ? "" : "more than ",
-                            fits ? product : UINT64_MAX, bytes.size() - header),
-                kRemedy);
+    refuse_data_file(file.path(),
+                     fmt::format("the header promises {}{} bytes, {} follow", fits ? "" : "more than ",
+                                 fits ? product : UINT64_MAX, bytes.size() - header),
+                     kRemedy);
   return dims;
 }
 
@@ -75,9 +75,10 @@ class IdxDataset : public Dataset {
     if (!labels) return;
     const std::int64_t label_count = dimensions(*labels, 1)[0];
     if (label_count != dims_[0])
-      refuse_file(labels->path(),
-                  fmt::format("has {} labels, expected one for each of {} images", label_count, dims_[0]),
-                  "Name the labels that belong to these images.");
+      refuse_data_file(
+          labels->path(),
+          fmt::format("has {} labels, expected one for each of {} images", label_count, dims_[0]),
+          "Name the labels that belong to these images.");
     check_labels(*labels, options);
     labels_.append(std::move(*labels), 8);
   }

@@ -37,11 +37,12 @@ Header header_of(const MappedFile& file) {
   const std::string_view bytes = text_of(file);
   const int version = bytes.size() > 6 ? static_cast<unsigned char>(bytes[6]) : 0;
   if (version < 1 || version > 3)
-    refuse_file(file.path(), fmt::format("NumPy's format version {}, expected 1 to 3", version), kRemedy);
+    refuse_data_file(file.path(), fmt::format("NumPy's format version {}, expected 1 to 3", version),
+                     kRemedy);
   const std::size_t start = version == 1 ? 10 : 12;
   const std::size_t length = bytes.size() < start ? 0 : little_endian(bytes.substr(8, start - 8));
   if (bytes.size() < start || length > bytes.size() - start)
-    refuse_file(file.path(), fmt::format("{} bytes, less than its NumPy header", bytes.size()), kRemedy);
+    refuse_data_file(file.path(), fmt::format("{} bytes, less than its NumPy header", bytes.size()), kRemedy);
   return {bytes.substr(start, length), start + length};
 }
 
@@ -72,7 +73,7 @@ TokenType type_of(const MappedFile& file, std::string_view descr) {
   for (const auto& [name, type] : kTypes)
     if (descr == name) return type;
   const bool big = descr.starts_with("'>");
-  refuse_file(
+  refuse_data_file(
       file.path(),
       fmt::format("a NumPy array of dtype {}, expected little-endian integers", descr.substr(0, 40)),
       big ? "Save it with the other byte order: tokens.astype(tokens.dtype.newbyteorder('<'))." : kRemedy);
@@ -87,9 +88,9 @@ std::uint64_t length_of(const MappedFile& file, std::string_view shape) {
     if (sound) length = length * 10 + static_cast<std::uint64_t>(digit - '0');
   }
   if (!sound)
-    refuse_file(file.path(),
-                fmt::format("a NumPy array of shape {}, expected one dimension", shape.substr(0, 80)),
-                "Save the tokens as one row: tokens.reshape(-1).");
+    refuse_data_file(file.path(),
+                     fmt::format("a NumPy array of shape {}, expected one dimension", shape.substr(0, 80)),
+                     "Save the tokens as one row: tokens.reshape(-1).");
   return length;
 }
 
@@ -105,10 +106,10 @@ TokenLayout npy_layout(const MappedFile& file) {
   const std::uint64_t length = length_of(file, value_of(header.dictionary, "shape"));
   const std::uint64_t payload = file.bytes().size() - header.end;
   if (payload % size_of(type) != 0 || payload / size_of(type) != length)
-    refuse_file(file.path(),
-                fmt::format("the NumPy header promises {} values of {} bytes, {} bytes follow", length,
-                            size_of(type), payload),
-                "Save the array again; the file may have been cut off while copied.");
+    refuse_data_file(file.path(),
+                     fmt::format("the NumPy header promises {} values of {} bytes, {} bytes follow", length,
+                                 size_of(type), payload),
+                     "Save the array again; the file may have been cut off while copied.");
   return {fmt::format("NumPy {}", name_of(type)), type, header.end};
 }
 

@@ -11,12 +11,12 @@ namespace {
 
 void refuse_no_text(const FoundFile& found, const MappedFile& file) {
   if (const std::string_view kind = foreign_kind(file); !kind.empty())
-    refuse_file(file.path(), fmt::format("is {}, not text", kind),
-                "Unpack or convert it first, or take it out of the data.");
+    refuse_data_file(file.path(), fmt::format("is {}, not text", kind),
+                     "Unpack or convert it first, or take it out of the data.");
   // Who names a file may mean its bytes, whatever they are; in a folder it lies by accident.
   if (!found.named && looks_binary(file))
-    refuse_file(file.path(), "holds zero bytes and is no text in UTF-8",
-                "Take it out of the folder, convert it to UTF-8, or name the files one by one.");
+    refuse_data_file(file.path(), "holds zero bytes and is no text in UTF-8",
+                     "Take it out of the folder, convert it to UTF-8, or name the files one by one.");
 }
 
 }  // namespace

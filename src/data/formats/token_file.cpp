@@ -51,19 +51,19 @@ std::array<std::int32_t, 3> first_numbers(const MappedFile& file) {
 TokenLayout llmc_layout(const MappedFile& file, const LlmcKind& kind) {
   const std::size_t size = file.bytes().size();
   if (size < kLlmcHeader)
-    refuse_file(file.path(), fmt::format("has {} bytes, expected a header of {}", size, kLlmcHeader),
-                kCutOff);
+    refuse_data_file(file.path(), fmt::format("has {} bytes, expected a header of {}", size, kLlmcHeader),
+                     kCutOff);
   const auto numbers = first_numbers(file);
   if (numbers[1] != kind.version)
-    refuse_file(file.path(), fmt::format("token file version {}, expected {}", numbers[1], kind.version),
-                fmt::format("Write the file as {}, version {}.", kind.name, kind.version));
+    refuse_data_file(file.path(), fmt::format("token file version {}, expected {}", numbers[1], kind.version),
+                     fmt::format("Write the file as {}, version {}.", kind.name, kind.version));
   const std::size_t payload = size - kLlmcHeader;
   const std::int64_t promised = std::int64_t{numbers[2]} * static_cast<std::int64_t>(size_of(kind.type));
   if (numbers[2] < 0 || static_cast<std::size_t>(promised) != payload)
-    refuse_file(file.path(),
-                fmt::format("the header promises {} tokens, {} bytes follow, expected {}", numbers[2],
-                            payload, promised),
-                kCutOff);
+    refuse_data_file(file.path(),
+                     fmt::format("the header promises {} tokens, {} bytes follow, expected {}", numbers[2],
+                                 payload, promised),
+                     kCutOff);
   return {kind.name, kind.type, kLlmcHeader};
 }
 
@@ -73,8 +73,8 @@ std::optional<TokenLayout> headed_layout(const MappedFile& file) {
   for (const LlmcKind& kind : kLlmc) {
     if (first == kind.magic) return llmc_layout(file, kind);
     if (__builtin_bswap32(first) == kind.magic)
-      refuse_file(file.path(), fmt::format("{}, in big-endian byte order", kind.name),
-                  "Write it little-endian, as llm.c's scripts do on usual machines.");
+      refuse_data_file(file.path(), fmt::format("{}, in big-endian byte order", kind.name),
+                       "Write it little-endian, as llm.c's scripts do on usual machines.");
   }
   if (is_npy(file)) return npy_layout(file);
   return std::nullopt;
@@ -109,12 +109,13 @@ std::optional<TokenType> wider_type(const MappedFile& file, std::int64_t vocab) 
 
 void refuse_other_kinds(const MappedFile& file, bool of_bytes) {
   if (const std::string_view kind = foreign_kind(file); !kind.empty())
-    refuse_file(file.path(), fmt::format("is {}, not a file of tokens", kind),
-                "Write the tokens with numpy.save, or as raw little-endian numbers.");
+    refuse_data_file(file.path(), fmt::format("is {}, not a file of tokens", kind),
+                     "Write the tokens with numpy.save, or as raw little-endian numbers.");
   if (!of_bytes && looks_like_text(file))
-    refuse_file(file.path(), "is text, not a file of tokens", "Train on it as bytes with data.type: text.");
+    refuse_data_file(file.path(), "is text, not a file of tokens",
+                     "Train on it as bytes with data.type: text.");
   if (file.bytes().empty())
-    refuse_file(file.path(), "is empty", "Write it again, or take it out of the data.");
+    refuse_data_file(file.path(), "is empty", "Write it again, or take it out of the data.");
 }
 
 // A file without a header, where nothing in the config says what it holds.
@@ -122,21 +123,21 @@ TokenLayout guessed_layout(const MappedFile& file, const TokenRules& rules) {
   const std::size_t size = file.bytes().size();
   refuse_other_kinds(file, /*of_bytes=*/false);
   if (is_dated(file))
-    refuse_file(file.path(),
-                fmt::format("starts with {}: llm.c's, but not a file of tokens that Lockstep knows",
-                            first_numbers(file)[0]),
-                "Known are 20240520 (GPT-2, uint16) and 20240801 (Llama 3, uint32).");
+    refuse_data_file(file.path(),
+                     fmt::format("starts with {}: llm.c's, but not a file of tokens that Lockstep knows",
+                                 first_numbers(file)[0]),
+                     "Known are 20240520 (GPT-2, uint16) and 20240801 (Llama 3, uint32).");
   if (std::filesystem::path(file.path()).extension() != ".bin")
-    refuse_file(file.path(), "has no header, and only a .bin is taken for raw uint16 tokens", kSayType);
+    refuse_data_file(file.path(), "has no header, and only a .bin is taken for raw uint16 tokens", kSayType);
   if (rules.vocab > 65536)
-    refuse_file(file.path(),
-                fmt::format("has no header, and a vocabulary of {} does not fit uint16", rules.vocab),
-                kSayType);
+    refuse_data_file(file.path(),
+                     fmt::format("has no header, and a vocabulary of {} does not fit uint16", rules.vocab),
+                     kSayType);
   if (size % sizeof(std::uint16_t) != 0)
-    refuse_file(file.path(), fmt::format("has {} bytes, expected whole uint16 tokens", size), kCutOff);
+    refuse_data_file(file.path(), fmt::format("has {} bytes, expected whole uint16 tokens", size), kCutOff);
   if (const auto wider = wider_type(file, rules.vocab))
-    refuse_file(file.path(), fmt::format("has no header and looks like {}, not uint16", name_of(*wider)),
-                fmt::format("Say so: data.token_dtype={} (or uint16, if it is).", name_of(*wider)));
+    refuse_data_file(file.path(), fmt::format("has no header and looks like {}, not uint16", name_of(*wider)),
+                     fmt::format("Say so: data.token_dtype={} (or uint16, if it is).", name_of(*wider)));
   return {"raw uint16", TokenType::kUInt16, 0};
 }
 
@@ -161,10 +162,10 @@ void check_values(const MappedFile& file, std::size_t header, std::int64_t vocab
     const auto bad = std::find_if(block.begin(), block.end(), [&](Value value) {
       return std::cmp_less(value, 0) || std::cmp_greater_equal(value, vocab);
     });
-    refuse_file(file.path(),
-                fmt::format("value {} at position {} is not below the vocabulary of {}", *bad,
-                            start + static_cast<std::size_t>(bad - block.begin()), vocab),
-                "Raise model.vocab, use the data the model is meant for, or see data.token_dtype.");
+    refuse_data_file(file.path(),
+                     fmt::format("value {} at position {} is not below the vocabulary of {}", *bad,
+                                 start + static_cast<std::size_t>(bad - block.begin()), vocab),
+                     "Raise model.vocab, use the data the model is meant for, or see data.token_dtype.");
   }
 }
 
@@ -209,8 +210,9 @@ TokenLayout token_layout(const MappedFile& file, const TokenRules& rules) {
   const std::size_t size = file.bytes().size();
   refuse_other_kinds(file, /*of_bytes=*/size_of(*rules.raw) == 1);
   if (size % size_of(*rules.raw) != 0)
-    refuse_file(file.path(), fmt::format("has {} bytes, expected whole {} tokens", size, name_of(*rules.raw)),
-                kCutOff);
+    refuse_data_file(file.path(),
+                     fmt::format("has {} bytes, expected whole {} tokens", size, name_of(*rules.raw)),
+                     kCutOff);
   return {fmt::format("raw {}", name_of(*rules.raw)), *rules.raw, 0};
 }
 

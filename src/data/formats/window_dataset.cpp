@@ -65,7 +65,7 @@ WindowDataset::WindowDataset(const FileSet& files, const WindowFormat& format)
     MappedFile file(found.path);
     TokenLayout layout = format.layout(found, file);
     if (files_.count() > 0 && (layout.type != layout_.type || layout.name != layout_.name))
-      refuse_file(
+      refuse_data_file(
           found.path,
           fmt::format("is {}, and {} before it is {}", layout.name, files_.place_of(0).first, layout_.name),
           "Keep files of one layout only in data.train.path, or write them alike.");
@@ -75,10 +75,10 @@ WindowDataset::WindowDataset(const FileSet& files, const WindowFormat& format)
   const auto values = static_cast<std::int64_t>(files_.size() / size_of(layout_.type));
   size_ = values < 1 ? 0 : (values - 1) / context_;
   if (size_ == 0)
-    refuse_file(files.files.front().path,
-                fmt::format("{} values in {} files, expected at least context + 1 = {}", values,
-                            files.files.size(), context_ + 1),
-                "Use more data or a smaller model.context.");
+    refuse_data_file(files.files.front().path,
+                     fmt::format("{} values in {} files, expected at least context + 1 = {}", values,
+                                 files.files.size(), context_ + 1),
+                     "Use more data or a smaller model.context.");
 }
 
 SampleSpec WindowDataset::spec() const {
