@@ -5,10 +5,10 @@
 
 #include "cli/standard_streams.h"
 #include "comm/agree.h"
+#include "loop/save_plan.h"
+#include "loop/state_freezer.h"
 #include "parallel/ownership.h"
 #include "train/plan.h"
-#include "train/save_plan.h"
-#include "train/state_freezer.h"
 #include "train/training_state.h"
 
 namespace lockstep {

@@ -11,10 +11,10 @@
 #include "exchange/export_parts.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
+#include "loop/module_modes.h"
 #include "optim/schedule.h"
 #include "shelf/store.h"
 #include "train/device.h"
-#include "train/module_modes.h"
 
 namespace lockstep {
 namespace {

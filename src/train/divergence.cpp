@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "comm/agree.h"
-#include "train/micro_batch_key.h"
+#include "parallel/micro_batch_key.h"
 #include "train/user_code.h"
 
 namespace lockstep {

@@ -12,8 +12,8 @@
 #include "data/host_batch.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/random.h"
+#include "loop/module_modes.h"
 #include "parallel/arena.h"
-#include "train/module_modes.h"
 #include "train/user_code.h"
 
 namespace lockstep {

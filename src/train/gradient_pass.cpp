@@ -8,7 +8,7 @@
 
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
-#include "train/micro_batch_key.h"
+#include "parallel/micro_batch_key.h"
 #include "train/model_check.h"
 #include "train/target_reader.h"
 

@@ -11,7 +11,7 @@
 #include "data/host_batch.h"
 #include "parallel/contribution_stack.h"
 #include "parallel/gradient_hooks.h"
-#include "train/kept_buffers.h"
+#include "parallel/kept_buffers.h"
 #include "train/plan.h"
 #include "train/training_state.h"
 

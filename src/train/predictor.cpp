@@ -6,9 +6,9 @@
 #include <algorithm>
 
 #include "lockstep/base/error.h"
+#include "loop/module_modes.h"
 #include "named/open_weights.h"
 #include "train/device.h"
-#include "train/module_modes.h"
 #include "train/start_weights.h"
 
 namespace lockstep {

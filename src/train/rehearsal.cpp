@@ -9,7 +9,7 @@
 #include "comm/agree.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
-#include "train/kept_buffers.h"
+#include "parallel/kept_buffers.h"
 
 namespace lockstep {
 namespace {

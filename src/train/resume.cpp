@@ -13,8 +13,8 @@
 #include "comm/agree.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
+#include "loop/module_modes.h"
 #include "named/find_checkpoint.h"
-#include "train/module_modes.h"
 #include "train/restore_places.h"
 
 namespace lockstep {

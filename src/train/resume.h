@@ -6,8 +6,8 @@
 #include <string>
 
 #include "lockstep/comm/world.h"
+#include "loop/reporter.h"
 #include "shelf/store.h"
-#include "train/reporter.h"
 #include "train/training_state.h"
 
 namespace lockstep {

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "comm/agree.h"
+#include "loop/reporter.h"
 #include "train/left_out.h"
-#include "train/reporter.h"
 #include "train/spike.h"
 
 namespace lockstep {

@@ -10,6 +10,8 @@
 #include "comm/agree.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
+#include "loop/module_modes.h"
+#include "loop/save_at_stop.h"
 #include "named/open_weights.h"
 #include "optim/clip.h"
 #include "optim/schedule.h"
@@ -18,9 +20,7 @@
 #include "train/divergence.h"
 #include "train/evaluator.h"
 #include "train/model_check.h"
-#include "train/module_modes.h"
 #include "train/rehearsal.h"
-#include "train/save_at_stop.h"
 #include "train/start_weights.h"
 
 namespace lockstep {

@@ -42,22 +42,15 @@ TrainingState::TrainingState(std::shared_ptr<Model> model, const OptimOptions& o
 void TrainingState::list_persisted() {
   const auto add_all = [&](const std::string& slot, const std::vector<ArenaEntry>& entries,
                            const torch::Tensor& flat, bool steady) {
-    for (const ArenaEntry& entry : entries) add({slot, entry.name}, ModelArena::view(flat, entry), steady);
+    for (const ArenaEntry& entry : entries)
+      persisted_.push_back(persist({slot, entry.name}, ModelArena::view(flat, entry), steady));
   };
   add_all("", arena_.parameters(), arena_.values(), /*steady=*/true);
   add_all("", arena_.buffers(), arena_.values(), /*steady=*/false);
-  for (const auto& [name, tensor] : arena_.integer_buffers()) add({"", name}, tensor, /*steady=*/false);
+  for (const auto& [name, tensor] : arena_.integer_buffers())
+    persisted_.push_back(persist({"", name}, tensor, /*steady=*/false));
   for (const Slot& slot : optimizer_->slots())
     add_all(slot.name, arena_.trainable(), slot.flat, /*steady=*/true);
-}
-
-void TrainingState::add(TensorKey key, const torch::Tensor& live, bool steady) {
-  // Pinned, so that a copy from the device runs beside the training.
-  const torch::Tensor host =
-      live.device().is_cpu()
-          ? live
-          : torch::empty(live.sizes(), live.options().device(torch::kCPU).pinned_memory(true));
-  persisted_.push_back({std::move(key), live.sizes().vec(), live, host, steady});
 }
 
 void TrainingState::apply(const torch::Tensor& mean, double lr) {
@@ -72,20 +65,9 @@ void TrainingState::apply(const torch::Tensor& mean, double lr) {
   if (buffers > 0) arena_.buffer_values().copy_(mean.narrow(0, arena_.trainable_count(), buffers));
 }
 
-std::vector<StateTensor> TrainingState::tensors() {
-  torch::NoGradGuard no_grad;
-  for (Persisted& item : persisted_)
-    if (!item.live.device().is_cpu()) item.host.copy_(item.live);
-  return host_tensors();
-}
-
 std::vector<StateTensor> TrainingState::host_tensors() {
   std::vector<StateTensor> list;
-  for (Persisted& item : persisted_) {
-    const MutableSpan span = span_of(item.host);
-    list.push_back(
-        {item.key, span.dtype, item.shape, {static_cast<const std::byte*>(span.data), span.bytes()}});
-  }
+  for (const Persisted& item : persisted_) list.push_back(in_host_memory(item));
   const std::vector<double>& steps = optimizer_->steps();
   const bool one = std::adjacent_find(steps.begin(), steps.end(), std::not_equal_to<>()) == steps.end();
   for (const MutableStateTensor& place : step_places({one, {}}))
@@ -150,13 +132,36 @@ std::uint64_t TrainingState::bytes() {
   return total + arena_.trainable().size() * sizeof(float);
 }
 
-std::uint64_t TrainingState::integer_digest() const {
+namespace {
+
+std::span<const std::byte> bytes_of(const torch::Tensor& host) {
+  return {static_cast<const std::byte*>(host.data_ptr()), static_cast<std::size_t>(host.nbytes())};
+}
+
+}  // namespace
+
+std::uint64_t TrainingState::own_digest() const {
   Hasher hasher;
-  for (const auto& [name, tensor] : arena_.integer_buffers()) {
-    const torch::Tensor host = tensor.cpu().contiguous();
-    hasher.update({static_cast<const std::byte*>(host.data_ptr()), host.nbytes()});
-  }
+  for (const auto& [name, tensor] : arena_.integer_buffers())
+    hasher.update(bytes_of(tensor.cpu().contiguous()));
   return hasher.digest().low;
+}
+
+std::vector<torch::Tensor> TrainingState::replicated() const {
+  const std::int64_t frozen = arena_.trainable_count() + arena_.buffer_count();
+  std::vector<torch::Tensor> flat = {arena_.trainable_values(),
+                                     arena_.values().narrow(0, frozen, arena_.values().numel() - frozen)};
+  for (const Slot& slot : optimizer_->slots()) flat.push_back(slot.flat);
+  return flat;
+}
+
+std::string TrainingState::digest_of_rest() const {
+  Hasher hasher;
+  hasher.update(bytes_of(arena_.buffer_values().cpu()));
+  for (const auto& [name, tensor] : arena_.integer_buffers())
+    hasher.update(bytes_of(tensor.cpu().contiguous()));
+  hasher.update(std::as_bytes(std::span(optimizer_->steps())));
+  return hasher.digest().hex();
 }
 
 }  // namespace lockstep

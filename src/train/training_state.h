@@ -10,14 +10,12 @@
 
 #include "checkpoint/state.h"
 #include "lockstep/models/model.h"
+#include "loop/saved_state.h"
 #include "optim/optimizer.h"
 #include "parallel/arena.h"
 #include "train/device.h"
 
 namespace lockstep {
-
-// The slot of step counts.
-inline constexpr const char* kStepSlot = "step";
 
 // What of the optimizer a checkpoint has.
 struct StoredOptimizer {
@@ -29,7 +27,7 @@ struct StoredOptimizer {
 //
 // Note [step counts]: each trainable parameter has had a number of updates, torch.optim's `step`. While all
 // have had the same it is stored once, as optimizer/step/all_parameters; else once for each, under its name.
-class TrainingState {
+class TrainingState : public SavedState {
  public:
   // Moves the model to its final dtype and device, lays it out in an arena and makes its optimizer.
   TrainingState(std::shared_ptr<Model> model, const OptimOptions& optim, const ComputeDevice& compute);
@@ -43,21 +41,14 @@ class TrainingState {
   // parameter that no micro-batch reached stays as it is.
   void apply(const torch::Tensor& mean, double lr);
 
-  // A tensor that checkpoints keep; all but the step counts, of which there may be one or many.
-  struct Persisted {
-    TensorKey key;
-    std::vector<std::int64_t> shape;
-    torch::Tensor live;
-    torch::Tensor host;   // live itself, where that is in host memory; else pinned memory
-    bool steady = false;  // changed by apply() alone; the others also while a step is computed
-  };
-  const std::vector<Persisted>& persisted() const { return persisted_; }
-
-  // Local. All tensors to keep, in host memory that stays valid until the next call of either function. On
-  // the CPU no byte of the persisted ones is copied; the step counts are a copy.
-  std::vector<StateTensor> tensors();
-  // Local. The same without the copy from the device: what is there are the bytes of an earlier copy.
-  std::vector<StateTensor> host_tensors();
+  torch::Device device() const override { return compute_.device; }
+  // All but the step counts, of which there may be one or many.
+  const std::vector<Persisted>& persisted() const override { return persisted_; }
+  std::vector<StateTensor> host_tensors() override;
+  std::uint64_t bytes() override;
+  std::uint64_t own_digest() const override;
+  std::vector<torch::Tensor> replicated() const override;
+  std::string digest_of_rest() const override;
 
   // Local. The same as places to read a checkpoint into; commit_restore() then takes them over. The optimizer
   // state of those `without_state` becomes that of a parameter that was never updated.
@@ -68,14 +59,8 @@ class TrainingState {
   std::vector<std::string> parameter_names() const;
   std::vector<std::string> frozen_names() const;
 
-  // Local. Bytes of all persisted tensors.
-  std::uint64_t bytes();
-  // Local. A digest over the integer buffers, which must come out equal on every rank.
-  std::uint64_t integer_digest() const;
-
  private:
   void list_persisted();
-  void add(TensorKey key, const torch::Tensor& live, bool steady);
   std::vector<MutableStateTensor> step_places(const StoredOptimizer& stored);
 
   std::shared_ptr<Model> model_;

@@ -35,12 +35,14 @@ const std::map<std::string, Names>& layers() {
       {"report", {"base"}},
       {"drill", {"base"}},
       {"train",
-       {"run", "named", "shelf", "exchange", "checkpoint", "untrusted", "parallel", "comm", "data", "models",
-        "optim", "base"}},
+       {"loop", "run", "named", "shelf", "exchange", "checkpoint", "untrusted", "parallel", "comm", "data",
+        "models", "optim", "base"}},
       {"config", {"base"}},
+      {"loop",
+       {"named", "shelf", "exchange", "checkpoint", "untrusted", "run", "parallel", "optim", "comm", "base"}},
       {"cli",
-       {"config", "report", "drill", "supervise", "train", "run", "named", "shelf", "exchange", "checkpoint",
-        "untrusted", "parallel", "comm", "data", "models", "optim", "base"}},
+       {"config", "report", "drill", "supervise", "train", "loop", "run", "named", "shelf", "exchange",
+        "checkpoint", "untrusted", "parallel", "comm", "data", "models", "optim", "base"}},
       {"main", {"cli"}},
   };
   return kLayers;
@@ -60,11 +62,11 @@ const std::vector<Reserved>& reserved() {
       {std::regex("hdf5.*\\.h|H5.*\\.h"), std::regex("src/hdf5/.*")},
       {std::regex("yaml-cpp/.*"), std::regex("src/config/.*")},
       {std::regex("(torch|ATen|c10|caffe2)/.*"),
-       std::regex("(src|include/lockstep)/(models|optim|parallel|train|cli)/.*")},
+       std::regex("(src|include/lockstep)/(models|optim|parallel|loop|train|cli)/.*")},
       {std::regex("CLI/.*"), std::regex("src/cli/.*")},
       {std::regex("nlohmann/.*"),
        std::regex(
-           "src/(untrusted|checkpoint|shelf|exchange|config|drill|report|run|supervise|train|cli)/.*")},
+           "src/(untrusted|checkpoint|shelf|exchange|loop|config|drill|report|run|supervise|train|cli)/.*")},
       {std::regex("spdlog/.*|xxhash\\.h"), std::regex("src/base/.*")},
       {std::regex("gtest/.*|gmock/.*"), std::regex("tests/.*")},
   };

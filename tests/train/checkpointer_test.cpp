@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/checkpointer.h"
+#include "loop/checkpointer.h"
 
 #include <gtest/gtest.h>
 #include <torch/torch.h>
@@ -17,6 +17,7 @@
 #include "support/faulty_disk.h"
 #include "support/forwarding_disk.h"
 #include "support/temp_dir.h"
+#include "train/training_state.h"
 
 namespace lockstep {
 namespace {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/replicas.h"
+#include "loop/replicas.h"
 
 #include <set>
 
 #include "train/small_run.h"
+#include "train/training_state.h"
 
 namespace lockstep {
 namespace {

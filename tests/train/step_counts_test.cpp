@@ -6,9 +6,9 @@
 
 #include "checkpoint/reader.h"
 #include "comm/loopback/loopback_world.h"
+#include "loop/checkpointer.h"
 #include "shelf/store.h"
 #include "support/temp_dir.h"
-#include "train/checkpointer.h"
 #include "train/restore_places.h"
 
 namespace lockstep {

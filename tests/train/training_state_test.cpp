@@ -106,11 +106,11 @@ TEST(TrainingState, HasTheModelPartOfTorchvisionsStateDict) {
 
 TEST(TrainingState, IntegerBuffersHaveADigestOfTheirOwn) {
   TrainingState state = make_state(1, optim("adamw"), torch::kFloat32);
-  const auto before = state.integer_digest();
+  const auto before = state.own_digest();
   update(state, 5);
-  EXPECT_EQ(state.integer_digest(), before);
+  EXPECT_EQ(state.own_digest(), before);
   state.arena().integer_buffers().at(3).second.add_(1);
-  EXPECT_NE(state.integer_digest(), before);
+  EXPECT_NE(state.own_digest(), before);
 }
 
 TEST(TrainingState, GivesLargeTensorsAPageToStartOn) {

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loop/best_so_far.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "lockstep/base/error.h"
+
+namespace lockstep {
+
+bool BestSoFar::beaten_by(const std::map<std::string, double>& metrics, Step step) {
+  if (rule_.count == 0) return false;
+  const auto found = metrics.find(rule_.metric);
+  if (found == metrics.end()) {
+    std::string names;
+    for (const auto& [name, value] : metrics) names += (names.empty() ? "" : ", ") + name;
+    throw Fault(ExitCode::kConfig, fmt::format("checkpoint.keep_best.metric is {}", rule_.metric),
+                "An evaluation of this model gives " + names);
+  }
+  if (std::isnan(found->second)) return false;
+  const auto best = saved_.find("value");
+  const bool better = best == saved_.end() ||
+                      (rule_.mode == "max" ? found->second > best->second : found->second < best->second);
+  if (better) saved_ = {{"value", found->second}, {"step", static_cast<double>(step.value)}};
+  return better;
+}
+
+}  // namespace lockstep

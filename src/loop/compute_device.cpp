@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loop/compute_device.h"
+
+#include <fmt/format.h>
+
+#include "lockstep/base/error.h"
+#include "parallel/tensor_rules.h"
+
+namespace lockstep {
+namespace {
+
+torch::Device resolve(const std::string& wanted, int local_rank) {
+  const bool cuda = torch::cuda::is_available();
+  if (wanted == "cuda" && !cuda)
+    throw Fault(ExitCode::kCannotStart, "train.device is cuda, but LibTorch finds no CUDA device",
+                "Check the driver (nvidia-smi) and that this is a CUDA build, or set train.device=cpu");
+  if (!cuda || wanted == "cpu") return torch::kCPU;
+  const auto devices = static_cast<int>(torch::cuda::device_count());
+  if (local_rank >= devices)
+    throw Fault(ExitCode::kCannotStart,
+                fmt::format("local rank {} has no GPU of its own: this host has {}", local_rank, devices),
+                fmt::format("Start at most {} ranks a host", devices));
+  return torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(local_rank));
+}
+
+}  // namespace
+
+torch::Device prepare_device(const DeviceChoice& choice, int local_rank) {
+  at::set_num_threads(choice.threads);
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+  at::globalContext().setBenchmarkCuDNN(false);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
+  return resolve(choice.device, local_rank);
+}
+
+void move_model(torch::nn::Module& model, const ComputeDevice& compute) {
+  require_ordinary_tensors(model);
+  model.to(compute.device);
+  for (torch::Tensor& parameter : model.parameters()) parameter.set_data(parameter.to(compute.dtype));
+  for (torch::Tensor& buffer : model.buffers())
+    if (buffer.is_floating_point()) buffer.set_data(buffer.to(compute.dtype));
+}
+
+}  // namespace lockstep

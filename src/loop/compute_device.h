@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <torch/torch.h>
+
+#include <string>
+
+namespace lockstep {
+
+// Where and in what precision a rank computes.
+struct ComputeDevice {
+  torch::Device device{torch::kCPU};
+  torch::ScalarType dtype = torch::kFloat32;
+};
+
+struct DeviceChoice {
+  std::string device = "auto";  // auto|cpu|cuda
+  int threads = 1;
+};
+
+// Local. Resolves device auto (cuda when this build and this machine have one), sets the number of threads
+// and the switches that make LibTorch's bits repeat. Throws Fault (69) for cuda where there is none.
+torch::Device prepare_device(const DeviceChoice& choice, int local_rank);
+
+// Local. Gives the model's parameters and floating buffers the device and dtype. Its integer buffers keep
+// their dtype, as in PyTorch; in C++ Module::to() with a dtype would make floats of them.
+void move_model(torch::nn::Module& model, const ComputeDevice& compute);
+
+}  // namespace lockstep

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "checkpoint/state.h"
+
+namespace lockstep {
+
+// The slot of step counts.
+inline constexpr const char* kStepSlot = "step";
+
+// What checkpoints keep of a training that goes on meanwhile. Local; on the training thread, unless said
+// otherwise.
+class SavedState {
+ public:
+  // A tensor in place; small things that are copied at each save (step counts, numbers) are none of these.
+  struct Persisted {
+    TensorKey key;
+    std::vector<std::int64_t> shape;
+    torch::Tensor live;
+    torch::Tensor host;   // live itself, where that is in host memory; else pinned memory
+    bool steady = false;  // changed by an update alone; the others also while a step is computed
+  };
+
+  virtual ~SavedState() = default;
+
+  virtual torch::Device device() const = 0;
+  virtual const std::vector<Persisted>& persisted() const = 0;
+
+  // All tensors to keep, in host memory that stays valid until the next call of either function. On the CPU
+  // no byte of the persisted ones is copied; all others are copies.
+  std::vector<StateTensor> tensors();
+  // The same without the copy from the device: what is there are the bytes of an earlier copy.
+  virtual std::vector<StateTensor> host_tensors() = 0;
+
+  // Bytes of all that is kept.
+  virtual std::uint64_t bytes() = 0;
+  // A digest over what no reduction makes equal (integer buffers), and which must come out equal on every
+  // rank.
+  virtual std::uint64_t own_digest() const = 0;
+
+  // What ranks compare of their copies (Note [replicas]): the flat tensors that an update changes, and a
+  // digest of all else.
+  virtual std::vector<torch::Tensor> replicated() const = 0;
+  virtual std::string digest_of_rest() const = 0;
+
+ protected:
+  // `live` with memory on the host: pinned, so that a copy from a device runs beside the training.
+  static Persisted persist(TensorKey key, const torch::Tensor& live, bool steady);
+  static StateTensor in_host_memory(const Persisted& item);
+};
+
+}  // namespace lockstep
