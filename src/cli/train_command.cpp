@@ -68,6 +68,8 @@ std::string nothing_trained(const Ending& ending, const std::vector<ConfigChange
 }
 
 int train_command(const TrainArguments& arguments, const Registries& registries) {
+  // Before all that touches the run, reads the config or tells anybody of this rank.
+  if (!supervisor_line().pass_gate(gate_path())) return 0;
   listen_for_stop_signals();
   supervisor_line().join(supervisor_address(), rank_by_launcher());
   Job job = join_job(with_flags(arguments), registries);

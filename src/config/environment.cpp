@@ -88,6 +88,10 @@ std::string supervisor_address() {
   return value_of("LOCKSTEP_SUPERVISOR");
 }
 
+std::string gate_path() {
+  return value_of("LOCKSTEP_GATE");
+}
+
 StopTimes stop_times() {
   return {.grace_s = seconds_of("LOCKSTEP_GRACE_S"), .end_time = seconds_of("LOCKSTEP_END_TIME")};
 }

@@ -51,6 +51,9 @@ bool is_first_process();
 // LOCKSTEP_SUPERVISOR: where `lockstep run` listens (run/supervisor_line.h); empty without one.
 std::string supervisor_address();
 
+// LOCKSTEP_GATE: where the ranks of an attempt that has not begun wait (run/gate.h); empty where it has.
+std::string gate_path();
+
 // SLURM_JOB_ID: who holds the run lock; empty outside a batch job.
 std::string batch_job_id();
 

@@ -3,7 +3,10 @@
 
 #include <dirent.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
+#include <iterator>
 #include <sstream>
 #include <string>
 
@@ -12,16 +15,26 @@
 namespace lockstep {
 namespace {
 
-// -1 when it is gone, or is only waiting to be reaped.
-pid_t parent_of(pid_t process) {
+// The fields of /proc/<pid>/stat behind the name; empty when it is gone.
+std::vector<std::string> stat_of(pid_t process) {
   const std::string stat = process_text(process, "stat");
   const auto name_end = stat.rfind(')');
-  if (name_end == std::string::npos) return -1;
+  if (name_end == std::string::npos) return {};
   std::istringstream rest(stat.substr(name_end + 1));
-  std::string state;
-  pid_t parent = -1;
-  rest >> state >> parent;
-  return state == "Z" || state == "X" ? -1 : parent;
+  return {std::istream_iterator<std::string>(rest), {}};
+}
+
+// -1 when it is gone, or is only waiting to be reaped.
+pid_t parent_of(pid_t process) {
+  const std::vector<std::string> stat = stat_of(process);
+  return stat.size() < 2 || stat[0] == "Z" || stat[0] == "X" ? -1 : std::atoi(stat[1].c_str());
+}
+
+// In the kernel's unit; the largest number there is when it is gone.
+std::uint64_t start_of(pid_t process) {
+  constexpr std::size_t kStartTime = 19;
+  const std::vector<std::string> stat = stat_of(process);
+  return stat.size() > kStartTime ? std::strtoull(stat[kStartTime].c_str(), nullptr, 10) : UINT64_MAX;
 }
 
 template <class Wanted>
@@ -47,7 +60,10 @@ std::vector<pid_t> children_of(pid_t process) {
 
 pid_t rank_process(pid_t supervisor, int rank) {
   const std::string word = "OMPI_COMM_WORLD_RANK=" + std::to_string(rank);
-  for (const pid_t launcher : children_of(supervisor))
+  std::vector<pid_t> launchers = children_of(supervisor);
+  // A second one has the ranks of the next attempt, which wait.
+  std::sort(launchers.begin(), launchers.end(), [](pid_t a, pid_t b) { return start_of(a) < start_of(b); });
+  for (const pid_t launcher : launchers)
     for (const pid_t one : children_of(launcher))
       if (has_word(process_text(one, "environ"), word)) return one;
   return -1;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/available_memory.h"
 #include "comm/agree.h"
 #include "lockstep/base/clock.h"
 #include "lockstep/base/fault_point.h"

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <span>
 
 namespace lockstep {
@@ -24,9 +23,5 @@ class StagingMemory {
   std::byte* base_ = nullptr;
   std::size_t size_ = 0;
 };
-
-// Bytes of memory that can still be used here: what the machine has, or what the memory limit of this
-// process's cgroup leaves, whichever is less. The largest number there is where neither is known.
-std::uint64_t available_memory();
 
 }  // namespace lockstep

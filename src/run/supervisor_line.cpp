@@ -13,6 +13,8 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
+#include "run/gate.h"
+
 namespace lockstep {
 namespace {
 
@@ -68,6 +70,11 @@ SupervisorLine::~SupervisorLine() {
   if (fd_ >= 0) ::close(fd_);
 }
 
+bool SupervisorLine::pass_gate(const std::string& gate) {
+  knows_gates_ = true;
+  return gate.empty() || lockstep::pass_gate(gate);
+}
+
 void SupervisorLine::join(const std::string& address, Rank rank) {
   const std::lock_guard guard(mutex_);
   rank_ = rank;
@@ -101,7 +108,8 @@ void SupervisorLine::connect() {
   unsent_ = text_of({{"hello", token_},
                      {"rank", rank_.value},
                      {"host", host_name()},
-                     {"pid", static_cast<int>(::getpid())}});
+                     {"pid", static_cast<int>(::getpid())},
+                     {"gate", knows_gates_ ? 1 : 0}});
 }
 
 bool SupervisorLine::flush() {

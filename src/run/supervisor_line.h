@@ -31,6 +31,9 @@ class SupervisorLine {
   SupervisorLine(const SupervisorLine&) = delete;
   SupervisorLine& operator=(const SupervisorLine&) = delete;
 
+  // First of all: waits where `gate` is LOCKSTEP_GATE, and not where it is empty. False: leave (run/gate.h).
+  // To call it is what tells the supervisor that this program's next attempt may stand by.
+  bool pass_gate(const std::string& gate);
   // `address` is LOCKSTEP_SUPERVISOR, <token>@host:port[,host:port…], or empty: no supervisor. Rank 0
   // connects here, which takes a second at most; the others when they have something to say.
   void join(const std::string& address, Rank rank);
@@ -56,6 +59,7 @@ class SupervisorLine {
   std::string token_;
   std::vector<std::pair<std::string, std::string>> addresses_;  // host, port
   Rank rank_{0};
+  bool knows_gates_ = false;
   int fd_ = -1;
   std::string unsent_;
   Step step_{0};

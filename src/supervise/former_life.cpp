@@ -32,8 +32,10 @@ AttemptRecord record_in(const std::string& run_directory) {
   std::ifstream in(path_in(run_directory));
   const Json json = Json::parse(in, nullptr, /*allow_exceptions=*/false);
   try {
-    return {json.at("host"),  json.at("pid"),     json.at("start"), json.at("session"),
-            json.at("token"), json.at("scratch"), json.at("rank0s")};
+    AttemptRecord record = {json.at("host"), json.at("pid"), json.at("start"), {}, json.at("rank0s")};
+    for (const Json& one : json.at("sessions"))
+      record.sessions.push_back({one.at("session"), one.at("token"), one.at("scratch")});
+    return record;
   } catch (const Json::exception&) {
     return {};
   }
@@ -42,10 +44,13 @@ AttemptRecord record_in(const std::string& run_directory) {
 }  // namespace
 
 void keep_record(const std::string& run_directory, const AttemptRecord& record) {
-  const Json json = {{"host", host_name()},           {"pid", static_cast<int>(::getpid())},
-                     {"start", start_of(::getpid())}, {"session", record.session},
-                     {"token", record.token},         {"scratch", record.scratch},
-                     {"rank0s", record.rank0s}};
+  Json json = {{"host", host_name()},
+               {"pid", static_cast<int>(::getpid())},
+               {"start", start_of(::getpid())},
+               {"sessions", Json::array()},
+               {"rank0s", record.rank0s}};
+  for (const SessionRecord& one : record.sessions)
+    json["sessions"].push_back({{"session", one.session}, {"token", one.token}, {"scratch", one.scratch}});
   const std::string path = path_in(run_directory);
   {
     std::ofstream out(path + ".new");
@@ -68,26 +73,34 @@ std::optional<bool> supervisor_lives(const std::string& run_directory) {
 
 FormerLife::FormerLife(const std::string& run_directory) {
   record_ = record_in(run_directory);
-  if (supervisor_lives(run_directory).value_or(true) || record_.token.empty()) record_ = {};
+  if (supervisor_lives(run_directory).value_or(true)) record_ = {};
+  std::erase_if(record_.sessions, [](const SessionRecord& one) { return one.token.empty(); });
 }
 
 std::vector<pid_t> FormerLife::processes() const {
-  return record_.token.empty() ? std::vector<pid_t>{} : members_of(record_.session, record_.token);
+  std::vector<pid_t> all;
+  for (const SessionRecord& one : record_.sessions) {
+    const std::vector<pid_t> some = members_of(one.session, one.token);
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
 }
 
 void FormerLife::ask_to_stop() const {
-  const std::vector<pid_t> all = processes();
-  if (std::find(all.begin(), all.end(), record_.session) != all.end()) {
-    ::kill(record_.session, SIGUSR1);
-    return;
+  for (const SessionRecord& one : record_.sessions) {
+    const std::vector<pid_t> all = members_of(one.session, one.token);
+    if (std::find(all.begin(), all.end(), one.session) != all.end())
+      ::kill(one.session, SIGUSR1);
+    else
+      for (const pid_t process : all) ::kill(process, SIGUSR1);
   }
-  for (const pid_t process : all) ::kill(process, SIGUSR1);
 }
 
 void FormerLife::end() const {
-  if (record_.token.empty()) return;
-  end_session(record_.session, std::chrono::seconds(5), record_.token);
-  remove_scratch(record_.scratch);
+  for (const SessionRecord& one : record_.sessions) {
+    end_session(one.session, std::chrono::seconds(5), one.token);
+    remove_scratch(one.scratch);
+  }
 }
 
 }  // namespace lockstep

@@ -10,14 +10,19 @@
 
 namespace lockstep {
 
+// An mpirun and its ranks.
+struct SessionRecord {
+  pid_t session = 0;
+  std::string token;                 // in the environment of all that belongs to it
+  std::vector<std::string> scratch;  // folders to remove
+};
+
 // What a supervisor leaves in <run>/supervisor.json about the attempt it has started, for its successor.
 struct AttemptRecord {
   std::string host;
   pid_t supervisor = 0;
-  std::string supervisor_start;  // start_of() it
-  pid_t session = 0;
-  std::string token;                                  // in the environment of all that belongs to the attempt
-  std::vector<std::string> scratch;                   // folders to remove
+  std::string supervisor_start;         // start_of() it
+  std::vector<SessionRecord> sessions;  // of the attempt, and of the next that waits for its turn
   std::vector<std::pair<std::string, pid_t>> rank0s;  // host and process of this and former attempts
 };
 

@@ -141,11 +141,15 @@ LineServer::LineServer(bool all_addresses)
   begin_attempt();
 }
 
-void LineServer::begin_attempt() {
+std::string LineServer::reserve() const {
+  return random_word() + "@" + hosts_;
+}
+
+void LineServer::begin_attempt(const std::string& reserved) {
   committed_ever_ = committed_ever();
   lines_.clear();
-  token_ = random_word();
-  address_ = token_ + "@" + hosts_;
+  address_ = reserved;
+  token_ = reserved.substr(0, reserved.find('@'));
   story_ = {};
   begun_ = std::chrono::steady_clock::now();
 }
@@ -209,6 +213,7 @@ bool LineServer::hear(Line& line, const std::string& text) {
   if (line.rank == 0) {
     story_.host = member<std::string>(json, "host").value_or("");
     story_.pid = member<int>(json, "pid").value_or(0);
+    story_.knows_gates = member<int>(json, "gate").value_or(0) != 0;
   }
   return true;
 }

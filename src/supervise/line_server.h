@@ -24,6 +24,7 @@ struct AttemptStory {
   int ranks = 0;
   std::string host;  // of rank 0
   pid_t pid = 0;
+  bool knows_gates = false;  // its program waits where it is told to (run/gate.h)
   std::optional<std::int64_t> resumed;
   std::int64_t step = 0;  // the last that began
   std::optional<std::int64_t> committed;
@@ -53,8 +54,11 @@ class LineServer {
   // For LOCKSTEP_SUPERVISOR. Each attempt has a token of its own: what one from before says is not heard.
   const std::string& address() const { return address_; }
   const std::string& token() const { return token_; }
-  // A new attempt begins: a new token, an empty story.
-  void begin_attempt();
+  // What address() is going to be for an attempt that begins later.
+  std::string reserve() const;
+  // A new attempt begins: a new token, or that of an address that was reserved, and an empty story.
+  void begin_attempt() { begin_attempt(reserve()); }
+  void begin_attempt(const std::string& reserved);
   // Readable when there is something to hear.
   int fd() const { return poll_.get(); }
   // Takes in what the ranks have sent.

@@ -3,18 +3,14 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
-#include <filesystem>
-#include <fstream>
 #include <thread>
 
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
-#include "supervise/preflight.h"
 
 namespace lockstep {
 namespace {
@@ -34,34 +30,6 @@ constexpr seconds kAnybodyHas{8};
 constexpr milliseconds kOnTheirWay{500};
 constexpr milliseconds kALook{10};
 
-int cores_here() {
-  cpu_set_t mine;
-  return ::sched_getaffinity(0, sizeof mine, &mine) == 0 ? CPU_COUNT(&mine) : 1;
-}
-
-int gpus_here() {
-  int count = 0;
-  while (std::filesystem::exists("/dev/nvidia" + std::to_string(count))) ++count;
-  return count;
-}
-
-// As many as asked for, and no more than the hosts that are left have room for.
-int ranks_for(const MpirunJob& job, const HostPool& hosts) {
-  const int here = gpus_here() > 0 ? gpus_here() : cores_here();
-  int ranks = job.ranks > 0 ? job.ranks : (hosts.empty() ? here : hosts.slots());
-  if (!hosts.empty() && job.spares > 0) ranks = std::min(ranks, hosts.slots());
-  if (job.ranks == 0 && job.most_ranks > 0) ranks = std::min(ranks, job.most_ranks);
-  return std::max(1, ranks);
-}
-
-int local_ranks(int ranks, const HostPool& hosts) {
-  if (hosts.empty()) return ranks;
-  int here = 0;
-  for (const Host& host : hosts.active())
-    if (is_here(host.name)) here += host.slots;
-  return std::min(ranks, here);
-}
-
 void write_all(const std::string& text) {
   // A terminal that is gone is no reason to end.
   for (std::size_t done = 0; done < text.size();) {
@@ -73,51 +41,15 @@ void write_all(const std::string& text) {
 
 }  // namespace
 
-MpirunAttempt::MpirunAttempt(const Parts& parts)
-    : parts_(parts),
-      ranks_(ranks_for(parts.job, parts.hosts)),
-      scratch_(parts.around.temporary_folder),
-      words_(parts.hosts.names()) {
-  parts_.line.begin_attempt();
-  auto environment = prepare_for_mpirun(local_ranks(ranks_, parts.hosts), parts.around.home);
-  environment["LOCKSTEP_SUPERVISOR"] = parts_.line.address();
-  environment["LOCKSTEP_TERMINAL"] = parts.around.terminal ? "1" : "0";
-  if (parts.job.grace) environment["LOCKSTEP_GRACE_S"] = std::to_string(parts.job.grace->count());
-  mpirun_ = std::make_unique<Session>(command(), environment);
-}
-
-std::string MpirunAttempt::write_hostfile() const {
-  const std::string path = scratch_.sockets() + "/hosts";
-  std::ofstream out(path);
-  for (const Host& host : parts_.hosts.active()) out << host.line << "\n";
-  return path;
-}
-
-std::vector<std::string> MpirunAttempt::command() const {
-  // ob1 with shared memory starts ten times faster and answers twenty times faster than what Open MPI 4
-  // picks. The survivors of a dead rank wait in a collective: a second between TERM and KILL gives them
-  // nothing.
-  std::vector<std::string> words = {
-      "mpirun", "-n",    std::to_string(ranks_),      "--bind-to", "none", "--mca", "pml",
-      "ob1",    "--mca", "odls_base_sigkill_timeout", "0"};
-  const auto add = [&words](std::initializer_list<std::string> more) { words.insert(words.end(), more); };
-  if (parts_.hosts.empty()) {
-    add({"--oversubscribe", "--mca", "btl", "self,vader", "--mca", "btl_vader_backing_directory",
-         scratch_.memory(), "--mca", "orte_tmpdir_base", scratch_.sockets()});
-  } else {
-    add({"--hostfile", write_hostfile(), "--mca", "btl", "self,vader,tcp", "-x", "LOCKSTEP_TERMINAL", "-x",
-         "LOCKSTEP_SUPERVISOR"});
-    if (parts_.job.grace) add({"-x", "LOCKSTEP_GRACE_S"});
-  }
-  for (const auto* part : {&parts_.job.program, parts_.committed ? &parts_.job.go_on : &parts_.job.begin})
-    words.insert(words.end(), part->begin(), part->end());
-  return words;
+MpirunAttempt::MpirunAttempt(const Parts& parts, std::unique_ptr<MpirunLaunch> launch)
+    : parts_(parts), launch_(std::move(launch)), words_(parts.hosts.names()) {
+  parts_.line.begin_attempt(launch_->address());
 }
 
 bool MpirunAttempt::tend() {
   parts_.line.hear();
-  write_all(words_.take(mpirun_->read_said()));
-  if (mpirun_->ended() || abandoned_) return true;
+  write_all(words_.take(launch_->mpirun().read_said()));
+  if (launch_->mpirun().ended() || abandoned_) return true;
   hand_on_request();
   const auto& last = parts_.line.story().last_word;
   if (!killed_at_ && last && steady_clock::now() - *last > kAfterTheLastWord) {
@@ -125,7 +57,7 @@ bool MpirunAttempt::tend() {
     kill();
   }
   if (killed_at_) go_on_killing();
-  return mpirun_->ended() || abandoned_;
+  return launch_->mpirun().ended() || abandoned_;
 }
 
 void MpirunAttempt::ask_to_stop() {
@@ -134,7 +66,7 @@ void MpirunAttempt::ask_to_stop() {
 }
 
 void MpirunAttempt::ask_to_save() {
-  if (!parts_.line.run_directory().empty()) mpirun_->send(SIGUSR2);
+  if (!parts_.line.run_directory().empty()) launch_->mpirun().send(SIGUSR2);
 }
 
 void MpirunAttempt::hand_on_request() {
@@ -143,20 +75,20 @@ void MpirunAttempt::hand_on_request() {
   const auto patience = parts_.job.speaks ? kStartTakes : kSilentOnesHear;
   if (!up && parts_.line.age() < patience) return;
   request_ = Request::kSent;
-  mpirun_->send(SIGUSR1);
+  launch_->mpirun().send(SIGUSR1);
 }
 
 void MpirunAttempt::kill() {
   if (killed_at_) return;
   killed_at_ = steady_clock::now();
-  mpirun_->send(SIGTERM);  // it ends what runs on other hosts
+  launch_->mpirun().send(SIGTERM);  // it ends what runs on other hosts
   go_on_killing();
 }
 
 void MpirunAttempt::go_on_killing() {
   const auto since = steady_clock::now() - *killed_at_;
-  for (const pid_t process : members_of(mpirun_->id()))
-    if (process != mpirun_->id() || since > kMpirunHas) ::kill(process, SIGKILL);
+  for (const pid_t process : members_of(launch_->mpirun().id()))
+    if (process != launch_->mpirun().id() || since > kMpirunHas) ::kill(process, SIGKILL);
   abandoned_ = since > kAnybodyHas;
 }
 
@@ -181,17 +113,17 @@ Circumstance MpirunAttempt::circumstance(const AttemptFacts& facts) const {
   const bool told = facts.fault && facts.fault->code != static_cast<int>(ExitCode::kPeerLost);
   if (told || facts.code == static_cast<int>(ExitCode::kDone)) return Circumstance::kNone;
   if (words_.circumstance() != Circumstance::kNone) return words_.circumstance();
-  const bool from_outside = mpirun_->killed() && !killed_at_;
+  const bool from_outside = launch_->mpirun().killed() && !killed_at_;
   return from_outside ? Circumstance::kLauncher : Circumstance::kNone;
 }
 
 AttemptFacts MpirunAttempt::facts() {
   parts_.line.hear();
-  write_all(words_.take(mpirun_->read_said()) + words_.rest());
+  write_all(words_.take(launch_->mpirun().read_said()) + words_.rest());
   const AttemptStory& story = parts_.line.story();
   AttemptFacts facts = parts_.line.facts();
   if (!parts_.job.speaks && facts.reach == Reach::kNothing) facts.reach = Reach::kUnknown;
-  if (!story.fault && !story.ended) facts.code = mpirun_->ended().value_or(128 + SIGKILL);
+  if (!story.fault && !story.ended) facts.code = launch_->mpirun().ended().value_or(128 + SIGKILL);
   facts.circumstance = circumstance(facts);
   facts.detail = words_.detail();
   if (!killed_at_ && facts.code == 128 + SIGKILL && memory_kills_.any())
@@ -205,16 +137,16 @@ AttemptFacts MpirunAttempt::facts() {
 
   // Ranks that said why they leave are on their way.
   if (facts.fault && facts.fault->code != static_cast<int>(ExitCode::kPeerLost))
-    for (int i = 0; i < kOnTheirWay / kALook && !members_of(mpirun_->id()).empty(); ++i)
+    for (int i = 0; i < kOnTheirWay / kALook && !members_of(launch_->mpirun().id()).empty(); ++i)
       std::this_thread::sleep_for(kALook);
-  const auto left_over = members_of(mpirun_->id());
+  const auto left_over = members_of(launch_->mpirun().id());
   for (const pid_t process : left_over)
     if (!killed_at_) log_info("ending process {}, left over from this attempt", process);
-  const auto left = end_session(mpirun_->id(), seconds(5));
+  const auto left = end_session(launch_->mpirun().id(), seconds(5));
   if (!left.empty())
     log_warning("process {} cannot be ended: it waits for a device or a file system; it is left",
                 fmt::join(left, ", "));
-  if (mpirun_->killed() || abandoned_) end_remote_ranks();
+  if (launch_->mpirun().killed() || abandoned_) end_remote_ranks();
   return facts;
 }
 

@@ -4,16 +4,13 @@
 #include <chrono>
 #include <memory>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "supervise/hosts.h"
 #include "supervise/launcher_words.h"
 #include "supervise/line_server.h"
 #include "supervise/memory_kills.h"
 #include "supervise/mpirun_job.h"
-#include "supervise/scratch.h"
-#include "supervise/session.h"
+#include "supervise/mpirun_launch.h"
 
 namespace lockstep {
 
@@ -24,20 +21,18 @@ class MpirunAttempt {
 
   struct Parts {
     const MpirunJob& job;
-    const Surroundings& around;
     const HostPool& hosts;
     LineServer& line;
-    bool committed = false;  // did the job ever make a commit?
   };
 
-  // Starts it. Throws Fault (69) when mpirun cannot work here.
-  explicit MpirunAttempt(const Parts& parts);
+  // It begins now; its ranks have been started, or may go on.
+  MpirunAttempt(const Parts& parts, std::unique_ptr<MpirunLaunch> launch);
 
-  pid_t session() const { return mpirun_->id(); }
-  int ranks() const { return ranks_; }
-  std::vector<std::string> scratch() const { return scratch_.folders(); }
+  const MpirunLaunch& launch() const { return *launch_; }
+  pid_t session() const { return launch_->mpirun().id(); }
+  int ranks() const { return launch_->plan().ranks; }
   // Readable when mpirun has something to say.
-  int said() const { return mpirun_->said(); }
+  int said() const { return launch_->mpirun().said(); }
 
   // Takes what has come and sees to what is due. True when it has ended.
   bool tend();
@@ -52,19 +47,15 @@ class MpirunAttempt {
   AttemptFacts facts();
 
  private:
-  std::vector<std::string> command() const;
-  std::string write_hostfile() const;
   void hand_on_request();
   void go_on_killing();
   void end_remote_ranks();
   Circumstance circumstance(const AttemptFacts& facts) const;
 
   Parts parts_;
-  int ranks_;
-  Scratch scratch_;
+  std::unique_ptr<MpirunLaunch> launch_;
   LauncherWords words_;
   MemoryKills memory_kills_;
-  std::unique_ptr<Session> mpirun_;
   enum class Request { kNone, kWaiting, kSent } request_ = Request::kNone;
   std::optional<Time> killed_at_;
   bool abandoned_ = false;

@@ -95,12 +95,10 @@ bool MpirunSupervisor::take_over() {
 
 AttemptFacts MpirunSupervisor::attempt() {
   const Time begin = steady_clock::now();
-  if (launches_ > 0 && static_cast<std::size_t>(launches_) <= job_.later_ranks.size())
-    job_.ranks = job_.later_ranks[static_cast<std::size_t>(launches_) - 1];
   ++launches_;
   told_ = Told::kNothing;
   try {
-    MpirunAttempt attempt({job_, around_, hosts_, line_, line_.committed_ever()});
+    MpirunAttempt attempt({job_, hosts_, line_}, launch());
     watch(attempt);
     AttemptFacts facts = attempt.facts();
     note_story(attempt);
@@ -113,6 +111,37 @@ AttemptFacts MpirunSupervisor::attempt() {
     AttemptFacts facts = could_not_start(fault);
     note_end(facts, begin);
     return facts;
+  }
+}
+
+LaunchParts MpirunSupervisor::parts_of(int launch) const {
+  return {job_, around_, hosts_, launch, line_.committed_ever()};
+}
+
+// The one that stands by, where it is what is needed now.
+std::unique_ptr<MpirunLaunch> MpirunSupervisor::launch() {
+  const LaunchParts parts = parts_of(launches_);
+  if (const auto standby = std::exchange(standby_, nullptr))
+    if (auto ready = standby->release(parts)) return ready;
+  return std::make_unique<MpirunLaunch>(parts, line_.reserve(), MpirunLaunch::Begin::kNow);
+}
+
+// Starts the next attempt's ranks in advance, once for each attempt, as soon as it is known what they are to
+// do: go on from a commit of this job.
+void MpirunSupervisor::tend_standby(const MpirunAttempt& attempt) {
+  const bool stops = stop_.signal() != 0 || attempt.is_being_killed();
+  if (standby_ && (stops || !standby_->lives())) standby_.reset();
+  const AttemptStory& story = line_.story();
+  const bool may = job_.standby && job_.speaks && hosts_.empty();
+  const bool due = may && story.knows_gates && story.stepped && line_.committed_ever();
+  if (!due || stops || stood_by_ > launches_) return;
+  stood_by_ = launches_ + 1;
+  if (!Standby::has_room(attempt.ranks())) return;
+  try {
+    standby_ = std::make_unique<Standby>(parts_of(launches_ + 1), line_.reserve());
+    keep_record_of(attempt);
+  } catch (const Fault&) {
+    // Whatever it is, the next attempt will say it, if it is still so then.
   }
 }
 
@@ -131,6 +160,7 @@ void MpirunSupervisor::watch(MpirunAttempt& attempt) {
   if (stop_.signal() != 0) attempt.ask_to_stop();
   while (!attempt.tend()) {
     note_story(attempt);
+    tend_standby(attempt);
     // The descriptor of what was said stays readable at its end, and would wake us for ever.
     std::array<pollfd, 4> wanted = {{{attempt.said(), POLLIN, 0},
                                      {signals_.fd(), POLLIN, 0},
@@ -180,6 +210,14 @@ void MpirunSupervisor::say_what_it_waits_for() const {
         story.step, story.committed ? *story.committed : *story.resumed);
 }
 
+void MpirunSupervisor::keep_record_of(const MpirunAttempt& attempt) const {
+  AttemptRecord record;
+  record.sessions.push_back({attempt.session(), line_.token(), attempt.launch().scratch()});
+  if (standby_) record.sessions.push_back(standby_->record());
+  record.rank0s = rank0s_;
+  keep_record(line_.run_directory(), record);
+}
+
 // Tells events.jsonl what has become known since the last time.
 void MpirunSupervisor::note_story(const MpirunAttempt& attempt) {
   const AttemptStory& story = line_.story();
@@ -188,12 +226,12 @@ void MpirunSupervisor::note_story(const MpirunAttempt& attempt) {
     last_attempt_ = story.attempt;
     events_.set_directory(story.run_directory);
     if (story.pid > 0) rank0s_.emplace_back(story.host, story.pid);
-    keep_record(story.run_directory,
-                {"", 0, "", attempt.session(), line_.token(), attempt.scratch(), rank0s_});
+    keep_record_of(attempt);
     events_.add(last_attempt_, "attempt_begin",
                 {{"launch", static_cast<std::int64_t>(launches_)},
                  {"ranks", static_cast<std::int64_t>(attempt.ranks())},
-                 {"hosts", hosts_.empty() ? std::vector<std::string>{story.host} : hosts_.names()}});
+                 {"hosts", hosts_.empty() ? std::vector<std::string>{story.host} : hosts_.names()},
+                 {"standby", attempt.launch().stood_by()}});
   }
   if (told_ == Told::kBegin && story.stepped) {
     told_ = Told::kTrains;
@@ -241,6 +279,7 @@ std::optional<int> MpirunSupervisor::act_on(const Decision& decision, const Atte
     if (!told || decision.code != facts.code) log_warning("{}; ends with {}", decision.reason, decision.code);
     return finish(decision.code, decision.reason);
   }
+  if (decision.action == Action::kWait) standby_.reset();
   const char* const what = decision.action == Action::kWait ? "waiting" : "restarting";
   log_warning("attempt {}: {}; starting attempt {} in {} ms", launches_, decision.reason, launches_ + 1,
               decision.pause.count());
@@ -271,6 +310,7 @@ int MpirunSupervisor::finish(int code, const std::string& reason) {
   const bool good = code == 0 || code == static_cast<int>(ExitCode::kRequeue) || stop_.signal() != 0;
   if (!good)
     events_.add(last_attempt_, "gave_up", {{"code", static_cast<std::int64_t>(code)}, {"reason", reason}});
+  standby_.reset();
   if (!events_.directory().empty()) remove_record(events_.directory());
   // Who asked it to stop knows.
   if (code == 0 || !good) run_on_end(job_.on_end, {code, reason, events_.directory()});

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "supervise/policy.h"
 #include "supervise/run_events.h"
 #include "supervise/signal_inbox.h"
+#include "supervise/standby.h"
 #include "supervise/stop_requests.h"
 
 namespace lockstep {
@@ -36,6 +38,10 @@ class MpirunSupervisor {
   void watch(MpirunAttempt& attempt);
   void hear_signals(MpirunAttempt* attempt);
   void say_what_it_waits_for() const;
+  LaunchParts parts_of(int launch) const;
+  std::unique_ptr<MpirunLaunch> launch();
+  void tend_standby(const MpirunAttempt& attempt);
+  void keep_record_of(const MpirunAttempt& attempt) const;
   void note_story(const MpirunAttempt& attempt);
   void note_end(const AttemptFacts& facts, Time begin);
   bool is_own_former_life(const AttemptFacts& facts) const;
@@ -56,6 +62,8 @@ class MpirunSupervisor {
   Time ended_;            // the last attempt
   enum class Told { kNothing, kBegin, kTrains } told_ = Told::kNothing;
   std::vector<std::pair<std::string, pid_t>> rank0s_;
+  std::unique_ptr<Standby> standby_;
+  int stood_by_ = 0;  // the launch whose standby was started last
 };
 
 }  // namespace lockstep

@@ -9,7 +9,7 @@
 
 namespace lockstep {
 
-using EventValue = std::variant<std::int64_t, double, std::string, std::vector<std::string>>;
+using EventValue = std::variant<std::int64_t, double, std::string, bool, std::vector<std::string>>;
 using EventFields = std::vector<std::pair<std::string, EventValue>>;
 
 // The supervisor's lines in events.jsonl, in the shape of rank 0's. Until the run directory is known and is

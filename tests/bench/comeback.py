@@ -54,14 +54,16 @@ def lines(path):
     return [line for line in path.read_text().split("\n")[:-1] if line]
 
 
-def ranks_of(word, variable):
-    """pid of each rank whose command line holds `word`, by rank."""
+def ranks_of(word, variable, session=None):
+    """pid of each rank whose command line holds `word`, by rank; of one process session alone, where it is given."""
     found = {}
     for entry in pathlib.Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
             if word.encode() not in (entry / "cmdline").read_bytes():
+                continue
+            if session is not None and os.getsid(int(entry.name)) != session:
                 continue
             for item in (entry / "environ").read_bytes().split(b"\0"):
                 if item.startswith(variable.encode() + b"="):
@@ -117,7 +119,12 @@ class Lockstep(Job):
         return (life, step) if step > 6 and step % 5 in (2, 3) and saved.exists() else None
 
     def ranks(self):
-        return ranks_of(f"run.dir={self.run}", "OMPI_COMM_WORLD_RANK")
+        """Of the attempt that trains, and of none that stands by."""
+        try:
+            attempt = json.loads((self.run / "supervisor.json").read_text())["sessions"][0]["session"]
+        except (FileNotFoundError, ValueError, IndexError):
+            return {}
+        return ranks_of(f"run.dir={self.run}", "OMPI_COMM_WORLD_RANK", attempt)
 
 
 class Torchrun(Job):

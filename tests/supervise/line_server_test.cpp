@@ -68,5 +68,30 @@ TEST(LineServer, AnAttemptOfBeforeAndAStrangerAreNotHeard) {
   EXPECT_FALSE(hears(listener, [](const AttemptStory& story) { return story.joined.has_value(); }));
 }
 
+TEST(LineServer, OfAReservedAttemptThatHasBegunTheRanksAloneAreHeard) {
+  LineServer listener(false);
+  const std::string next = listener.reserve();
+  const std::string thrown_away = listener.reserve();
+  EXPECT_NE(next, thrown_away);
+  EXPECT_NE(next, listener.address());
+  const std::string before = listener.address();
+  listener.begin_attempt(next);
+  EXPECT_EQ(listener.address(), next);
+  EXPECT_EQ(listener.token(), next.substr(0, next.find('@')));
+  SupervisorLine old;
+  old.join(before, Rank(0));
+  old.started({"/runs/old", Attempt(1), 2});
+  SupervisorLine stray;
+  stray.join(thrown_away, Rank(0));
+  stray.started({"/runs/stray", Attempt(3), 2});
+  EXPECT_FALSE(hears(listener, [](const AttemptStory& story) { return story.joined.has_value(); }));
+  SupervisorLine rank0;
+  EXPECT_TRUE(rank0.pass_gate(""));
+  rank0.join(next, Rank(0));
+  rank0.started({"/runs/a", Attempt(2), 2});
+  EXPECT_TRUE(hears(listener, [](const AttemptStory& story) { return story.run_directory == "/runs/a"; }));
+  EXPECT_TRUE(listener.story().knows_gates);
+}
+
 }  // namespace
 }  // namespace lockstep

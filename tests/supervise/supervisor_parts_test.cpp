@@ -127,8 +127,7 @@ TEST(FormerLife, AnAttemptWhoseSupervisorLivesIsNotTakenOver) {
   const TempDir run;
   Session ranks({"sleep", "60"}, {{"MARK", "token-1"}});
   AttemptRecord record;
-  record.session = ranks.id();
-  record.token = "token-1";
+  record.sessions = {{ranks.id(), "token-1", {}}};
   keep_record(run.path(), record);
   EXPECT_TRUE(FormerLife(run.path()).processes().empty());  // this process is its supervisor, and lives
   auto json = nlohmann::json::parse(read_file(run / "supervisor.json"));
