@@ -18,6 +18,7 @@
 #include "supervise/run_events.h"
 #include "supervise/scratch.h"
 #include "supervise/session.h"
+#include "supervise/standby.h"
 #include "supervise/stop_requests.h"
 #include "supervise/unit_file.h"
 #include "support/temp_dir.h"
@@ -139,6 +140,11 @@ TEST(FormerLife, AnAttemptWhoseSupervisorLivesIsNotTakenOver) {
   EXPECT_TRUE(members_of(ranks.id()).empty());
   write_file(run / "supervisor.json", "{torn");
   EXPECT_TRUE(FormerLife(run.path()).processes().empty());
+}
+
+TEST(Standby, IsNotStartedWhereMemoryIsShort) {
+  EXPECT_TRUE(Standby::has_room(0));
+  EXPECT_FALSE(Standby::has_room(1'000'000));
 }
 
 TEST(RunEvents, LinesWaitForTheRunDirectory) {
