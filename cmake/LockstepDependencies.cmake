@@ -14,6 +14,7 @@ set(CMAKE_REQUIRED_LIBRARIES PkgConfig::XXHASH)
 check_cxx_symbol_exists(XXH3_128bits_update_dispatch xxh_x86dispatch.h LOCKSTEP_XXHASH_DISPATCHES)
 unset(CMAKE_REQUIRED_LIBRARIES)
 pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5-serial)
+find_package(ZLIB REQUIRED)
 
 set(LOCKSTEP_TORCH "$ENV{LOCKSTEP_TORCH}" CACHE PATH
     "Folder of a LibTorch or of a Python torch package (it holds include/ and lib/); default: what launch/setup unpacked")

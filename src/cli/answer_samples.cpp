@@ -8,6 +8,7 @@
 
 #include "cli/answer.h"
 #include "cli/standard_streams.h"
+#include "data/batch_layout.h"
 #include "data/formats/inputs.h"
 #include "data/host_batch.h"
 #include "lockstep/base/error.h"
@@ -22,7 +23,7 @@ bool data_has_classes(const AnswerContext& context) {
   if (context.config.data.type == "idx" || context.config.data.type == "cifar10") return true;
   try {
     return !is_floating(
-        context.registries.datasets.open(context.config.data, DataPart::kTrain)->spec().target_dtype);
+        target_of(*context.registries.datasets.open(context.config.data, DataPart::kTrain)).dtype);
   } catch (const Fault& fault) {
     throw Fault(ExitCode::kConfig,
                 fmt::format("classes or numbers? The training data cannot tell: {}", fault.fact()),
@@ -109,7 +110,7 @@ void require_trained_shape(const Dataset& data, const AnswerContext& context, co
               kFitTheFile);
 }
 
-torch::Tensor ask(const Predictor& predictor, const torch::Tensor& inputs, const std::string& path) {
+torch::Tensor ask(const Predictor& predictor, const Batch& inputs, const std::string& path) {
   try {
     return predictor(inputs);
   } catch (const Fault& fault) {
@@ -129,10 +130,10 @@ void answer_samples(const Predictor& predictor, const AnswerContext& context, co
   const ComputeDevice compute{predictor.options().device, predictor.options().dtype};
   HostBatch batch;
   for (std::int64_t first = 0; first < data->size(); first += chunk) {
-    read_chunk(*data, first, std::min(chunk, data->size() - first), batch);
+    read_chunk(*data, {first, std::min(chunk, data->size() - first)}, batch);
     const torch::Tensor rows =
-        as_rows(ask(predictor, to_device(batch, compute).inputs, request.input), batch.samples);
-    for (std::int64_t slot = 0; slot < batch.samples; ++slot) {
+        as_rows(ask(predictor, to_device(batch, compute), request.input), batch.samples());
+    for (std::int64_t slot = 0; slot < batch.samples(); ++slot) {
       Json line = {{"index", first + slot}};
       if (classes)
         line["top"] = classes_of(rows[slot], std::max<std::int64_t>(request.top, 1));

@@ -18,6 +18,7 @@
 #include "config/array_task.h"
 #include "config/effective.h"
 #include "config/environment.h"
+#include "data/batch_layout.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
 #include "lockstep/base/random.h"
@@ -60,6 +61,7 @@ TrainerOptions trainer_options(const RunConfig& config) {
   options.log = config.log;
   options.shuffle = config.data.shuffle;
   options.ignore_label = config.data.ignore_label;
+  options.workers = config.data.workers;
   options.weights = config.model.weights;
   options.weights_names = name_rules(config.model, {});
   options.config = config.flat;
@@ -138,10 +140,11 @@ void say_data(const TrainerParts& parts, LossKind loss) {
   log_info("data.train: {}", parts.train_data->description());
   if (parts.valid_data != nullptr) log_info("validation: {}", parts.valid_data->description());
   // One-hot labels look like this too, and whoever wrote them may expect a cross-entropy.
-  const SampleSpec& spec = parts.train_data->spec();
-  if (loss == LossKind::kAuto && is_floating(spec.target_dtype) && element_count(spec.target_shape) > 1)
-    log_info("train.loss: mse, because the targets are {} numbers a sample and no class indices",
-             element_count(spec.target_shape));
+  const Field target = target_of(*parts.train_data);
+  if (loss != LossKind::kAuto || !is_floating(target.dtype)) return;
+  if (const std::size_t numbers = target.row_bytes() / size_of(target.dtype); numbers > 1 || target.varies())
+    log_info("train.loss: mse, because the targets are {} numbers a {} and no class indices", numbers,
+             target.varies() ? "row" : "sample");
 }
 
 std::unique_ptr<RunDirectory> take_run_directory(Job& job) {

@@ -22,7 +22,7 @@ struct Part {
 // A part is given whole or not at all.
 void check_part(const Given& given, const DataOptions& data, const Part& part) {
   const bool needs_path = data.type != "idx";
-  const bool needs_names = data.type == "idx" || data.type == "hdf5";
+  const bool needs_names = data.type == "idx" || (data.type == "hdf5" && data.fields.empty());
   if (part.files.empty() && !part.required) return;
   const auto need = [&](const std::string& key, bool there) {
     if (there) return;
@@ -37,6 +37,25 @@ void check_part(const Given& given, const DataOptions& data, const Part& part) {
   if (needs_path) need("path", !part.files.paths.empty());
   if (needs_names) need("inputs", !part.files.inputs.empty());
   if (needs_names) need("labels", !part.files.labels.empty());
+}
+
+// Two ways to say what is in HDF5 files, of which one is taken.
+void check_fields(const Given& given, const DataOptions& data) {
+  for (const std::string key :
+       {"data.train.inputs", "data.train.labels", "data.valid.inputs", "data.valid.labels"})
+    if (data.type == "hdf5" && !data.fields.empty() && given.has(key))
+      refuse_at(given, key, "given beside data.fields",
+                "data.fields names all arrays, and data.target the labels");
+  for (const std::string key : {"data.target", "data.lengths"})
+    if (data.type == "hdf5" && data.fields.empty() && given.has(key))
+      refuse_at(given, key, "has no effect without data.fields", "Give data.fields, or take it out");
+  if (!data.fields.empty() && !data.target.empty() && !data.fields.contains(data.target))
+    refuse_at(given, "data.target", fmt::format("{} is no field of data.fields", data.target),
+              "Name one of them");
+  for (const auto& [field, array] : data.lengths)
+    if (!data.fields.empty() && !data.fields.contains(field))
+      refuse_at(given, "data.lengths", fmt::format("{} is no field of data.fields", field),
+                "Name fields of it");
 }
 
 void check_normalize(const Given& given, const DataOptions& data) {
@@ -112,6 +131,7 @@ void check_data_files(const Given& given, const RunConfig& config) {
   if (data.ignore_label && config.train.loss == LossKind::kMse)
     refuse_at(given, "data.ignore_label", "has no effect with train.loss mse, which has no classes",
               "train.loss: cross_entropy, or no data.ignore_label");
+  check_fields(given, data);
   check_normalize(given, data);
 }
 

@@ -4,8 +4,9 @@
 namespace lockstep {
 namespace {
 
-const std::vector<std::string> kWithPath = {"text", "tokens", "cifar10", "hdf5", kRegistered};
+const std::vector<std::string> kWithPath = {"text", "tokens", "cifar10", "hdf5", "npz", kRegistered};
 const std::vector<std::string> kWithParts = {"idx", "hdf5"};
+const std::vector<std::string> kWithFields = {"hdf5", "npz"};
 
 void add_part(std::vector<Row>& rows, const std::string& name, DataFiles DataOptions::*part) {
   const auto d = &RunConfig::data;
@@ -33,20 +34,43 @@ std::vector<Row> data_file_rows() {
   std::vector<Row> rows;
   rows.push_back(
       row("data.type", &RunConfig::data, &DataOptions::type)
-          .one_of({"text", "tokens", "idx", "cifar10", "hdf5", "synthetic"})
+          .one_of({"text", "tokens", "idx", "cifar10", "hdf5", "npz", "synthetic"})
           .such_as("synthetic")
           .says("Format of the data, always given; synthetic: made up. A program may register more."));
   add_part(rows, "train", &DataOptions::train);
   add_part(rows, "valid", &DataOptions::valid);
+  const auto d = &RunConfig::data;
+  rows.push_back(
+      row("data.fields", d, &DataOptions::fields)
+          .only("data.type", kWithFields)
+          .says("Names of fields, and of the arrays they are; npz: without it all, under their own."));
+  rows.push_back(row("data.target", d, &DataOptions::target)
+                     .derived_from("target, y, label or labels, whichever there is")
+                     .only("data.type", kWithFields)
+                     .says("The field that the loss compares the model's outputs with."));
+  rows.push_back(
+      row("data.lengths", d, &DataOptions::lengths)
+          .only("data.type", kWithFields)
+          .says("Fields whose samples differ in length, and the arrays with the lengths of all samples."));
   return rows;
 }
 
 std::vector<Row> data_content_rows() {
   const auto d = &RunConfig::data;
   using D = DataOptions;
-  const std::vector<std::string> images = {"idx", "cifar10", "hdf5"};
+  const std::vector<std::string> images = {"idx", "cifar10", "hdf5", "npz"};
   return {
       row("data.shuffle", d, &D::shuffle).says("A new order of the training samples every epoch."),
+      row("data.workers", d, &D::workers)
+          .in(between(1, 256), "threads")
+          .may_change()
+          .says("Threads of each rank that read samples ahead; the samples are the same with any number."),
+      row("data.augment.flip", d, &D::augment, &ImageAugmentation::flip)
+          .says("Images are flipped, left and right, for every other sample of training by chance."),
+      row("data.augment.crop", d, &D::augment, &ImageAugmentation::crop)
+          .in(between(0, 4096), "pixels")
+          .says("Images of training are padded by as many on all sides, and cut to their size anywhere; 0: "
+                "not."),
       row("data.ignore_label", d, &D::ignore_label)
           .says("Targets of this class count in no loss and no metric, such as -100 or a padding token."),
       row("data.token_dtype", d, &D::token_dtype)

@@ -25,6 +25,13 @@ void SampleSplit::sample(std::int64_t index, std::span<std::byte> input, std::sp
   whole_->sample(whole_index(index), input, target);
 }
 
+void SampleSplit::sample(const SampleContext& context, Sample& into) const {
+  check(context.index >= 0 && context.index < size(), "a sample lies inside its part");
+  SampleContext in_whole = context;
+  in_whole.index = whole_index(context.index);
+  whole_->sample(in_whole, into);
+}
+
 std::int64_t SampleSplit::whole_index(std::int64_t index) const {
   // Training skips one sample after each run of n - 1.
   return part_ == DataPart::kValid ? index * n_ + n_ - 1 : index + index / (n_ - 1);

@@ -20,6 +20,9 @@ class SampleSplit : public Dataset {
   std::int64_t size() const override;
   SampleSpec spec() const override { return whole_->spec(); }
   void sample(std::int64_t index, std::span<std::byte> input, std::span<std::byte> target) const override;
+  std::vector<Field> fields() const override { return whole_->fields(); }
+  std::string target_field() const override { return whole_->target_field(); }
+  void sample(const SampleContext& context, Sample& into) const override;
   // Differs between the two parts and from the whole.
   Digest fingerprint() const override;
   std::string place_of(std::int64_t index) const override { return whole_->place_of(whole_index(index)); }

@@ -3,32 +3,18 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
+#include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include "data/aligned_bytes.h"
+#include "data/batch_layout.h"
 #include "lockstep/base/error.h"
 #include "lockstep/data/dataset.h"
 
 namespace lockstep {
-
-// Memory that starts at a multiple of 64: MKL promises equal bits only for such operands.
-class AlignedBytes {
- public:
-  // Keeps the memory when it is large enough; the contents are undefined afterwards.
-  void resize(std::size_t bytes);
-  std::span<std::byte> span() { return {memory_.get(), size_}; }
-  std::span<const std::byte> span() const { return {memory_.get(), size_}; }
-
- private:
-  struct Free {
-    void operator()(std::byte* memory) const { std::free(memory); }
-  };
-  std::unique_ptr<std::byte, Free> memory_;
-  std::size_t size_ = 0;
-  std::size_t capacity_ = 0;
-};
 
 // A dataset threw something of its own: 70, or 69 out of memory. Names the sample.
 class DatasetFault : public Fault {
@@ -36,26 +22,60 @@ class DatasetFault : public Fault {
   using Fault::Fault;
 };
 
-// Samples side by side: inputs are one contiguous tensor [samples, input_shape…], targets [samples,
-// target_shape…].
-struct HostBatch {
-  SampleSpec spec;
-  std::int64_t samples = 0;
-  // Row-major, of spec.input_dtype and spec.target_dtype.
-  AlignedBytes inputs;
-  AlignedBytes targets;
-  // Of each sample in the dataset.
-  std::vector<std::int64_t> indices;
-
-  // Makes room for `count` samples of `layout`. Throws Bug when the bytes overflow.
-  void shape(const SampleSpec& layout, std::int64_t count);
-  // Writes sample `index` of `dataset` into place `slot`. What the dataset throws becomes a DatasetFault,
-  // unless it is a Fault already.
-  void fill(std::int64_t slot, const Dataset& dataset, std::int64_t index);
+// A field of several samples: one contiguous, row-major tensor [samples, field.shape…].
+struct HostField {
+  Field field;  // a dimension that varies is the longest's
+  AlignedBytes bytes;
 };
 
-// Local. Samples [first, first + count) in file order, for evaluation. Throws Bug when they pass the end,
-// Fault (66) when a file changed.
-void read_chunk(const Dataset& dataset, std::int64_t first, std::int64_t count, HostBatch& into);
+// The samples of one micro-batch, or of another chunk, side by side.
+class HostBatch {
+ public:
+  // Makes room for `count` samples, whatever was there. Throws Bug when the bytes overflow.
+  void shape(const BatchLayout& layout, std::int64_t count);
+  // Writes a sample of `dataset` into place `slot`; different slots at once from different threads. What the
+  // dataset throws becomes a DatasetFault, unless it is a Fault already; so does a field it leaves out.
+  void fill(std::int64_t slot, const Dataset& dataset, const SampleContext& context);
+  // Once every slot is filled: pads the fields that vary to their longest and adds their lengths. With zeros,
+  // but a target of integers with `ignored`, data.ignore_label, where there is one.
+  void finish(std::optional<std::int64_t> ignored = {});
+
+  std::int64_t samples() const { return static_cast<std::int64_t>(indices_.size()); }
+  // As the dataset lists them, each that varies followed by its lengths.
+  const std::vector<HostField>& fields() const { return fields_; }
+  const HostField& target() const { return fields_.at(target_); }
+  // Of each sample in the dataset.
+  const std::vector<std::int64_t>& indices() const { return indices_; }
+
+  // For Sample: as its functions of these names.
+  const Field& field(std::string_view name) const;
+  std::span<std::byte> place(std::string_view name, std::int64_t slot);
+  std::span<std::byte> place(std::string_view name, std::int64_t slot, std::int64_t length);
+
+ private:
+  // The samples of a field that varies, until they are padded.
+  using Loose = std::vector<std::vector<std::byte>>;
+
+  std::size_t number_of(std::string_view name) const;
+  void add_field(std::size_t number, const Field& field);
+  void require_written(std::int64_t slot) const;
+  void pad(std::size_t number, std::optional<std::int64_t> label);
+
+  std::vector<HostField> fields_;
+  std::vector<Loose> loose_;           // one a field, empty where it does not vary
+  std::vector<std::uint8_t> written_;  // [slot][field]: bytes, for several threads
+  std::vector<std::int64_t> indices_;
+  std::size_t target_ = 0;
+};
+
+// Samples [first, first + count) of a dataset, in its order.
+struct Chunk {
+  std::int64_t first = 0;
+  std::int64_t count = 0;
+  std::optional<std::int64_t> ignored = {};  // as finish() takes it
+};
+
+// Local. For evaluation. Throws Bug when the chunk passes the end, Fault (66) when a file changed.
+void read_chunk(const Dataset& dataset, const Chunk& chunk, HostBatch& into);
 
 }  // namespace lockstep

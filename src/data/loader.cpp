@@ -6,11 +6,18 @@
 #include <utility>
 
 #include "lockstep/base/error.h"
+#include "lockstep/base/random.h"
 
 namespace lockstep {
+namespace {
+
+// Keeps the keys of samples apart from those of other uses of the same seed.
+constexpr std::uint64_t kSampleKey = 0x73616d706c65;
+
+}  // namespace
 
 Loader::Loader(const Dataset& dataset, const SampleOrder& order, const LoaderOptions& options)
-    : dataset_(dataset), order_(order), options_(options) {
+    : dataset_(dataset), order_(order), options_(options), crew_(options.workers) {
   check(order.size == dataset.size(), "the sample order covers the dataset");
   check(
       options.first_micro_batch.value >= 0 && options.micro_batch_count >= 1 && options.micro_batch >= 1 &&
@@ -30,7 +37,7 @@ Loader::~Loader() {
   thread_.join();
 }
 
-const HostBatch& Loader::batch_for(Step step) {
+const MicroBatches& Loader::batch_for(Step step) {
   check(step.value >= 1, "steps are numbered from 1");
   std::unique_lock lock(mutex_);
   // Whatever is being read now ends first: next_ belongs to the thread until then.
@@ -77,21 +84,33 @@ void Loader::prefetch() {
   }
 }
 
-void Loader::read(Step step, HostBatch& into) const {
+SampleContext Loader::context_of(Step step, std::int64_t position) const {
+  SampleContext context{
+      .index = order_.index_of(step, position), .epoch = order_.epoch_of(step), .is_training = true};
+  context.key = mix_key({kSampleKey, order_.seed, static_cast<std::uint64_t>(context.epoch.value),
+                         static_cast<std::uint64_t>(context.index)});
+  return context;
+}
+
+void Loader::read(Step step, MicroBatches& into) {
   // Before the read, so that a truncated file is refused instead of faulting where its pages are gone.
   dataset_.check_unchanged();
-  const std::int64_t first = options_.first_micro_batch.value * options_.micro_batch;
-  const std::int64_t count = options_.micro_batch_count * options_.micro_batch;
-  into.shape(dataset_.spec(), count);
-  std::int64_t slot = 0;
-  try {
-    for (; slot < count; ++slot) into.fill(slot, dataset_, order_.index_of(step, first + slot));
-  } catch (const DatasetFault& fault) {
-    throw Fault(fault.code(),
-                fmt::format("step {}, micro-batch {}: {}", step.value,
-                            options_.first_micro_batch.value + slot / options_.micro_batch, fault.fact()),
-                fault.remedy());
-  }
+  const BatchLayout layout = layout_of(dataset_);
+  into.resize(static_cast<std::size_t>(options_.micro_batch_count));
+  for (HostBatch& batch : into) batch.shape(layout, options_.micro_batch);
+  const std::int64_t first = options_.first_micro_batch.value;
+  crew_.run(options_.micro_batch_count * options_.micro_batch, [&](std::int64_t number) {
+    const std::int64_t micro_batch = number / options_.micro_batch;
+    try {
+      into[static_cast<std::size_t>(micro_batch)].fill(
+          number % options_.micro_batch, dataset_, context_of(step, first * options_.micro_batch + number));
+    } catch (const DatasetFault& fault) {
+      throw Fault(fault.code(),
+                  fmt::format("step {}, micro-batch {}: {}", step.value, first + micro_batch, fault.fact()),
+                  fault.remedy());
+    }
+  });
+  for (HostBatch& batch : into) batch.finish(options_.ignore_label);
 }
 
 }  // namespace lockstep

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/foreign_exception.h"
+#include "data/augmented.h"
 #include "data/refuse.h"
 #include "lockstep/base/error.h"
 
@@ -26,6 +27,8 @@ std::unique_ptr<Dataset> open_with(const DatasetFactory& factory, const DataOpti
   if (dataset == nullptr && part == DataPart::kTrain)
     refuse_option(fmt::format("data of type {} has no training part", options.type),
                   "Its factory must return a dataset for it.");
+  if (part == DataPart::kTrain && options.augment.any())
+    return augmented(std::move(dataset), options.augment);
   return dataset;
 }
 

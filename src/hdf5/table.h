@@ -7,20 +7,11 @@
 #include <string>
 
 #include "hdf5/data_handle.h"
+#include "hdf5/stored.h"
 #include "lockstep/base/dtype.h"
 #include "lockstep/base/span.h"
 
 namespace lockstep::hdf5 {
-
-// What a dataset's elements are in the file.
-enum class Stored {
-  kFloat,        // up to 4 bytes
-  kDouble,       // 5 to 8 bytes
-  kByte,         // uint8
-  kBool,         // h5py's
-  kInteger,      // other integers of up to 2 bytes: a float32 holds each of them
-  kWideInteger,  // up to 8 bytes
-};
 
 // Opens `path` read-only, without the file lock that a writer elsewhere may hold. Throws Fault (66).
 File open_file(const std::string& path);

@@ -59,6 +59,31 @@ double sum_of(const torch::Tensor& values) {
 
 }  // namespace
 
+torch::Tensor Model::forward(torch::Tensor) {
+  throw Fault(ExitCode::kConfig, fmt::format("model {} has no forward(torch::Tensor)", name()),
+              "A model overrides it, or forward(const lockstep::Batch&) and is given a Batch");
+}
+
+torch::Tensor Model::forward(const Batch& batch) {
+  return forward(batch.input());
+}
+
+torch::Tensor Model::loss(const torch::Tensor& output, const Batch& batch, LossKind kind) {
+  if (!notes_.ignore && batch.has(batch.target_name() + "_length"))
+    throw Fault(
+        ExitCode::kConfig,
+        fmt::format("the target {} differs in length between samples, and its padding would count in "
+                    "the loss",
+                    batch.target_name()),
+        "Labels: give data.ignore_label, which pads them. Numbers: override loss() and metrics() of a "
+        "lockstep::Batch, which has the lengths");
+  return loss(output, batch.target(), kind);
+}
+
+MetricSums Model::metrics(const torch::Tensor& output, const Batch& batch, LossKind kind) {
+  return metrics(output, batch.target(), kind);
+}
+
 torch::Tensor Model::loss(const torch::Tensor& output, const torch::Tensor& target, LossKind kind) {
   if (!is_cross_entropy(target, kind)) return F::mse_loss(output, as_values(output, target));
   const Classes rows = as_rows(output, target);

@@ -10,18 +10,8 @@
 namespace lockstep {
 namespace {
 
-torch::Tensor wrap(std::span<const std::byte> bytes, DType dtype, std::vector<std::int64_t> sizes) {
-  return torch::from_blob(const_cast<std::byte*>(bytes.data()), sizes, scalar_type_of(dtype));
-}
-
 torch::Tensor move(const torch::Tensor& host, const ComputeDevice& compute) {
   return host.is_floating_point() ? host.to(compute.device, compute.dtype) : host.to(compute.device);
-}
-
-std::vector<std::int64_t> batched(std::int64_t samples, const Shape& shape) {
-  std::vector<std::int64_t> sizes = {samples};
-  sizes.insert(sizes.end(), shape.begin(), shape.end());
-  return sizes;
 }
 
 }  // namespace
@@ -33,12 +23,18 @@ ComputeDevice prepare_device(const TrainOptions& options, int local_rank) {
   return compute;
 }
 
-DeviceBatch to_device(const HostBatch& batch, const ComputeDevice& compute) {
-  const SampleSpec& spec = batch.spec;
-  return {
-      move(wrap(batch.inputs.span(), spec.input_dtype, batched(batch.samples, spec.input_shape)), compute),
-      move(wrap(batch.targets.span(), spec.target_dtype, batched(batch.samples, spec.target_shape)),
-           compute)};
+torch::Tensor on_host(const HostField& field, std::int64_t samples) {
+  std::vector<std::int64_t> sizes = {samples};
+  sizes.insert(sizes.end(), field.field.shape.begin(), field.field.shape.end());
+  return torch::from_blob(const_cast<std::byte*>(field.bytes.span().data()), sizes,
+                          scalar_type_of(field.field.dtype));
+}
+
+Batch to_device(const HostBatch& batch, const ComputeDevice& compute) {
+  Batch::Tensors tensors;
+  for (const HostField& field : batch.fields())
+    tensors.emplace_back(field.field.name, move(on_host(field, batch.samples()), compute));
+  return Batch(std::move(tensors), batch.target().field.name);
 }
 
 }  // namespace lockstep

@@ -3,24 +3,24 @@
 
 #include <torch/torch.h>
 
-#include <string>
+#include <cstdint>
 
+#include "lockstep/models/batch.h"
 #include "loop/compute_device.h"
 #include "train/options.h"
 
 namespace lockstep {
 
-struct HostBatch;
+class HostBatch;
+struct HostField;
 
 // Local. As prepare_device() of loop/compute_device.h, with the dtype of the config.
 ComputeDevice prepare_device(const TrainOptions& options, int local_rank);
 
-// A batch as tensors on the device: inputs [samples, …] (floating ones in the compute dtype), targets
-// [samples, …] likewise. On the CPU tensors of the same dtype share the batch's memory.
-struct DeviceBatch {
-  torch::Tensor inputs;
-  torch::Tensor targets;
-};
-DeviceBatch to_device(const HostBatch& batch, const ComputeDevice& compute);
+// A field of a batch where it lies, [samples, …].
+torch::Tensor on_host(const HostField& field, std::int64_t samples);
+// A batch as tensors on the device, floating ones in the compute dtype. On the CPU tensors of the same dtype
+// share the batch's memory.
+Batch to_device(const HostBatch& batch, const ComputeDevice& compute);
 
 }  // namespace lockstep

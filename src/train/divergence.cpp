@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "comm/agree.h"
+#include "data/host_batch.h"
 #include "parallel/micro_batch_key.h"
 #include "train/user_code.h"
 
@@ -41,23 +42,32 @@ std::vector<std::int64_t> samples_of(const DivergedStep& diverged, int leaf) {
   return indices;
 }
 
+// The first value of a sample that is no number, as the model gets it: it may be too large for train.dtype
+// only.
+std::optional<Finding> look_at_sample(const DivergedStep& diverged, int number, std::int64_t slot,
+                                      const Batch& batch) {
+  for (const auto& [name, tensor] : batch.tensors()) {
+    const torch::Tensor values = tensor[slot];
+    if (!values.is_floating_point() || finite(values)) continue;
+    const int leaf = diverged.plan.mine.first + number;
+    const std::int64_t index =
+        (*diverged.batch)[static_cast<std::size_t>(number)].indices()[static_cast<std::size_t>(slot)];
+    return Finding{Suspect::kSample,
+                   leaf,
+                   {fmt::format("the {} of {} is not finite: {} (micro-batch {})", name,
+                                places_of(diverged.data, {index}), first_odd_value(values), leaf),
+                    "Mend that sample or leave it out, then start again"}};
+  }
+  return std::nullopt;
+}
+
 std::optional<Finding> look_at_samples(const DivergedStep& diverged) {
-  // As the model gets them: a number may be too large for train.dtype only.
-  const DeviceBatch batch = to_device(*diverged.batch, {torch::kCPU, diverged.state.compute().dtype});
-  for (std::int64_t slot = 0; slot < diverged.batch->samples; ++slot)
-    for (const bool input : {true, false}) {
-      const torch::Tensor values = (input ? batch.inputs : batch.targets)[slot];
-      if (!values.is_floating_point() || finite(values)) continue;
-      const int leaf = diverged.plan.mine.first + static_cast<int>(slot / diverged.plan.micro_batch);
-      const std::int64_t in_step = diverged.plan.mine.first * diverged.plan.micro_batch + slot;
-      return Finding{
-          Suspect::kSample,
-          leaf,
-          {fmt::format("the {} of {} is not finite: {} (micro-batch {})", input ? "input" : "target",
-                       places_of(diverged.data, {diverged.order.index_of(diverged.step, in_step)}),
-                       first_odd_value(values), leaf),
-           "Mend that sample or leave it out, then start again"}};
-    }
+  for (int number = 0; number < diverged.plan.mine.count; ++number) {
+    const HostBatch& host = (*diverged.batch)[static_cast<std::size_t>(number)];
+    const Batch batch = to_device(host, {torch::kCPU, diverged.state.compute().dtype});
+    for (std::int64_t slot = 0; slot < host.samples(); ++slot)
+      if (const auto found = look_at_sample(diverged, number, slot, batch)) return found;
+  }
   return std::nullopt;
 }
 
@@ -79,11 +89,10 @@ std::optional<Finding> look_at_parameters(const DivergedStep& diverged) {
 }
 
 // One micro-batch once more, its gradients taken aside.
-std::optional<Finding> look_at_micro_batch(const DivergedStep& diverged, const torch::Tensor& inputs,
-                                           const TargetSlice& targets, int leaf) {
+std::optional<Finding> look_at_micro_batch(const DivergedStep& diverged, const ReadBatch& read, int leaf) {
   TrainingState& state = diverged.state;
   torch::manual_seed(micro_batch_key(diverged.seed, diverged.step, leaf));
-  const torch::Tensor loss = diverged.targets.loss(state.model(), state.model().forward(inputs), targets);
+  const torch::Tensor loss = diverged.targets.loss(state.model(), state.model().forward(read.batch), read);
   const double value = without_sign(loss.item<double>());
   const std::string where =
       fmt::format("micro-batch {} ({})", leaf, places_of(diverged.data, samples_of(diverged, leaf)));
@@ -125,13 +134,10 @@ Finding look(const DivergedStep& diverged) {
       "this machine does not compute the same twice",
       "Lower optim.lr, or try another machine"};
   if (diverged.batch == nullptr) return best;
-  const DeviceBatch whole = to_device(*diverged.batch, diverged.state.compute());
   for (int i = 0; i < diverged.plan.mine.count; ++i) {
-    const std::int64_t first = i * diverged.plan.micro_batch;
-    const auto found = look_at_micro_batch(
-        diverged, whole.inputs.narrow(0, first, diverged.plan.micro_batch),
-        {*diverged.batch, first, whole.targets.narrow(0, first, diverged.plan.micro_batch)},
-        diverged.plan.mine.first + i);
+    const HostBatch& host = (*diverged.batch)[static_cast<std::size_t>(i)];
+    const auto found = look_at_micro_batch(diverged, {host, to_device(host, diverged.state.compute())},
+                                           diverged.plan.mine.first + i);
     if (found && found->rank_among() < best.rank_among()) best = *found;
   }
   return best;

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "data/host_batch.h"
+#include "data/micro_batches.h"
 #include "data/sample_order.h"
 #include "lockstep/comm/world.h"
 #include "train/plan.h"
@@ -25,8 +25,7 @@ struct DivergedStep {
   const TargetReader& targets;
   std::uint64_t seed = 0;
   Step step{0};
-  const HostBatch* batch =
-      nullptr;  // this rank's micro-batches; null: the update was made, its batch is gone
+  const MicroBatches* batch = nullptr;  // of this rank; null: the update was made, its batch is gone
 };
 
 struct DivergenceCause {

@@ -70,12 +70,12 @@ constexpr std::uint64_t kEvaluationStream = 0x6576616c;
 
 ModelCall call_of(const EvaluationParts& parts, const EvaluationOptions& options, const HostBatch& batch,
                   std::int64_t first) {
-  std::vector<std::int64_t> indices(static_cast<std::size_t>(batch.samples));
+  std::vector<std::int64_t> indices(static_cast<std::size_t>(batch.samples()));
   std::iota(indices.begin(), indices.end(), first);
   ModelCall call;
   call.model = options.model.empty() ? parts.model.name() : options.model;
-  call.place = fmt::format("the evaluation of samples {} to {}", first, first + batch.samples - 1);
-  call.inputs = shapes_of(batch.spec, batch.samples);
+  call.place = fmt::format("the evaluation of samples {} to {}", first, first + batch.samples() - 1);
+  call.inputs = shapes_of(parts.dataset, batch.samples());
   call.samples = places_of(parts.dataset, indices);
   call.micro_batch = options.chunk;
   call.first = true;
@@ -84,14 +84,15 @@ ModelCall call_of(const EvaluationParts& parts, const EvaluationOptions& options
 
 MetricSums measure(const EvaluationParts& parts, const EvaluationOptions& options, std::int64_t first) {
   HostBatch batch;
-  read_chunk(parts.dataset, first, std::min(options.chunk, parts.dataset.size() - first), batch);
+  read_chunk(parts.dataset,
+             {first, std::min(options.chunk, parts.dataset.size() - first), options.targets.ignore}, batch);
   // A model that draws in eval mode draws the same for a chunk, whichever rank has it.
   torch::manual_seed(mix_key({kEvaluationStream, static_cast<std::uint64_t>(first)}));
   const auto work = [&] {
-    const DeviceBatch chunk = to_device(batch, parts.compute);
-    const torch::Tensor output = parts.model.forward(chunk.inputs);
-    parts.model.note_targets(notes_for({batch, 0, chunk.targets}, parts.dataset, options.targets));
-    MetricSums sums = parts.model.metrics(output, chunk.targets, options.targets.loss);
+    const ReadBatch chunk{batch, to_device(batch, parts.compute)};
+    const torch::Tensor output = parts.model.forward(chunk.batch);
+    parts.model.note_targets(notes_for(chunk, parts.dataset, options.targets));
+    MetricSums sums = parts.model.metrics(output, chunk.batch, options.targets.loss);
     require_asked(parts.model, options.targets);
     parts.model.note_targets({});
     return sums;
@@ -111,19 +112,19 @@ void require_labels(const ChunkSums& sums, const TargetOptions& options) {
 }
 
 // A sequence of classes is judged by perplexity, a class by accuracy.
-void name_for_sequences(const SampleSpec& spec, std::map<std::string, double>& means) {
-  if (spec.target_shape.empty() || is_floating(spec.target_dtype)) return;
+void name_for_sequences(const Field& target, std::map<std::string, double>& means) {
+  if (target.shape.empty() || is_floating(target.dtype)) return;
   means.erase("accuracy");
   means["perplexity"] = std::exp(means.at("loss"));
 }
 
-std::vector<std::string> names_of(const MetricSums& sums, const SampleSpec& spec) {
+std::vector<std::string> names_of(const MetricSums& sums, const Field& target) {
   if (!sums.contains("loss"))
     throw Fault(ExitCode::kConfig, "the model's metrics() gives no \"loss\"",
                 "Add it: the mean over the samples");
   std::map<std::string, double> means;
   for (const auto& [name, sum] : sums) means[name] = 0;
-  name_for_sequences(spec, means);
+  name_for_sequences(target, means);
   std::vector<std::string> names;
   for (const auto& [name, mean] : means) names.push_back(name);
   return names;
@@ -136,10 +137,10 @@ std::vector<std::string> try_chunks(const EvaluationParts& parts, const Evaluati
   // Not inference mode: what a model keeps from its first forward (a mask, a table) is used in training
   // later.
   const torch::NoGradGuard no_grad;
-  const SampleSpec spec = parts.dataset.spec();
-  const auto names = names_of(measure(parts, options, 0), spec);
+  const Field target = target_of(parts.dataset);
+  const auto names = names_of(measure(parts, options, 0), target);
   const std::int64_t last = (parts.dataset.size() - 1) / options.chunk * options.chunk;
-  if (last > 0 && names_of(measure(parts, options, last), spec) != names)
+  if (last > 0 && names_of(measure(parts, options, last), target) != names)
     throw Fault(ExitCode::kConfig, "the model's metrics() gives other metrics for the last chunk",
                 "It must give the same for every chunk");
   return names;
@@ -164,7 +165,7 @@ std::map<std::string, double> evaluate(const EvaluationParts& parts, const Evalu
   sums.share(parts.world);
   require_labels(sums, options.targets);
   std::map<std::string, double> means = sums.means();
-  name_for_sequences(parts.dataset.spec(), means);
+  name_for_sequences(target_of(parts.dataset), means);
   return means;
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "data/host_batch.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
 #include "parallel/micro_batch_key.h"
@@ -14,32 +15,25 @@
 
 namespace lockstep {
 namespace {
-// MKL promises equal bits only for operands at multiples of 64 bytes, and where in a batch a micro-batch
-// begins depends on the rank.
-torch::Tensor aligned(const torch::Tensor& part) {
-  const auto address = reinterpret_cast<std::uintptr_t>(part.data_ptr());
-  return address % 64 == 0 ? part : part.clone();
-}
-
 void require_gradient(const torch::Tensor& loss, Step step) {
   if (loss.requires_grad()) return;
   throw Fault(ExitCode::kConfig,
               fmt::format("step {}: the loss depends on no trainable parameter of the model", step.value),
               "Compute it from the model's output, without detach(), .item() or NoGradGuard");
 }
+
+// Of its own: a model may write to its inputs.
+ReadBatch copy_of(const ReadBatch& read) {
+  Batch::Tensors copies;
+  for (const auto& [name, tensor] : read.batch.tensors()) copies.emplace_back(name, tensor.clone());
+  return {read.host, Batch(std::move(copies), read.batch.target_name())};
+}
+
 }  // namespace
-
-// The samples of one micro-batch, on the device.
-struct GradientPass::Samples {
-  torch::Tensor inputs;
-  TargetSlice targets;
-
-  Samples copy() const { return {inputs.clone(), {targets.batch, targets.first, targets.targets.clone()}}; }
-};
 
 // The first micro-batch of a run, for the check: its samples as they were, and what came of it.
 struct GradientPass::Check {
-  std::optional<Samples> samples;
+  std::optional<ReadBatch> samples;
   std::optional<MicroBatchBits> bits;
 };
 
@@ -59,26 +53,24 @@ void GradientPass::check_next() {
   check_ = std::make_unique<Check>();
 }
 
-std::vector<PartialSum> GradientPass::run(Step step, const HostBatch& batch) {
-  check(batch.samples == plan_.mine.count * plan_.micro_batch, "a batch holds this rank's micro-batches");
-  const DeviceBatch whole = to_device(batch, state_.compute());
+std::vector<PartialSum> GradientPass::run(Step step, const MicroBatches& batches) {
+  check(batches.size() == static_cast<std::size_t>(plan_.mine.count), "a step has this rank's micro-batches");
+  std::vector<ReadBatch> read;
+  for (const HostBatch& batch : batches) read.push_back({batch, to_device(batch, state_.compute())});
   start_.keep();
-  while (!run_all(step, batch, whole)) {
+  while (!run_all(step, read)) {
   }
   if (check_) check_model(step);
   return stack_.sums();
 }
 
 // False when a gradient was late (Note [gradients]); each time one more parameter is known for it.
-bool GradientPass::run_all(Step step, const HostBatch& batch, const DeviceBatch& whole) {
+bool GradientPass::run_all(Step step, const std::vector<ReadBatch>& batches) {
   stack_.clear();
   for (int i = 0; i < plan_.mine.count; ++i) {
-    const std::int64_t first = i * plan_.micro_batch;
-    const Samples samples{aligned(whole.inputs.narrow(0, first, plan_.micro_batch)),
-                          {batch, first, aligned(whole.targets.narrow(0, first, plan_.micro_batch))}};
-    // A model may write to its inputs.
-    if (check_ && i == 0) check_->samples.emplace(samples.copy());
-    if (!run_one(step, plan_.mine.first + i, samples)) {
+    const ReadBatch& read = batches[static_cast<std::size_t>(i)];
+    if (check_ && i == 0) check_->samples.emplace(copy_of(read));
+    if (!run_one(step, plan_.mine.first + i, read)) {
       start_.put_back();
       return false;
     }
@@ -87,17 +79,17 @@ bool GradientPass::run_all(Step step, const HostBatch& batch, const DeviceBatch&
   return true;
 }
 
-torch::Tensor GradientPass::loss_of(const torch::Tensor& output, const TargetSlice& targets) {
-  if (options_.targets != nullptr) return options_.targets->loss(state_.model(), output, targets);
-  return state_.model().loss(output, targets.targets, options_.loss);
+torch::Tensor GradientPass::loss_of(const torch::Tensor& output, const ReadBatch& read) {
+  if (options_.targets != nullptr) return options_.targets->loss(state_.model(), output, read);
+  return state_.model().loss(output, read.batch, options_.loss);
 }
 
-bool GradientPass::run_one(Step step, int leaf, const Samples& samples) {
+bool GradientPass::run_one(Step step, int leaf, const ReadBatch& read) {
   leaf_ = leaf;
   const bool first = leaf == plan_.mine.first;
   if (!first) start_.put_back();
   stack_.open(leaf);
-  if (!compute(step, leaf, samples, {stack_.target(), stack_.accumulates()})) return false;
+  if (!compute(step, leaf, read, {stack_.target(), stack_.accumulates()})) return false;
   {
     const torch::NoGradGuard no_grad;
     settle_integers(first);
@@ -108,11 +100,11 @@ bool GradientPass::run_one(Step step, int leaf, const Samples& samples) {
   return true;
 }
 
-bool GradientPass::compute(Step step, int leaf, const Samples& samples, const Target& target) {
+bool GradientPass::compute(Step step, int leaf, const ReadBatch& read, const Target& target) {
   torch::manual_seed(micro_batch_key(options_.seed, step, leaf));
   hooks_.aim(target.flat, target.accumulates);
-  const torch::Tensor output = state_.model().forward(samples.inputs);
-  const torch::Tensor loss = loss_of(output, samples.targets);
+  const torch::Tensor output = state_.model().forward(read.batch);
+  const torch::Tensor loss = loss_of(output, read);
   require_gradient(loss, step);
   hooks_.watch();
   loss.backward();
@@ -133,7 +125,7 @@ void GradientPass::check_model(Step step) {
     start_.put_back();
     try {
       // A gradient that is late only now is of a pass that went another way than the first.
-      if (!compute(step, plan_.mine.first, check->samples->copy(), target))
+      if (!compute(step, plan_.mine.first, copy_of(*check->samples), target))
         refuse_model(step, plan_.mine.first, "accumulates a gradient more often");
     } catch (const c10::Error& error) {
       refuse_model(step, plan_.mine.first, fmt::format("throws {}", error.what_without_backtrace()));

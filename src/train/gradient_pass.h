@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "data/host_batch.h"
+#include "data/micro_batches.h"
 #include "parallel/contribution_stack.h"
 #include "parallel/gradient_hooks.h"
 #include "parallel/kept_buffers.h"
@@ -18,7 +18,7 @@
 namespace lockstep {
 
 class TargetReader;
-struct TargetSlice;
+struct ReadBatch;
 
 struct GradientPassOptions {
   std::uint64_t seed = 0;
@@ -39,11 +39,11 @@ class GradientPass {
   GradientPass(TrainingState& state, const TrainingPlan& plan, const GradientPassOptions& options);
   ~GradientPass();
 
-  // Local. `batch` holds this rank's micro-batches in order. Returns the partial sums of gradients, buffers
+  // Local. With this rank's micro-batches in order. Returns the partial sums of gradients, buffers
   // and loss; valid until the next call. The model's integer buffers are left as one micro-batch leaves them;
   // throws Fault (70) when two micro-batches disagree, and (78) for a loss that depends on no trainable
   // parameter or a gradient that cannot be summed (GradientHooks::settle).
-  std::vector<PartialSum> run(Step step, const HostBatch& batch);
+  std::vector<PartialSum> run(Step step, const MicroBatches& batches);
 
   // Local, after run(): the buffers are what they were before it, for a step that makes no update.
   void undo() { start_.put_back(); }
@@ -58,7 +58,6 @@ class GradientPass {
   std::int64_t computed() const { return computed_; }
 
  private:
-  struct Samples;
   struct Check;
   // Where a micro-batch's contribution goes.
   struct Target {
@@ -66,10 +65,10 @@ class GradientPass {
     bool accumulates = false;
   };
 
-  bool run_all(Step step, const HostBatch& batch, const DeviceBatch& whole);
-  bool run_one(Step step, int leaf, const Samples& samples);
-  bool compute(Step step, int leaf, const Samples& samples, const Target& target);
-  torch::Tensor loss_of(const torch::Tensor& output, const TargetSlice& targets);
+  bool run_all(Step step, const std::vector<ReadBatch>& batches);
+  bool run_one(Step step, int leaf, const ReadBatch& read);
+  bool compute(Step step, int leaf, const ReadBatch& read, const Target& target);
+  torch::Tensor loss_of(const torch::Tensor& output, const ReadBatch& read);
   void check_model(Step step);
   static void contribute(const Target& target, std::int64_t offset, const torch::Tensor& values);
   void settle_integers(bool first);

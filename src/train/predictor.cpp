@@ -12,6 +12,13 @@
 #include "train/start_weights.h"
 
 namespace lockstep {
+namespace {
+
+torch::Tensor moved(const torch::Tensor& tensor, const PredictorOptions& options) {
+  return tensor.is_floating_point() ? tensor.to(options.device, options.dtype) : tensor.to(options.device);
+}
+
+}  // namespace
 
 Predictor::Predictor(std::shared_ptr<Model> model, const std::string& weights,
                      const PredictorOptions& options)
@@ -24,8 +31,15 @@ Predictor::Predictor(std::shared_ptr<Model> model, const std::string& weights,
 torch::Tensor Predictor::operator()(const torch::Tensor& inputs) const {
   const EvalMode eval_mode(*model_);
   const c10::InferenceMode inference_mode;
-  return model_->forward(inputs.is_floating_point() ? inputs.to(options_.device, options_.dtype)
-                                                    : inputs.to(options_.device));
+  return model_->forward(moved(inputs, options_));
+}
+
+torch::Tensor Predictor::operator()(const Batch& batch) const {
+  const EvalMode eval_mode(*model_);
+  const c10::InferenceMode inference_mode;
+  Batch::Tensors tensors;
+  for (const auto& [name, tensor] : batch.tensors()) tensors.emplace_back(name, moved(tensor, options_));
+  return model_->forward(Batch(std::move(tensors), batch.target_name()));
 }
 
 }  // namespace lockstep

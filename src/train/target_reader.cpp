@@ -6,29 +6,26 @@
 #include <utility>
 
 #include "comm/agree.h"
+#include "data/host_batch.h"
 #include "lockstep/base/error.h"
-#include "parallel/arena.h"
+#include "train/device.h"
 
 namespace lockstep {
 namespace {
 
-torch::Tensor host_targets(const HostBatch& batch, std::int64_t first, std::int64_t count) {
-  const SampleSpec& spec = batch.spec;
-  std::vector<std::int64_t> sizes = {count};
-  sizes.insert(sizes.end(), spec.target_shape.begin(), spec.target_shape.end());
-  const auto bytes = batch.targets.span().subspan(static_cast<std::size_t>(first) * spec.target_bytes());
-  return torch::from_blob(const_cast<std::byte*>(bytes.data()), sizes, scalar_type_of(spec.target_dtype));
+torch::Tensor host_targets(const HostBatch& batch) {
+  return on_host(batch.target(), batch.samples());
 }
 
 }  // namespace
 
-TargetNotes notes_for(const TargetSlice& slice, const Dataset& dataset, const TargetOptions& options) {
+TargetNotes notes_for(const ReadBatch& read, const Dataset& dataset, const TargetOptions& options) {
   TargetNotes notes;
   notes.ignore = options.ignore;
-  notes.given = slice.targets;
-  notes.host = host_targets(slice.batch, slice.first, slice.targets.size(0));
-  notes.place = [&dataset, &batch = slice.batch, first = slice.first](std::int64_t row) {
-    return dataset.place_of(batch.indices.at(static_cast<std::size_t>(first + row)));
+  notes.given = read.batch.target();
+  notes.host = host_targets(read.host);
+  notes.place = [&dataset, &host = read.host](std::int64_t row) {
+    return dataset.place_of(host.indices().at(static_cast<std::size_t>(row)));
   };
   return notes;
 }
@@ -45,32 +42,32 @@ void require_asked(const Model& model, const TargetOptions& options) {
 TargetReader::TargetReader(const Dataset& dataset, const TrainingPlan& plan, const TargetOptions& options)
     : dataset_(dataset), plan_(plan), options_(options) {}
 
-std::int64_t TargetReader::kept_in(const HostBatch& batch, std::int64_t first, std::int64_t count) const {
-  return host_targets(batch, first, count).ne(*options_.ignore).sum().item<std::int64_t>();
+std::int64_t TargetReader::kept_in(const HostBatch& batch) const {
+  return host_targets(batch).ne(*options_.ignore).sum().item<std::int64_t>();
 }
 
-void TargetReader::begin(World& world, const HostBatch& batch) {
+void TargetReader::begin(World& world, const MicroBatches& batches) {
   if (!options_.ignore) return;
-  const std::int64_t mine = kept_in(batch, 0, batch.samples);
+  std::int64_t mine = 0;
+  for (const HostBatch& batch : batches) mine += kept_in(batch);
   world.host().all_reduce({&mine, 1, DType::kInt64}, {&kept_, 1, DType::kInt64}, ReduceOp::kSum);
   if (kept_ > 0) return;
   throw AgreedFault(
       ExitCode::kInputMissing,
       fmt::format("all labels of a global batch of {} samples are data.ignore_label ({}), from {} on",
-                  plan_.global_batch, *options_.ignore, dataset_.place_of(batch.indices.front())),
+                  plan_.global_batch, *options_.ignore, dataset_.place_of(batches.front().indices().front())),
       "Nothing is left to learn from in this step: take such samples out, or raise train.global_batch");
 }
 
-torch::Tensor TargetReader::loss(Model& model, const torch::Tensor& output, const TargetSlice& slice) const {
-  model.note_targets(notes_for(slice, dataset_, options_));
-  const torch::Tensor loss = model.loss(output, slice.targets, options_.loss);
+torch::Tensor TargetReader::loss(Model& model, const torch::Tensor& output, const ReadBatch& read) const {
+  model.note_targets(notes_for(read, dataset_, options_));
+  const torch::Tensor loss = model.loss(output, read.batch, options_.loss);
   require_asked(model, options_);
   // The batch does not outlive the step.
   model.note_targets({});
   if (!options_.ignore) return loss;
-  const std::int64_t kept = kept_in(slice.batch, slice.first, slice.targets.size(0));
   // Note [kept labels].
-  return loss * (static_cast<double>(kept) * plan_.micro_batches / static_cast<double>(kept_));
+  return loss * (static_cast<double>(kept_in(read.host)) * plan_.micro_batches / static_cast<double>(kept_));
 }
 
 }  // namespace lockstep

@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <optional>
 
-#include "data/host_batch.h"
+#include "data/micro_batches.h"
 #include "lockstep/comm/world.h"
 #include "lockstep/models/model.h"
 #include "train/plan.h"
 
 namespace lockstep {
+
+class Dataset;
 
 // How a model's loss reads targets.
 struct TargetOptions {
@@ -19,15 +21,14 @@ struct TargetOptions {
   std::optional<std::int64_t> ignore;  // data.ignore_label
 };
 
-// Samples of a batch, as a model is given them.
-struct TargetSlice {
-  const HostBatch& batch;
-  std::int64_t first = 0;  // its place in the batch
-  torch::Tensor targets;   // on the device
+// A micro-batch twice: as it was read, and as a model is given it.
+struct ReadBatch {
+  const HostBatch& host;
+  Batch batch;
 };
 
 // Local. What a model's loss should know of these targets; the dataset names samples.
-TargetNotes notes_for(const TargetSlice& slice, const Dataset& dataset, const TargetOptions& options);
+TargetNotes notes_for(const ReadBatch& read, const Dataset& dataset, const TargetOptions& options);
 
 // Local. Throws Fault (78) when a model was given a label to ignore and did not ask for it.
 void require_asked(const Model& model, const TargetOptions& options);
@@ -42,15 +43,15 @@ class TargetReader {
  public:
   TargetReader(const Dataset& dataset, const TrainingPlan& plan, const TargetOptions& options);
 
-  // Collective where a label is ignored, else Local. `batch` holds this rank's micro-batches of the step.
+  // Collective where a label is ignored, else Local. With this rank's micro-batches of the step.
   // Throws AgreedFault (66) when no label of the global batch counts.
-  void begin(World& world, const HostBatch& batch);
-  // Local. The weighted loss of one micro-batch of the batch begun. Throws Fault (78) for labels that the
+  void begin(World& world, const MicroBatches& batches);
+  // Local. The weighted loss of one of the micro-batches begun. Throws Fault (78) for labels that the
   // model cannot have, and for a label to ignore that its loss() did not ask for.
-  torch::Tensor loss(Model& model, const torch::Tensor& output, const TargetSlice& slice) const;
+  torch::Tensor loss(Model& model, const torch::Tensor& output, const ReadBatch& read) const;
 
  private:
-  std::int64_t kept_in(const HostBatch& batch, std::int64_t first, std::int64_t count) const;
+  std::int64_t kept_in(const HostBatch& batch) const;
 
   const Dataset& dataset_;
   TrainingPlan plan_;

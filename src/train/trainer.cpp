@@ -181,7 +181,8 @@ void Trainer::start_loader() {
   batch_ = nullptr;
   loader_ = std::make_unique<Loader>(
       *parts_.train_data, order_,
-      LoaderOptions{MicroBatch(plan_.mine.first), plan_.mine.count, plan_.micro_batch, plan_.last_step});
+      LoaderOptions{MicroBatch(plan_.mine.first), plan_.mine.count, plan_.micro_batch, plan_.last_step,
+                    options_.ignore_label, options_.workers});
 }
 
 // A life that was killed between a commit and its pointer leaves `best` behind; another rule has another
@@ -325,7 +326,7 @@ ModelCall Trainer::call_at(Step step) {
   ModelCall call;
   call.model = model_name();
   call.place = fmt::format("step {}, micro-batch {}", step.value, leaf);
-  call.inputs = shapes_of(parts_.train_data->spec(), plan_.micro_batch);
+  call.inputs = shapes_of(*parts_.train_data, plan_.micro_batch);
   call.samples = places_of(*parts_.train_data, indices);
   call.micro_batch = plan_.micro_batch;
   call.first = pass_.computed() == 0;
@@ -333,7 +334,7 @@ ModelCall Trainer::call_at(Step step) {
   return call;
 }
 
-BadStep Trainer::diverged(const StepRecord& record, const HostBatch* batch) {
+BadStep Trainer::diverged(const StepRecord& record, const MicroBatches* batch) {
   const DivergenceCause cause = find_cause({parts_.world, state_, plan_, order_, *parts_.train_data, targets_,
                                             options_.run.seed, record.step, batch});
   return {record,
@@ -342,7 +343,7 @@ BadStep Trainer::diverged(const StepRecord& record, const HostBatch* batch) {
           cause.remedy, !cause.is_state};
 }
 
-void Trainer::end_diverged(const StepRecord& record, const HostBatch* batch) {
+void Trainer::end_diverged(const StepRecord& record, const MicroBatches* batch) {
   // A save in flight is of a state from before: what there is to go back to.
   checkpointer_.drain();
   const BadStep bad = diverged(record, batch);

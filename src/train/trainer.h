@@ -45,7 +45,8 @@ struct TrainerOptions {
   LogIntervals log;
   bool shuffle = true;
   std::optional<std::int64_t> ignore_label;
-  std::string weights;  // a new run starts from these; a resumed one ignores them
+  std::int64_t workers = 1;  // data.workers
+  std::string weights;       // a new run starts from these; a resumed one ignores them
   NameRules weights_names;
   std::map<std::string, std::string> config;  // flat, for the manifests
 };
@@ -94,8 +95,8 @@ class Trainer {
   // What became of a bad step; empty: its update is made.
   std::optional<StepRecord> set_back(const StepRecord& record, const Agreed<LargestAlike>& said);
   StepRecord go_back(const BadStep& bad);
-  BadStep diverged(const StepRecord& record, const HostBatch* batch);
-  [[noreturn]] void end_diverged(const StepRecord& record, const HostBatch* batch);
+  BadStep diverged(const StepRecord& record, const MicroBatches* batch);
+  [[noreturn]] void end_diverged(const StepRecord& record, const MicroBatches* batch);
   ResumeParts resume_parts();
   void leave_behind(Step limit);
   StepRecord take_over(const ResumedFrom& from);
@@ -139,8 +140,8 @@ class Trainer {
   BestSoFar best_;
   Setbacks setbacks_;
   std::unique_ptr<Loader> loader_;
-  const HostBatch* batch_ = nullptr;  // of the step that is computed now
-  StepRecord resumed_;                // the step this life goes on from
+  const MicroBatches* batch_ = nullptr;  // of the step that is computed now
+  StepRecord resumed_;                   // the step this life goes on from
 };
 
 }  // namespace lockstep

@@ -39,13 +39,19 @@ Fault fault_of(const ForeignException& thrown, const ModelCall& call) {
                remedy_for(thrown, call));
 }
 
-std::string shapes_of(const SampleSpec& spec, std::int64_t samples) {
-  const auto batched = [&](Shape shape) {
-    shape.insert(shape.begin(), samples);
-    return shape;
-  };
-  return fmt::format("input {} {}, target {} {}", name_of(spec.input_dtype), batched(spec.input_shape),
-                     name_of(spec.target_dtype), batched(spec.target_shape));
+std::string shapes_of(const Dataset& dataset, std::int64_t samples) {
+  std::string text;
+  try {
+    for (const Field& field : dataset.fields()) {
+      Shape shape = field.shape;
+      shape.insert(shape.begin(), samples);
+      text += fmt::format("{}{} {} {}", text.empty() ? "" : ", ", field.name, name_of(field.dtype), shape);
+    }
+  } catch (...) {
+    // A second error must not replace the first.
+    text += " of unknown fields";
+  }
+  return text;
 }
 
 std::string places_of(const Dataset& dataset, const std::vector<std::int64_t>& indices) {

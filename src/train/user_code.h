@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "base/foreign_exception.h"
-#include "data/host_batch.h"
 #include "lockstep/data/dataset.h"
 
 namespace lockstep {
@@ -25,8 +24,8 @@ struct ModelCall {
 // out of memory; 78 where LibTorch complains at the first call; else 70.
 Fault fault_of(const ForeignException& thrown, const ModelCall& call);
 
-// Local. "input float32 [16, 3, 32, 32], target int64 [16]", for `samples` samples.
-std::string shapes_of(const SampleSpec& spec, std::int64_t samples);
+// Local. "input float32 [16, 3, 32, 32], target int64 [16]", for `samples` samples; never throws.
+std::string shapes_of(const Dataset& dataset, std::int64_t samples);
 
 // Local. Dataset::place_of() of the first few and the number of the others; never throws.
 std::string places_of(const Dataset& dataset, const std::vector<std::int64_t>& indices);

@@ -15,11 +15,12 @@ BareLoop::BareLoop(std::shared_ptr<Model> model, const Dataset& dataset, const W
   HostBatch batch;
   for (Step step{1}; step.value <= workload.steps; ++step) {
     for (int micro_batch = 0; micro_batch < micro_batches_; ++micro_batch) {
-      batch.shape(dataset.spec(), workload.micro_batch);
+      batch.shape(layout_of(dataset), workload.micro_batch);
       for (std::int64_t i = 0; i < workload.micro_batch; ++i)
-        batch.fill(i, dataset, order.index_of(step, micro_batch * workload.micro_batch + i));
-      const DeviceBatch tensors = to_device(batch, {});
-      data_.push_back({tensors.inputs.clone(), tensors.targets.clone()});
+        batch.fill(i, dataset, {.index = order.index_of(step, micro_batch * workload.micro_batch + i)});
+      batch.finish();
+      const Batch tensors = to_device(batch, {});
+      data_.push_back({tensors.input().clone(), tensors.target().clone()});
     }
   }
   for (const torch::Tensor& parameter : parameters_) {

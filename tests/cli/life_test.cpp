@@ -31,7 +31,7 @@ TEST_F(Life, OneValueAChannelIsTheConfigs) {
 TEST_F(Life, ARunWithoutDataIsRefused) {
   write_file(dir_ / "run.yaml", "version: 1\ntrain: {steps: 3}\n");
   expect_refused(lockstep({"train", "-c", "run.yaml"}), 78,
-                 {"data.type: is not given", "text, tokens, idx, cifar10, hdf5, synthetic"});
+                 {"data.type: is not given", "text, tokens, idx, cifar10, hdf5, npz, synthetic"});
 }
 
 TEST_F(Life, AFinishedRunStartedAgainSaysWhatItDidNotDo) {

@@ -29,7 +29,7 @@ INSTANTIATE_TEST_SUITE_P(
         Clash{"NoData", "train: {steps: 3}\ndata: {shuffle: false}",
               "run.yaml: data.type: is not given: there is nothing to train on. It is one of text, tokens, "
               "idx, "
-              "cifar10, hdf5, synthetic; data.type: synthetic makes data up"},
+              "cifar10, hdf5, npz, synthetic; data.type: synthetic makes data up"},
         Clash{"NoDataButItsKeys", "train: {steps: 3}\ndata: {samples: 100}", "data.type: is not given"},
         Clash{"BothStepsAndEpochs", "train:\n  steps: 3\n  epochs: 1",
               "run.yaml:3:3: train.epochs: given beside"},
@@ -120,6 +120,23 @@ INSTANTIATE_TEST_SUITE_P(
         Clash{"NameWithSlash", "train: {steps: 3}\nrun: {name: ../x}", "does not make a folder name"},
         Clash{"InputShape", "train: {steps: 3}\ndata: {type: synthetic, input_shape: [3, 3]}",
               "data.input_shape: [3, 3] is 9 values and model.inputs is 784"},
+        Clash{
+            "FieldsAndInputs",
+            "train: {steps: 3}\ndata: {type: hdf5, train: {path: a.h5, inputs: /x}, fields: {x: /x, y: /y}}",
+            "data.train.inputs: given beside data.fields"},
+        Clash{"LengthsWithoutFields",
+              "train: {steps: 3}\ndata: {type: hdf5, train: {path: a.h5, inputs: /x, labels: /y}, lengths: "
+              "{x: n}}",
+              "data.lengths: has no effect without data.fields"},
+        Clash{"TargetOfNoField",
+              "train: {steps: 3}\ndata: {type: npz, train: {path: a.npz}, fields: {x: x, y: y}, target: z}",
+              "data.target: z is no field of data.fields"},
+        Clash{"LengthsOfNoField",
+              "train: {steps: 3}\ndata: {type: npz, train: {path: a.npz}, fields: {x: x, y: y}, lengths: {z: "
+              "n}}",
+              "data.lengths: z is no field of data.fields"},
+        Clash{"FieldsOfImages", "train: {steps: 3}\ndata: {type: cifar10, train: {path: a}, fields: {x: x}}",
+              "data.fields"},
         Clash{"Classes", "train: {steps: 3}\ndata: {type: synthetic, classes: 3}",
               "data.classes: 3 and model.outputs is 10"},
         Clash{"TargetsOfClasses", "train: {steps: 3}\ndata: {type: synthetic, classes: 10, targets: 2}",

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "data/host_batch.h"
 #include "lockstep/base/error.h"
 #include "lockstep/data/dataset.h"
 #include "lockstep/data/registry.h"
@@ -80,10 +81,15 @@ struct SampleBytes {
 };
 
 inline SampleBytes read_sample(const Dataset& dataset, std::int64_t index) {
-  SampleBytes sample{std::vector<std::byte>(dataset.spec().input_bytes()),
-                     std::vector<std::byte>(dataset.spec().target_bytes())};
-  dataset.sample(index, sample.input, sample.target);
-  return sample;
+  HostBatch batch;
+  batch.shape(layout_of(dataset), 1);
+  batch.fill(0, dataset, {.index = index});
+  batch.finish();
+  const auto bytes = [&](std::size_t field) {
+    const auto all = batch.fields().at(field).bytes.span();
+    return std::vector<std::byte>(all.begin(), all.end());
+  };
+  return {bytes(0), bytes(1)};
 }
 
 template <class Value>

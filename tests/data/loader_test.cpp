@@ -38,15 +38,28 @@ class Numbers : public Dataset {
   std::int64_t size_;
 };
 
+const std::int64_t* numbers_in(const HostBatch& batch, std::size_t field) {
+  const auto bytes = batch.fields().at(field).bytes.span();
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(bytes.data()) % 64, 0u);
+  return reinterpret_cast<const std::int64_t*>(bytes.data());
+}
+
 std::vector<std::int64_t> indices_in(const HostBatch& batch) {
   std::vector<std::int64_t> indices;
-  const auto* inputs = reinterpret_cast<const std::int64_t*>(batch.inputs.span().data());
-  const auto* targets = reinterpret_cast<const std::int64_t*>(batch.targets.span().data());
-  for (std::int64_t i = 0; i < batch.samples; ++i) {
+  const auto* inputs = numbers_in(batch, 0);
+  const auto* targets = numbers_in(batch, 1);
+  for (std::int64_t i = 0; i < batch.samples(); ++i) {
     EXPECT_EQ(inputs[2 * i], inputs[2 * i + 1]);
     EXPECT_EQ(targets[i], inputs[2 * i] * inputs[2 * i]);
     indices.push_back(inputs[2 * i]);
   }
+  return indices;
+}
+
+std::vector<std::int64_t> indices_in(const MicroBatches& batches) {
+  std::vector<std::int64_t> indices;
+  for (const HostBatch& batch : batches)
+    for (const std::int64_t index : indices_in(batch)) indices.push_back(index);
   return indices;
 }
 
@@ -63,11 +76,10 @@ TEST(Loader, EqualsDirectIndexingOverEpochs) {
   const LoaderOptions options{MicroBatch(1), 2, 4, Step(20)};
   Loader loader(dataset, order, options);
   for (std::int64_t step = 1; step <= 20; ++step) {
-    const HostBatch& batch = loader.batch_for(Step(step));
-    ASSERT_EQ(batch.samples, 8);
-    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(batch.inputs.span().data()) % 64, 0u);
-    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(batch.targets.span().data()) % 64, 0u);
-    EXPECT_EQ(indices_in(batch), direct(order, options, step));
+    const MicroBatches& batches = loader.batch_for(Step(step));
+    ASSERT_EQ(batches.size(), 2u);
+    ASSERT_EQ(batches[0].samples(), 4);
+    EXPECT_EQ(indices_in(batches), direct(order, options, step));
   }
   EXPECT_EQ(dataset.reads.load(), 160);  // nothing read twice, nothing past the last step
   EXPECT_EQ(dataset.checks.load(), 20);
@@ -145,7 +157,7 @@ TEST(Loader, CanBeDroppedWhileItReadsOrUnused) {
   const SampleOrder order{1, 1000, 500, true};
   { const Loader unused(dataset, order, {MicroBatch(0), 1, 500, Step(8)}); }
   Loader loader(dataset, order, {MicroBatch(0), 1, 500, Step(8)});
-  EXPECT_EQ(loader.batch_for(Step(1)).samples, 500);
+  EXPECT_EQ(loader.batch_for(Step(1)).at(0).samples(), 500);
 }
 
 TEST(Loader, RefusesWhatDoesNotFit) {
@@ -161,12 +173,12 @@ TEST(Loader, RefusesWhatDoesNotFit) {
 TEST(ReadChunk, FillsInFileOrder) {
   const Numbers dataset(7);
   HostBatch batch;
-  read_chunk(dataset, 4, 3, batch);
+  read_chunk(dataset, {4, 3}, batch);
   EXPECT_EQ(indices_in(batch), (std::vector<std::int64_t>{4, 5, 6}));
-  read_chunk(dataset, 0, 2, batch);
+  read_chunk(dataset, {0, 2}, batch);
   EXPECT_EQ(indices_in(batch), (std::vector<std::int64_t>{0, 1}));
-  EXPECT_EQ(batch.inputs.span().size(), 32u);
-  EXPECT_THROW(read_chunk(dataset, 5, 3, batch), Bug);
+  EXPECT_EQ(batch.fields().at(0).bytes.span().size(), 32u);
+  EXPECT_THROW(read_chunk(dataset, {5, 3}, batch), Bug);
 }
 
 }  // namespace

@@ -144,7 +144,7 @@ TEST(Synthetic, RefusesOptionsThatMakeNoSense) {
 TEST(DatasetRegistry, KnowsTheBuiltInTypesAndTakesMore) {
   DatasetRegistry registry = DatasetRegistry::with_builtin();
   EXPECT_EQ(registry.types(),
-            (std::vector<std::string>{"text", "tokens", "idx", "cifar10", "hdf5", "synthetic"}));
+            (std::vector<std::string>{"text", "tokens", "idx", "cifar10", "hdf5", "npz", "synthetic"}));
   registry.add("mine", [](const DataOptions&, DataPart) { return open_data(synthetic()); });
   DataOptions options;
   options.type = "mine";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 
-#include "exchange/formats/zip_directory.h"
 #include "exchange/python_files.h"
+#include "untrusted/zip_directory.h"
 
 namespace lockstep {
 namespace {

@@ -5,6 +5,7 @@
 
 #include "base/descriptor.h"
 #include "data/formats/inputs.h"
+#include "data/host_batch.h"
 #include "fuzz/entries.h"
 #include "fuzz/refusal_code.h"
 #include "lockstep/data/registry.h"
@@ -28,13 +29,17 @@ class NamedMemory {
 
 // The first, the middle and the last sample.
 Contents samples_of(const Dataset& dataset) {
-  const SampleSpec spec = dataset.spec();
+  const BatchLayout layout = layout_of(dataset);
   Contents out;
   for (const std::int64_t index : {std::int64_t{0}, dataset.size() / 2, dataset.size() - 1}) {
-    Bytes target(spec.target_bytes());
-    Bytes& input = out[std::to_string(index)];
-    input.resize(spec.input_bytes());
-    dataset.sample(index, input, target);
+    HostBatch batch;
+    batch.shape(layout, 1);
+    batch.fill(0, dataset, {.index = index});
+    batch.finish();
+    for (const HostField& field : batch.fields()) {
+      Bytes& bytes = out[field.field.name + std::to_string(index)];
+      bytes.assign(field.bytes.span().begin(), field.bytes.span().end());
+    }
   }
   (void)dataset.fingerprint();
   return out;
@@ -47,6 +52,16 @@ std::optional<Contents> fuzz_idx(std::span<const std::byte> bytes) {
     const NamedMemory file(bytes);
     DataOptions options;
     options.type = "idx";
+    return samples_of(*open_inputs(options, file.path()));
+  });
+}
+
+std::optional<Contents> fuzz_npz(std::span<const std::byte> bytes) {
+  return unless_refused(ExitCode::kInputMissing, [&] {
+    const NamedMemory file(bytes);
+    DataOptions options;
+    options.type = "npz";
+    options.integer_inputs = true;
     return samples_of(*open_inputs(options, file.path()));
   });
 }

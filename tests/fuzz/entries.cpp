@@ -149,6 +149,7 @@ const std::map<std::string, FuzzEntry>& fuzz_entries() {
       {"hdf5", fuzz_hdf5},
       {"idx", fuzz_idx},
       {"manifest", fuzz_manifest},
+      {"npz", fuzz_npz},
       {"pickle", fuzz_pickle},
       {"pth", fuzz_pth},
       {"safetensors", fuzz_safetensors},

@@ -181,8 +181,16 @@ def data_seeds():
         put("tokens", name, file.getvalue())
 
 
+def npz_seeds():
+    folder = HERE.parent / "data" / "npz"
+    put("npz", "stored.npz", (folder / "plain.npz").read_bytes())
+    for name in ("compressed.npz", "types.npz", "refused_objects.npz"):
+        put("npz", name, (folder / name).read_bytes())
+
+
 def main():
     data_seeds()
+    npz_seeds()
     torch_seeds()
     safetensors_seeds()
     hdf5_seeds(sys.argv[1])

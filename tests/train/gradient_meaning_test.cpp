@@ -197,15 +197,14 @@ std::shared_ptr<Net> make() {
 
 // By plain LibTorch: .grad of each micro-batch, then along the tree.
 template <class Net>
-std::map<std::string, Tensor> plain_gradients(const HostBatch& batch) {
+std::map<std::string, Tensor> plain_gradients(const MicroBatches& batches) {
   const auto net = make<Net>();
   net->to(torch::kFloat64);
-  const DeviceBatch whole = to_device(batch, kFloat64);
   std::map<std::string, std::vector<Tensor>> parts;
-  for (int i = 0; i < kMicroBatches; ++i) {
+  for (const HostBatch& host : batches) {
     net->zero_grad();
-    const auto mine = [&](const Tensor& of) { return of.narrow(0, i * kMicroBatch, kMicroBatch).clone(); };
-    net->loss(net->forward(mine(whole.inputs)), mine(whole.targets), LossKind::kAuto).backward();
+    const Batch batch = to_device(host, kFloat64);
+    net->loss(net->forward(batch.input()), batch.target(), LossKind::kAuto).backward();
     for (const auto& item : net->named_parameters()) {
       const Tensor& gradient = item.value().grad();
       parts[item.key()].push_back(gradient.defined() ? gradient.clone() : torch::zeros_like(item.value()));
@@ -232,7 +231,7 @@ TYPED_TEST(Gradients, AreTheBitsOfPlainLibTorchsGrad) {
   const auto reducer = make_exact_reducer(
       world, {kMicroBatches, state.arena().contribution_count(), state.arena().values().options()});
   for (std::int64_t step = 1; step <= 3; ++step) {
-    const HostBatch batch = points(step * 20, kMicroBatches * kMicroBatch);
+    const MicroBatches batch = points(step * 20, kMicroBatches * kMicroBatch, kMicroBatch);
     const Tensor mean = reducer->mean_over_micro_batches(pass.run(Step(step), batch)).clone();
     const auto plain = plain_gradients<TypeParam>(batch);
     for (const ArenaEntry& entry : state.arena().trainable())
@@ -244,7 +243,7 @@ TYPED_TEST(Gradients, AreTheBitsOfPlainLibTorchsGrad) {
 }
 
 TEST(GradientPassOfRecomputation, LearnsAsWithoutIt) {
-  const HostBatch batch = points(0, kMicroBatches * kMicroBatch);
+  const MicroBatches batch = points(0, kMicroBatches * kMicroBatch, kMicroBatch);
   const auto with = plain_gradients<Recomputing>(batch);
   for (const auto& [name, gradient] : plain_gradients<Recurrent>(batch))
     EXPECT_TRUE(torch::allclose(with.at(name), gradient, 0, 1e-12)) << name;
@@ -254,7 +253,7 @@ std::string refusal_of(const std::shared_ptr<Model>& model) {
   try {
     TrainingState state(model, standing_still(), kFloat64);
     GradientPass pass(state, plan(), {});
-    pass.run(Step(1), points(0, kMicroBatches * kMicroBatch));
+    pass.run(Step(1), points(0, kMicroBatches * kMicroBatch, kMicroBatch));
   } catch (const Fault& fault) {
     EXPECT_EQ(fault.code(), ExitCode::kConfig);
     return fault.fact();

@@ -56,7 +56,7 @@ TrainingPlan plan_for(LeafRun mine, int micro_batches) {
 std::vector<PartialSum> sums_of(LeafRun run) {
   TrainingState state(make_net(0.5), standing_still(), {});
   GradientPass pass(state, plan_for(run, 4), {.seed = 11});
-  auto sums = pass.run(Step(1), points(run.first * kMicroBatch, run.count * kMicroBatch));
+  auto sums = pass.run(Step(1), points(run.first * kMicroBatch, run.count * kMicroBatch, kMicroBatch));
   EXPECT_EQ(pass.computed(), run.count);
   for (PartialSum& sum : sums) sum.flat = sum.flat.clone();
   return sums;
@@ -86,7 +86,7 @@ TEST(GradientPass, DropoutFollowsTheSeedTheStepAndTheMicroBatch) {
   const auto contribution = [](std::uint64_t seed, Step step, int leaf) {
     TrainingState state(make_net(0.5), standing_still(), {});
     GradientPass pass(state, plan_for({leaf, 1}, 4), {.seed = seed});
-    return pass.run(step, points(0, kMicroBatch)).at(0).flat.clone();
+    return pass.run(step, points(0, kMicroBatch, kMicroBatch)).at(0).flat.clone();
   };
   const torch::Tensor first = contribution(1, Step(1), 0);
   torch::rand({7});  // a generator that stands elsewhere changes nothing
@@ -105,10 +105,10 @@ TEST(GradientPass, OneMicroBatchAStepIsPlainPyTorchBitForBit) {
   const auto reducer =
       make_exact_reducer(world, {1, state.arena().contribution_count(), state.arena().values().options()});
   for (std::int64_t step = 1; step <= 3; ++step) {
-    const HostBatch batch = points(step * kMicroBatch, kMicroBatch);
-    const DeviceBatch tensors = to_device(batch, {});
+    const MicroBatches batch = points(step * kMicroBatch, kMicroBatch, kMicroBatch);
+    const Batch tensors = to_device(batch.front(), {});
     plain->zero_grad();
-    plain->loss(plain->forward(tensors.inputs), tensors.targets, LossKind::kAuto).backward();
+    plain->loss(plain->forward(tensors.input()), tensors.target(), LossKind::kAuto).backward();
     const torch::Tensor mean = reducer->mean_over_micro_batches(pass.run(Step(step), batch));
     state.apply(mean, 0);
     const auto& entries = state.arena().parameters();
@@ -130,10 +130,11 @@ TEST(GradientPass, RunningStatisticsAreTheMeanOverTheMicroBatches) {
   const auto reducer =
       make_exact_reducer(world, {4, state.arena().contribution_count(), state.arena().values().options()});
   for (std::int64_t step = 1; step <= 3; ++step)
-    state.apply(reducer->mean_over_micro_batches(pass.run(Step(step), points(0, 4 * kMicroBatch))), 0);
+    state.apply(
+        reducer->mean_over_micro_batches(pass.run(Step(step), points(0, 4 * kMicroBatch, kMicroBatch))), 0);
   // With weights that stand still the mean of micro-batches' means is the mean of all samples.
-  const HostBatch all = points(0, 4 * kMicroBatch);
-  const torch::Tensor mean = ours->a->forward(to_device(all, {}).inputs).mean(0);
+  const MicroBatches all = points(0, 4 * kMicroBatch, 4 * kMicroBatch);
+  const torch::Tensor mean = ours->a->forward(to_device(all.front(), {}).input()).mean(0);
   EXPECT_TRUE(torch::allclose(ours->norm->running_mean, mean * (1 - 0.9 * 0.9 * 0.9), 1e-4, 1e-6));
   // One a step, not one a micro-batch.
   EXPECT_EQ(ours->norm->num_batches_tracked.item<std::int64_t>(), 3);
@@ -154,7 +155,7 @@ TEST(GradientPass, IntegerBufferThatDependsOnTheDataIsRefusedByName) {
   TrainingState state(std::make_shared<CountsPositive>(), standing_still(), {});
   GradientPass pass(state, plan_for({0, 4}, 4), {});
   try {
-    pass.run(Step(1), points(0, 4 * kMicroBatch));
+    pass.run(Step(1), points(0, 4 * kMicroBatch, kMicroBatch));
     FAIL() << "accepted";
   } catch (const Fault& fault) {
     EXPECT_EQ(fault.code(), ExitCode::kBug);

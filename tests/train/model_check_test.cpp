@@ -42,7 +42,7 @@ struct Step1 {
         state(net, sgd(), {}),
         pass(state, plan(micro_batches), {.seed = 3}) {
     if (checks) pass.check_next();
-    for (const PartialSum& sum : pass.run(Step(1), points(0, micro_batches * kMicroBatch)))
+    for (const PartialSum& sum : pass.run(Step(1), points(0, micro_batches * kMicroBatch, kMicroBatch)))
       sums.push_back(sum.flat.clone());
     generator = at::detail::getDefaultCPUGenerator().get_state();
     for (const StateTensor& tensor : state.tensors())

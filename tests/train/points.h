@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "data/host_batch.h"
+#include "data/loader.h"
 #include "lockstep/data/dataset.h"
 
 namespace lockstep {
@@ -29,11 +29,12 @@ class Points : public Dataset {
   std::int64_t size_;
 };
 
-// Samples [first, first + count) of Points.
-inline HostBatch points(std::int64_t first, std::int64_t count) {
-  HostBatch batch;
-  read_chunk(Points(first + count), first, count, batch);
-  return batch;
+// `count` samples of Points from `first` on, in micro-batches of `micro_batch`.
+inline MicroBatches points(std::int64_t first, std::int64_t count, std::int64_t micro_batch) {
+  MicroBatches batches;
+  for (std::int64_t at = first; at < first + count; at += micro_batch)
+    read_chunk(Points(first + count), {at, micro_batch}, batches.emplace_back());
+  return batches;
 }
 
 }  // namespace lockstep

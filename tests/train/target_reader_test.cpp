@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "comm/loopback/loopback_world.h"
+#include "data/host_batch.h"
 #include "lockstep/base/error.h"
 #include "parallel/ownership.h"
 #include "train/evaluator.h"
@@ -54,9 +55,17 @@ TrainingPlan plan_for(LeafRun mine) {
   return plan;
 }
 
-HostBatch batch_of(const Dataset& data, LeafRun mine) {
+MicroBatches batches_of(const Dataset& data, LeafRun mine) {
+  MicroBatches batches;
+  for (int leaf = mine.first; leaf < mine.end(); ++leaf)
+    read_chunk(data, {leaf * kMicroBatch, kMicroBatch}, batches.emplace_back());
+  return batches;
+}
+
+// All samples at once.
+HostBatch whole(const Dataset& data) {
   HostBatch batch;
-  read_chunk(data, mine.first * kMicroBatch, mine.count * kMicroBatch, batch);
+  read_chunk(data, {0, data.size()}, batch);
   return batch;
 }
 
@@ -64,14 +73,13 @@ HostBatch batch_of(const Dataset& data, LeafRun mine) {
 std::vector<double> losses_of(World& world, Model& model, LeafRun mine) {
   const Gaps data;
   TargetReader reader(data, plan_for(mine), {LossKind::kAuto, kIgnored});
-  const HostBatch batch = batch_of(data, mine);
-  reader.begin(world, batch);
-  const DeviceBatch whole = to_device(batch, {});
+  const MicroBatches batches = batches_of(data, mine);
+  reader.begin(world, batches);
   std::vector<double> losses;
-  for (std::int64_t first = 0; first < batch.samples; first += kMicroBatch) {
-    const torch::Tensor output = model.forward(whole.inputs.narrow(0, first, kMicroBatch));
-    const torch::Tensor loss =
-        reader.loss(model, output, {batch, first, whole.targets.narrow(0, first, kMicroBatch)});
+  for (const HostBatch& host : batches) {
+    const ReadBatch read{host, to_device(host, {})};
+    const torch::Tensor output = static_cast<Model&>(model).forward(read.batch);
+    const torch::Tensor loss = reader.loss(model, output, read);
     loss.backward();
     losses.push_back(loss.item<double>());
   }
@@ -81,10 +89,10 @@ std::vector<double> losses_of(World& world, Model& model, LeafRun mine) {
 TEST(TargetReader, MeanOverTheMicroBatchesIsTheMeanOverTheKeptLabelsOfTheGlobalBatch) {
   const Gaps data;
   Linear plain, ours;
-  const HostBatch all_on_host = batch_of(data, {0, kMicroBatches});
-  const DeviceBatch all = to_device(all_on_host, {});
+  const HostBatch all_on_host = whole(data);
+  const Batch all = to_device(all_on_host, {});
   const torch::Tensor expected = torch::nn::functional::cross_entropy(
-      plain.forward(all.inputs).flatten(0, 1), all.targets.flatten(),
+      plain.forward(all.input()).flatten(0, 1), all.target().flatten(),
       torch::nn::functional::CrossEntropyFuncOptions().ignore_index(kIgnored));
   expected.backward();
   World world = world_of_one();
@@ -129,9 +137,8 @@ TEST(TargetReader, RefusesAGlobalBatchWithoutAKeptLabelAndNamesIt) {
   TrainingPlan plan = plan_for({0, 1});
   plan.micro_batches = 1;
   TargetReader reader(data, plan, {LossKind::kAuto, kIgnored});
-  HostBatch batch;
-  read_chunk(data, 2 * kMicroBatch, kMicroBatch, batch);
-  EXPECT_THAT(refusal(ExitCode::kInputMissing, [&] { reader.begin(world, batch); }),
+  const MicroBatches third = batches_of(data, {2, 1});
+  EXPECT_THAT(refusal(ExitCode::kInputMissing, [&] { reader.begin(world, third); }),
               HasSubstr("from sample 8 on"));
 }
 
@@ -160,23 +167,21 @@ TEST(TargetReader, NamesTheSampleOfALabelThatIsNoClass) {
   const Gaps data;
   Linear model;
   TargetReader reader(data, plan_for({1, 1}), {});
-  const HostBatch batch = batch_of(data, {1, 1});
-  reader.begin(world, batch);
-  const DeviceBatch whole = to_device(batch, {});
-  EXPECT_THAT(refusal(ExitCode::kConfig,
-                      [&] {
-                        reader.loss(model, model.forward(whole.inputs), {batch, 0, whole.targets});
-                      }),
-              HasSubstr("sample 4, position 0: label -100 is outside 0..3"));
+  const MicroBatches batches = batches_of(data, {1, 1});
+  reader.begin(world, batches);
+  const ReadBatch read{batches[0], to_device(batches[0], {})};
+  EXPECT_THAT(
+      refusal(ExitCode::kConfig, [&] { reader.loss(model, model.forward(read.batch.input()), read); }),
+      HasSubstr("sample 4, position 0: label -100 is outside 0..3"));
 }
 
 TEST(Evaluator, MeansAreOverTheKeptLabels) {
   const Gaps data;
   Linear model;
-  const HostBatch all_on_host = batch_of(data, {0, kMicroBatches});
-  const DeviceBatch all = to_device(all_on_host, {});
+  const HostBatch all_on_host = whole(data);
+  const Batch all = to_device(all_on_host, {});
   const double expected = torch::nn::functional::cross_entropy(
-                              model.forward(all.inputs).flatten(0, 1), all.targets.flatten(),
+                              model.forward(all.input()).flatten(0, 1), all.target().flatten(),
                               torch::nn::functional::CrossEntropyFuncOptions().ignore_index(kIgnored))
                               .item<double>();
   World world = world_of_one();

@@ -9,11 +9,12 @@
 
 #include "lockstep/base/hash.h"
 #include "lockstep/base/span.h"
+#include "lockstep/data/sample.h"
 
 namespace lockstep {
 
-// What every sample of a dataset looks like. A target of an integer dtype means classes, of a floating one
-// regression.
+// What every sample looks like that is an input and a target. A target of an integer dtype means classes, of
+// a floating one regression.
 struct SampleSpec {
   DType input_dtype = DType::kFloat32;
   Shape input_shape;
@@ -31,16 +32,27 @@ struct DataFile {
   Digest content;
 };
 
-// Samples by number. A user's own dataset overrides size(), spec() and sample(); see docs/your-own-model.md.
-// All functions are Local and const; sample() is called from the prefetch thread.
+// Samples by number. A user's own dataset overrides size() and either spec() with the first sample(), for an
+// input and a target, or fields() with the second one, for any named tensors; see docs/your-own-model.md. All
+// functions are Local and const; sample() is called from the prefetch thread, with data.workers from several
+// threads at once.
 class Dataset {
  public:
   virtual ~Dataset() = default;
 
   virtual std::int64_t size() const = 0;
-  virtual SampleSpec spec() const = 0;
+
+  // The default throws Fault (70): a dataset has either these two …
+  virtual SampleSpec spec() const;
   // Writes sample `index` (0 <= index < size()) as spec() lays it out. Must depend on nothing but `index`.
-  virtual void sample(std::int64_t index, std::span<std::byte> input, std::span<std::byte> target) const = 0;
+  virtual void sample(std::int64_t index, std::span<std::byte> input, std::span<std::byte> target) const;
+
+  // … or these. The default has "input" and "target", as spec() has them.
+  virtual std::vector<Field> fields() const;
+  // The field that a model's loss compares its outputs with.
+  virtual std::string target_field() const { return "target"; }
+  // Writes every field of the sample. Must depend on nothing but `context`.
+  virtual void sample(const SampleContext& context, Sample& into) const;
 
   // What the data is, by content: a resumed run must find the same. The default covers size and spec only.
   virtual Digest fingerprint() const;

@@ -20,7 +20,7 @@ using DatasetFactory = std::function<std::unique_ptr<Dataset>(const DataOptions&
 // Names of types to factories: the built-in ones, and a user's own.
 class DatasetRegistry {
  public:
-  // With text, tokens, idx, cifar10, hdf5 and synthetic.
+  // With text, tokens, idx, cifar10, hdf5, npz and synthetic.
   static DatasetRegistry with_builtin();
 
   // Throws Bug when the name is taken.

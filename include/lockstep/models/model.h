@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "lockstep/models/batch.h"
 #include "lockstep/models/options.h"
 #include "lockstep/models/target_notes.h"
 
@@ -26,8 +27,11 @@ using MetricSums = std::map<std::string, MetricSum>;
 // the constructor or in train(), through evaluations and restarts.
 class Model : public torch::nn::Module {
  public:
-  // [N, …] to outputs [N, …].
-  virtual torch::Tensor forward(torch::Tensor input) = 0;
+  // A model overrides one of these two. [N, …] to outputs [N, …]; the default throws Fault (78).
+  virtual torch::Tensor forward(torch::Tensor input);
+  // The fields of N samples to outputs [N, …]. The default gives forward() the one field beside the target,
+  // and throws Fault (78), naming them, where there are several.
+  virtual torch::Tensor forward(const Batch& batch);
 
   // Mean over the N samples, 0-dim, differentiable. Default by `kind`: cross-entropy over the last dimension
   // of outputs against integer targets, or mean squared error; kAuto is mse for floating targets,
@@ -35,9 +39,16 @@ class Model : public torch::nn::Module {
   // class that is neither one of the model's outputs nor ignore_label().
   virtual torch::Tensor loss(const torch::Tensor& output, const torch::Tensor& target, LossKind kind);
 
+  // The same of a whole batch, for a loss that looks at other fields too. The default is loss() of the
+  // target; it throws Fault (78) where the target varies in length and no data.ignore_label keeps its padding
+  // out.
+  virtual torch::Tensor loss(const torch::Tensor& output, const Batch& batch, LossKind kind);
+
   // Called in eval mode under inference mode, per chunk. Must contain "loss". Default: loss, then accuracy
   // (cross-entropy) or mse and mae (mse). Counts are elements of the target.
   virtual MetricSums metrics(const torch::Tensor& output, const torch::Tensor& target, LossKind kind);
+  // Likewise of a whole batch. The default is metrics() of the target.
+  virtual MetricSums metrics(const torch::Tensor& output, const Batch& batch, LossKind kind);
 
   // data.ignore_label: targets of this class count in no loss and no metric. A loss() or metrics() of one's
   // own must ask for it and leave them out: the loss is then the mean over the others, 0 where there are

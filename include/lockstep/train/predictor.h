@@ -37,6 +37,8 @@ class Predictor {
   // Outputs [N, …] for inputs [N, …] on any device; floating inputs are converted. Throws Fault (78) when
   // they do not fit the model.
   torch::Tensor operator()(const torch::Tensor& inputs) const;
+  // The same for a model of several fields.
+  torch::Tensor operator()(const Batch& batch) const;
 
   const PredictorOptions& options() const { return options_; }
 

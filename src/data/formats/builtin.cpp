@@ -12,6 +12,7 @@ DatasetRegistry DatasetRegistry::with_builtin() {
   registry.add("idx", open_idx);
   registry.add("cifar10", open_cifar10);
   registry.add("hdf5", open_hdf5);
+  registry.add("npz", open_npz_data);
   registry.add("synthetic", open_synthetic);
   return registry;
 }

@@ -30,12 +30,17 @@ std::unique_ptr<Dataset> open_idx_inputs(const DataOptions& options);
 // data_batch_*.bin for training and test_batch.bin for validation.
 std::unique_ptr<Dataset> open_cifar10(const DataOptions& options, DataPart part);
 
-// Two datasets of each HDF5 file, rows are samples, files are joined. Inputs: floats stay what they are,
-// uint8 become float32 / 255, bools 0 and 1, other integers floats of their value (int64 with
-// options.integer_inputs). A target column of integers is one class a sample, one of floats is {1}.
+// Datasets of each HDF5 file, rows are samples, files are joined. Two, inputs and labels: floats stay what
+// they are, uint8 become float32 / 255, bools 0 and 1, other integers floats of their value (int64 with
+// options.integer_inputs). A target column of integers is one class a sample, one of floats is {1}. Or those
+// that options.fields names: with options.integer_inputs as they are stored, else the same.
 std::unique_ptr<Dataset> open_hdf5(const DataOptions& options, DataPart part);
-// The dataset train.inputs alone: targets of no elements.
+// All but the target, which has no elements.
 std::unique_ptr<Dataset> open_hdf5_inputs(const DataOptions& options);
+
+// The arrays of files of numpy.savez or savez_compressed, all or those of options.fields; as for HDF5.
+std::unique_ptr<Dataset> open_npz_data(const DataOptions& options, DataPart part);
+std::unique_ptr<Dataset> open_npz_inputs(const DataOptions& options);
 
 // Made up from (seed, index): classes are a mean plus noise each; without classes targets are a linear map
 // plus noise.

@@ -53,9 +53,13 @@ std::unique_ptr<Dataset> open_inputs(const DataOptions& options, const std::stri
     named.train = {{path}, options.train.inputs, ""};
     return open_hdf5_inputs(named);
   }
+  if (options.type == "npz") {
+    named.train = {{path}, "", ""};
+    return open_npz_inputs(named);
+  }
   if (options.type != "cifar10")
     refuse_option(fmt::format("data.type {} has no files of inputs", options.type),
-                  "Predict from idx, cifar10 or hdf5; a program of its own asks lockstep::Predictor.");
+                  "Predict from idx, cifar10, hdf5 or npz; a program of its own asks lockstep::Predictor.");
   named.train = {{path}, "", ""};
   return std::make_unique<WithoutTargets>(open_cifar10(named, DataPart::kTrain));
 }

@@ -6,9 +6,6 @@
 
 namespace lockstep {
 
-// Local. Whether the file starts as a NumPy array does.
-bool is_npy(const MappedFile& file);
-
 // Local. The layout of a NumPy array of integers with one dimension (format versions 1 to 3, little-endian).
 // Throws Fault (66) for other arrays, and where the header does not fit the file's length.
 TokenLayout npy_layout(const MappedFile& file);

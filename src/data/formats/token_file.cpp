@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "data/foreign_file.h"
+#include "data/formats/npy_dictionary.h"
 #include "data/formats/npy_header.h"
 #include "data/refuse.h"
 
@@ -76,7 +77,7 @@ std::optional<TokenLayout> headed_layout(const MappedFile& file) {
       refuse_data_file(file.path(), fmt::format("{}, in big-endian byte order", kind.name),
                        "Write it little-endian, as llm.c's scripts do on usual machines.");
   }
-  if (is_npy(file)) return npy_layout(file);
+  if (is_npy(file.bytes())) return npy_layout(file);
   return std::nullopt;
 }
 

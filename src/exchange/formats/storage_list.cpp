@@ -5,9 +5,9 @@
 
 #include "exchange/formats/pickle_reader.h"
 #include "exchange/formats/torch_types.h"
-#include "exchange/formats/zip_directory.h"
 #include "untrusted/crc32.h"
 #include "untrusted/refusal.h"
+#include "untrusted/zip_directory.h"
 
 namespace lockstep {
 

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "exchange/formats/zip_format.h"
 #include "untrusted/crc32.h"
+#include "untrusted/zip_format.h"
 
 namespace lockstep {
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "exchange/formats/zip_directory.h"
+#include "untrusted/zip_directory.h"
 
 #include <algorithm>
 #include <optional>
 #include <set>
 
-#include "exchange/formats/zip_format.h"
 #include "untrusted/byte_stream.h"
 #include "untrusted/refusal.h"
+#include "untrusted/zip_format.h"
 
 namespace lockstep {
 
@@ -33,7 +33,8 @@ struct ListedEntry {
 
 class ZipReader {
  public:
-  ZipReader(const ReadableFile& file, const std::string& origin) : file_(file), origin_(origin) {}
+  ZipReader(const ReadableFile& file, const std::string& origin, ZipEntries entries)
+      : file_(file), origin_(origin), entries_(entries) {}
 
   std::vector<ZipEntry> read() const {
     const DirectoryPlace place = find_directory();
@@ -138,21 +139,33 @@ class ZipReader {
     const std::uint64_t method = in.number(2);
     in.number(4);  // time and date
     listed.entry.crc = static_cast<std::uint32_t>(in.number(4));
-    std::uint64_t packed = in.number(4);
+    listed.entry.packed = in.number(4);
     listed.entry.bytes = in.number(4);
     const std::uint64_t name = in.number(2), extra = in.number(2), comment = in.number(2);
     const std::uint64_t disk = in.number(2);
     in.number(6);  // attributes
     listed.header = in.number(4);
     listed.entry.name = in.text(name);
-    read_wide(in.text(extra), {&listed.entry.bytes, &packed, &listed.header});
+    read_wide(in.text(extra), {&listed.entry.bytes, &listed.entry.packed, &listed.header});
     in.text(comment);
     const std::string where = "entry " + listed.entry.name;
     if ((listed.flags & zip::kEncrypted) != 0) refuse(where + " is encrypted");
-    if (method != 0 || packed != listed.entry.bytes)
+    listed.entry.deflated = method == zip::kDeflated;
+    if (entries_ == ZipEntries::kStored && (method != 0 || listed.entry.packed != listed.entry.bytes))
       refuse(where + " is compressed; torch.save stores it, and so must whoever packs it again");
+    require_possible(listed.entry, method);
     if (disk != 0 && disk != 0xFFFF) refuse(where + " lies on another volume");
     return listed;
+  }
+
+  void require_possible(const ZipEntry& entry, std::uint64_t method) const {
+    const std::string where = "entry " + entry.name;
+    if (method != 0 && method != zip::kDeflated)
+      refuse(where + " is compressed by method " + std::to_string(method) + ", not by deflate");
+    if (method == 0 && entry.packed != entry.bytes) refuse(where + " is stored, in another number of bytes");
+    // No stream of deflate grows further than that.
+    if (entry.bytes / zip::kMostGrowth > entry.packed)
+      refuse(where + " claims more bytes than its own can hold");
   }
 
   // The zip64 extra field: 8 bytes for each number that has no room in its own place, in this order.
@@ -194,23 +207,26 @@ class ZipReader {
     read_wide(in.text(extra), {&bytes, &packed});
     // With this flag the numbers may stand behind the bytes instead.
     const bool later = (flags & zip::kDescriptor) != 0 && bytes == 0 && packed == 0 && crc == 0;
-    const bool same = bytes == listed.entry.bytes && packed == bytes && crc == listed.entry.crc;
-    if (!same_name || method != 0 || flags != listed.flags || !(same || later))
+    const bool same = bytes == listed.entry.bytes && packed == listed.entry.packed && crc == listed.entry.crc;
+    if (!same_name || method != (listed.entry.deflated ? zip::kDeflated : 0) || flags != listed.flags ||
+        !(same || later))
       refuse(where + ": its own header and the directory say different things");
     ZipEntry entry = listed.entry;
     entry.offset = in.position();
-    if (entry.bytes > in.remaining()) refuse(where + " reaches into what follows it");
+    if (entry.packed > in.remaining()) refuse(where + " reaches into what follows it");
     return entry;
   }
 
   const ReadableFile& file_;
   const std::string& origin_;
+  ZipEntries entries_;
 };
 
 }  // namespace
 
-std::vector<ZipEntry> read_zip_directory(const ReadableFile& file, const std::string& origin) {
-  return ZipReader(file, origin).read();
+std::vector<ZipEntry> read_zip_directory(const ReadableFile& file, const std::string& origin,
+                                         ZipEntries entries) {
+  return ZipReader(file, origin, entries).read();
 }
 
 }  // namespace lockstep

@@ -18,6 +18,8 @@ inline constexpr std::uint64_t kLocalBytes = 30;
 // Stands where a number has no room; the number itself is then in the zip64 extra field.
 inline constexpr std::uint64_t kMost32 = 0xFFFFFFFF;
 inline constexpr std::uint16_t kWideId = 1;
+inline constexpr std::uint16_t kDeflated = 8;  // the method
+inline constexpr std::uint64_t kMostGrowth = 1032;
 // Flags of an entry.
 inline constexpr std::uint16_t kEncrypted = 0x0001 | 0x0040 | 0x2000;
 inline constexpr std::uint16_t kDescriptor = 0x0008;  // sizes and checksum follow the bytes
