@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "cli/answer.h"
-#include "cli/standard_streams.h"
 #include "lockstep/base/error.h"
+#include "loop/standard_streams.h"
 
 namespace lockstep {
 namespace {

@@ -7,11 +7,11 @@
 #include <optional>
 
 #include "cli/answer.h"
-#include "cli/standard_streams.h"
 #include "data/batch_layout.h"
 #include "data/formats/inputs.h"
 #include "data/host_batch.h"
 #include "lockstep/base/error.h"
+#include "loop/standard_streams.h"
 #include "train/device.h"
 
 namespace lockstep {

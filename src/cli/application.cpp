@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lockstep/cli/application.h"
 
-#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include <cstdio>
 #include <iostream>
 
-#include "base/foreign_exception.h"
 #include "cli/ckpt_command.h"
 #include "cli/config_command.h"
 #include "cli/doctor_command.h"
@@ -19,16 +16,12 @@
 #include "cli/report_command.h"
 #include "cli/run_command.h"
 #include "cli/slurm_command.h"
-#include "cli/standard_streams.h"
 #include "cli/status_command.h"
 #include "cli/train_command.h"
 #include "cli/usage_error.h"
-#include "comm/agree.h"
-#include "comm/launch/job.h"
-#include "config/environment.h"
 #include "lockstep/base/error.h"
-#include "lockstep/base/log.h"
-#include "run/supervisor_line.h"
+#include "loop/one_catch.h"
+#include "loop/standard_streams.h"
 
 namespace lockstep {
 namespace {
@@ -41,22 +34,7 @@ int run_command(CLI::App& app, int argc, char** argv, const int& exit_code) {
     app.exit(error);  // --help, --version
     std::cout.flush();
   }
-  finish_output();
-  leave_job();
   return exit_code;
-}
-
-// A disk that does not answer keeps nobody from leaving.
-constexpr auto kLastLines = std::chrono::seconds(2);
-
-// The end of a rank that fails alone: its message goes out whatever the log is set to, and the others are
-// ended too.
-[[noreturn]] void end_alone(ExitCode code, const std::string& message) {
-  supervisor_line().fault(code, message);
-  std::fputs(fmt::format("lockstep: error: {}\n", printable(message)).c_str(), stderr);
-  std::fflush(nullptr);
-  flush_log(kLastLines);
-  abort_job(code);
 }
 
 void add_commands(CLI::App& app, const Registries& registries, const RunWords& run_words, int& exit_code) {
@@ -92,25 +70,7 @@ int run_application(int argc, char** argv, const Registries& registries) {
   const RunWords run_words = take_run_words(argc, argv);
   add_commands(app, registries, run_words, exit_code);
   expand_paths_in(app);
-  try {
-    return run_command(app, argc, argv, exit_code);
-  } catch (const AgreedFault& fault) {
-    if (is_first_process()) supervisor_line().fault(fault.code(), fault.what());
-    log_error("{}", fault.what());
-    leave_job();
-    return static_cast<int>(fault.code());
-  } catch (const Fault& fault) {
-    // All ranks were given the same words: one of them says what is wrong with these.
-    if (fault.code() == ExitCode::kUsage && !is_first_process()) abort_job(fault.code());
-    end_alone(fault.code(), fault.what());
-  } catch (const Bug& bug) {
-    end_alone(ExitCode::kBug, bug.what());
-  } catch (...) {
-    const ForeignException thrown = foreign_exception();
-    if (thrown.kind != ForeignException::Kind::kOutOfMemory) end_alone(ExitCode::kBug, thrown.text);
-    const Fault fault = out_of_memory(thrown, "this command", "Make model, batch or samples smaller");
-    end_alone(fault.code(), fault.what());
-  }
+  return with_the_one_catch("this command", [&] { return run_command(app, argc, argv, exit_code); });
 }
 
 }  // namespace lockstep

@@ -8,7 +8,7 @@
 
 #include "checkpoint/catalog.h"
 #include "checkpoint/manifest.h"
-#include "cli/standard_streams.h"
+#include "loop/standard_streams.h"
 #include "run/run_lock.h"
 
 namespace lockstep {

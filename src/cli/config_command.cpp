@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "cli/config_arguments.h"
-#include "cli/standard_streams.h"
 #include "config/effective.h"
 #include "config/load.h"
 #include "config/resume_check.h"
 #include "config/schema_print.h"
+#include "loop/standard_streams.h"
 
 namespace lockstep {
 namespace {

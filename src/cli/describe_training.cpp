@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
-#include "cli/standard_streams.h"
 #include "comm/agree.h"
 #include "loop/save_plan.h"
+#include "loop/standard_streams.h"
 #include "loop/state_freezer.h"
 #include "parallel/ownership.h"
 #include "train/plan.h"

@@ -12,7 +12,6 @@
 
 #include "cli/config_arguments.h"
 #include "cli/drill_folder.h"
-#include "cli/standard_streams.h"
 #include "cli/tensor_difference.h"
 #include "cli/this_binary.h"
 #include "config/environment.h"
@@ -23,6 +22,7 @@
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 #include "lockstep/base/random.h"
+#include "loop/standard_streams.h"
 
 namespace lockstep {
 namespace {

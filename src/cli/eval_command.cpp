@@ -8,8 +8,8 @@
 
 #include "cli/job.h"
 #include "cli/name_rules.h"
-#include "cli/standard_streams.h"
 #include "comm/agree.h"
+#include "loop/standard_streams.h"
 #include "named/open_weights.h"
 #include "train/evaluator.h"
 #include "train/start_weights.h"

@@ -3,12 +3,12 @@
 
 #include <optional>
 
-#include "cli/watch_events.h"
 #include "comm/agree.h"
 #include "comm/launch/job.h"
 #include "config/environment.h"
 #include "config/load.h"
 #include "lockstep/base/log.h"
+#include "loop/opened_run.h"
 
 namespace lockstep {
 namespace {

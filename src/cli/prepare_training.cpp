@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/prepare_training.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 
-#include "base/descriptor.h"
 #include "checkpoint/catalog.h"
 #include "cli/name_rules.h"
-#include "cli/standard_streams.h"
-#include "cli/watch_events.h"
 #include "comm/agree.h"
-#include "comm/launch/job.h"
 #include "config/array_task.h"
 #include "config/effective.h"
 #include "config/environment.h"
@@ -22,8 +16,8 @@
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
 #include "lockstep/base/random.h"
+#include "loop/opened_run.h"
 #include "run/stop_signals.h"
-#include "run/supervisor_line.h"
 #include "train/data_record.h"
 #include "train/start_weights.h"
 
@@ -66,15 +60,6 @@ TrainerOptions trainer_options(const RunConfig& config) {
   options.weights_names = name_rules(config.model, {});
   options.config = config.flat;
   return options;
-}
-
-// Progress that nobody can read any more, as behind `| head`, is no reason to end a run. Said once.
-Progress::Sink print_or_warn() {
-  return [lost = false](const std::string& text) mutable {
-    if (try_print(text) || lost) return;
-    lost = true;
-    log_warning("progress cannot be written to standard output; training goes on, metrics.jsonl has it");
-  };
 }
 
 // What a resume compares with what the checkpoint was trained on.
@@ -147,67 +132,13 @@ void say_data(const TrainerParts& parts, LossKind loss) {
              target.varies() ? "row" : "sample");
 }
 
-std::unique_ptr<RunDirectory> take_run_directory(Job& job) {
-  std::unique_ptr<RunDirectory> directory;
-  on_root(job.world, [&] {
-    directory = std::make_unique<RunDirectory>(
-        real_disk(), RunDirectoryOptions{job.config.run.name, job.config.run.dir,
-                                         effective_yaml(job.config, Secrets::kMask), batch_job_id()});
-  });
-  return directory;
-}
-
-// mpirun gives its first rank a terminal of its own, whatever mpirun's output goes to. So under a launcher
-// the parent's output has to be one too.
-bool writes_to_terminal() {
-  if (::isatty(1) == 0 || !launch_options().launched) return ::isatty(1) == 1;
-  const Descriptor output(
-      ::open(fmt::format("/proc/{}/fd/1", ::getppid()).c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC));
-  return output.get() >= 0 && ::isatty(output.get()) == 1;
-}
-
-// A disk that does not answer is named, on standard error and in the log while it does not, and in
-// events.jsonl as soon as it does.
-void tell_slow(const SlowOperation& operation) {
-  log_warning("storage is slow: {} of {} {} {:.1f} s{}", operation.name, operation.path,
-              operation.answered ? "took" : "has not answered for", operation.seconds,
-              operation.answered ? "" : "; training goes on until it needs the disk");
-}
-
-void record_slow(Journal& journal, const SlowOperation& operation) {
-  journal.event("storage_slow", {{"operation", operation.name},
-                                 {"file", operation.path},
-                                 {"seconds", fmt::format("{:.3f}", operation.seconds)},
-                                 {"answered", operation.answered ? "yes" : "not yet"}});
-}
-
-// For rank 0; `disk` tells its slow operations from here on.
-Reporter make_reporter(const Job& job, const RunDirectory& directory, WatchedDisk& disk) {
-  Progress::Options progress;
-  progress.global_batch = job.config.train.global_batch;
-  progress.terminal = launcher_terminal().value_or(writes_to_terminal()) && terminal_can_redraw();
-  Journal journal(disk, real_clock(), directory.path(), directory.attempt());
-  if (job.config.log.tensorboard) journal.write_tensorboard();
-  disk.tell([journal](const SlowOperation& operation) mutable {
-    tell_slow(operation);
-    record_slow(journal, operation);
-  });
-  Reporter reporter(std::move(journal), Progress(real_clock(), progress, print_or_warn()),
-                    job.config.log.every_steps);
-  reporter.time_phases(job.world.shared_watch());
-  return reporter;
-}
-
-// From here on a rank's log, the supervisor and the watchdog have the run to speak of.
-void begin_to_speak(const TrainerParts& parts) {
-  const World& world = parts.world;
-  configure_log({.prefix = world.is_root() ? "" : fmt::format("[rank {}] ", world.rank().value),
-                 .file = fmt::format("{}/log/rank-{:05}.log", parts.directory, world.rank().value),
-                 .to_stderr = world.is_root()});
-  if (world.is_root())
-    supervisor_line().started(
-        {std::filesystem::absolute(parts.directory), parts.attempt, world.size().value});
-  report_watch_to(watch_events(parts.directory, parts.attempt));
+RunToOpen run_to_open(Job& job) {
+  return {.name = job.config.run.name,
+          .dir = job.config.run.dir,
+          .config_text = job.world.is_root() ? effective_yaml(job.config, Secrets::kMask) : "",
+          .log_every = job.config.log.every_steps,
+          .global_batch = job.config.train.global_batch,
+          .tensorboard = job.config.log.tensorboard};
 }
 
 }  // namespace
@@ -222,19 +153,19 @@ Preparation prepare_training(Job& job, const Registries& registries) {
     job.config.run.dir = behind_links(job.config.run.dir);
   });
   limit_stops(stop_times);
-  auto disk = std::make_unique<WatchedDisk>(real_disk());
-  Disk& watched = *disk;
-  Preparation made{
-      std::move(disk), take_run_directory(job), trainer_options(job.config), {world, watched, real_clock()}};
+  OpenedRun run = open_run(world, run_to_open(job));
+  Disk& watched = *run.disk;
+  Preparation made{std::move(run.disk),
+                   std::move(run.run_directory),
+                   trainer_options(job.config),
+                   {world, watched, real_clock()}};
   TrainerParts& parts = made.parts;
   parts.stop_times = stop_times;
   parts.run_directory = made.run_directory.get();
-  parts.directory = job.config.run.dir;
-  parts.run_id = agree_on_root(world, parts.run_directory ? parts.run_directory->run_id() : "").value;
-  parts.attempt = agree_max(world, parts.run_directory ? parts.run_directory->attempt() : Attempt(0)).value;
-  begin_to_speak(parts);
-  arm_fault_points(fault_plan(), {world.rank().value, parts.attempt.value});
-  fault_point("startup");
+  parts.directory = run.directory;
+  parts.run_id = run.run_id;
+  parts.attempt = run.attempt;
+  parts.reporter = std::move(run.reporter);
 
   std::string content;
   together(world, [&] {
@@ -251,8 +182,6 @@ Preparation prepare_training(Job& job, const Registries& registries) {
   on_root(world, [&] { begin_record(present, *parts.run_directory); });
   parts.admit = admission(job.config, present, made.changes, world.is_root());
   if (world.is_root()) say_data(parts, job.config.train.loss);
-  made.disk->tell(tell_slow);
-  if (world.is_root()) parts.reporter = make_reporter(job, *parts.run_directory, *made.disk);
   return made;
 }
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "cli/standard_streams.h"
 #include "lockstep/base/disk.h"
 #include "lockstep/base/log.h"
+#include "loop/standard_streams.h"
 #include "report/page.h"
 
 namespace lockstep {

@@ -12,11 +12,11 @@
 
 #include "cli/config_arguments.h"
 #include "cli/run_under_slurm.h"
-#include "cli/standard_streams.h"
 #include "cli/this_binary.h"
 #include "config/environment.h"
 #include "config/load.h"
 #include "lockstep/base/error.h"
+#include "loop/standard_streams.h"
 #include "supervise/mpirun_job.h"
 #include "supervise/mpirun_supervisor.h"
 #include "supervise/unit_file.h"

@@ -8,9 +8,9 @@
 
 #include "base/shell_word.h"
 #include "cli/config_arguments.h"
-#include "cli/standard_streams.h"
 #include "config/load.h"
 #include "lockstep/base/error.h"
+#include "loop/standard_streams.h"
 #include "supervise/slurm/script.h"
 
 namespace lockstep {

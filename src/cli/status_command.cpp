@@ -7,9 +7,9 @@
 #include <string>
 
 #include "cli/run_view.h"
-#include "cli/standard_streams.h"
 #include "cli/status_text.h"
 #include "cli/status_watch.h"
+#include "loop/standard_streams.h"
 
 namespace lockstep {
 namespace {

@@ -10,9 +10,9 @@
 #include <sstream>
 #include <thread>
 
-#include "cli/standard_streams.h"
 #include "cli/status_text.h"
 #include "config/environment.h"
+#include "loop/standard_streams.h"
 #include "report/terminal_curve.h"
 
 namespace lockstep {

@@ -19,7 +19,7 @@ namespace lockstep {
 
 // This rank's contiguous run of micro-batches, and where prefetching ends.
 struct LoaderOptions {
-  MicroBatch first_micro_batch;
+  MicroBatchIndex first_micro_batch;
   int micro_batch_count = 1;
   std::int64_t micro_batch = 1;  // samples
   Step last_step;

@@ -202,7 +202,7 @@ void Checkpointer::start_commit() {
     if (compares()) mine = encode_copy(parts_.replicas->copy(flight.digest, flight.rest)) + "\n";
     if (!shard.file.empty()) mine += encode_shard(shard);
   });
-  if (!written || !take_shards(gather_on_root(parts_.world, mine))) return;
+  if (!written || give_up_spoiled() || !take_shards(gather_on_root(parts_.world, mine))) return;
   flight.commit.emplace();
   if (!parts_.world.is_root()) return;
   flight.commit = flight.behind(options_.async, [this, &flight] {
@@ -210,6 +210,22 @@ void Checkpointer::start_commit() {
     return flight.there ? parts_.store.repeat_save(flight.state, *flight.there, flight.is_best)
                         : parts_.store.commit_save(flight.state, flight.shards, flight.is_best);
   });
+}
+
+// Bytes of two moments are no state. True: the save is over.
+bool Checkpointer::give_up_spoiled() {
+  const std::string what = options_.async ? freezer_.spoiled() : "";
+  const Step step = flight_->record.step;
+  if (!agree_max(parts_.world, !what.empty()).value) return false;
+  flight_.reset();
+  if (parts_.world.is_root()) parts_.store.abandon_save(step);
+  if (!what.empty())
+    log_warning(
+        "the save of step {} is given up: {} was changed while it was copied; change parameters only "
+        "after backward()",
+        step.value, what);
+  parts_.reporter.event("checkpoint_void", {{"step", std::to_string(step.value)}, {"tensor", what}});
+  return true;
 }
 
 // On rank 0, what all have brought.

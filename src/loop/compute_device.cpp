@@ -25,7 +25,7 @@ torch::Device resolve(const std::string& wanted, int local_rank) {
 
 }  // namespace
 
-torch::Device prepare_device(const DeviceChoice& choice, int local_rank) {
+torch::Device use_device(const DeviceChoice& choice, int local_rank) {
   at::set_num_threads(choice.threads);
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
   at::globalContext().setBenchmarkCuDNN(false);

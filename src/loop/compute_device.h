@@ -20,7 +20,7 @@ struct DeviceChoice {
 
 // Local. Resolves device auto (cuda when this build and this machine have one), sets the number of threads
 // and the switches that make LibTorch's bits repeat. Throws Fault (69) for cuda where there is none.
-torch::Device prepare_device(const DeviceChoice& choice, int local_rank);
+torch::Device use_device(const DeviceChoice& choice, int local_rank);
 
 // Local. Gives the model's parameters and floating buffers the device and dtype. Its integer buffers keep
 // their dtype, as in PyTorch; in C++ Module::to() with a dtype would make floats of them.

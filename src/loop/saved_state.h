@@ -25,6 +25,7 @@ class SavedState {
     torch::Tensor live;
     torch::Tensor host;   // live itself, where that is in host memory; else pinned memory
     bool steady = false;  // changed by an update alone; the others also while a step is computed
+    bool shared = true;   // the same on every rank by a reduction
   };
 
   virtual ~SavedState() = default;
@@ -48,6 +49,11 @@ class SavedState {
   // digest of all else.
   virtual std::vector<torch::Tensor> replicated() const = 0;
   virtual std::string digest_of_rest() const = 0;
+
+  // A save copies what is steady beside the loop. Where somebody else than the update might change it
+  // meanwhile, versions are noted as the copy begins, and what was changed is named as it ends (any thread).
+  virtual void note_versions() {}
+  virtual std::string changed_since() const { return ""; }
 
  protected:
   // `live` with memory on the host: pinned, so that a copy from a device runs beside the training.

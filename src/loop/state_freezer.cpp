@@ -41,6 +41,8 @@ void StateFreezer::begin(std::span<StateTensor> tensors, std::span<const ShardPi
   check(copied_.load(), "one freeze at a time");
   copied_.store(false);
   copies_.clear();
+  spoiled_.clear();
+  state_.note_versions();
   if (state_.device().is_cpu()) return stage_on_cpu(tensors, mine);
   std::set<std::string> wanted;
   for (const ShardPiece& piece : mine) wanted.insert(tensors[piece.tensor].key.path());
@@ -121,6 +123,7 @@ std::vector<std::vector<Digest>> StateFreezer::copy() {
   if (arrived_) arrived_->synchronize();
   std::vector<std::vector<Digest>> leaves;
   for (const Copy& copy : copies_) leaves.push_back(digested_copy(copy.from, copy.to));
+  spoiled_ = state_.changed_since();
   copied_.store(true);
   copied_.notify_all();
   return leaves;

@@ -43,6 +43,9 @@ class StateFreezer {
   // On the thread that writes, once after begin(). Returns the digests of the leaves of each piece, when the
   // copy makes them: each byte is read from memory once for both.
   std::vector<std::vector<Digest>> copy();
+  // Local, once copy() has returned: what was changed while it copied, and so may be of no one moment. Empty:
+  // nothing.
+  const std::string& spoiled() const { return spoiled_; }
   // Local, on the training thread, before apply(): until the copy no longer needs the live state. A device
   // waits, the host does not.
   void release();
@@ -63,6 +66,7 @@ class StateFreezer {
   std::map<std::string, std::size_t> places_;  // in it, by the tensor's path
   std::vector<Copy> copies_;
   std::unique_ptr<c10::Event> arrived_;  // on a device: all is in pinned memory
+  std::string spoiled_;
   std::atomic<bool> copied_ = true;
 };
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -34,30 +35,51 @@ torch::Tensor zeros_from_a_page_on(std::int64_t count, const torch::TensorOption
   return memory.narrow(0, (rounded_up(behind, kPageBytes) - behind) / element, count);
 }
 
-void require_dtype(const std::string& name, const torch::Tensor& tensor, torch::ScalarType wanted) {
-  if (tensor.scalar_type() == wanted) return;
+// Throws Fault (78) when there is nothing to train. The first that is trained.
+torch::Tensor first_trainable(const torch::nn::Module& model) {
+  const auto named = model.named_parameters();
+  if (named.is_empty())
+    throw Fault(ExitCode::kConfig, "the model has no parameters, so there is nothing to train",
+                "Register them: register_module(), register_parameter()");
+  for (const auto& item : named)
+    if (item.value().requires_grad()) return item.value();
   throw Fault(ExitCode::kConfig,
-              fmt::format("{} is {}, the other parameters are {}", name, c10::toString(tensor.scalar_type()),
-                          c10::toString(wanted)),
-              "Give all floating-point parameters and buffers of the model one dtype");
+              fmt::format("none of the model's parameters has requires_grad, so there is nothing to train "
+                          "(the first is {})",
+                          named[0].key()),
+              "Leave requires_grad of those that shall be trained as it is");
 }
 
 }  // namespace
 
 ModelArena::ModelArena(torch::nn::Module& model) {
-  const auto named = model.named_parameters();
-  if (named.is_empty())
-    throw Fault(ExitCode::kConfig, "the model has no parameters, so there is nothing to train",
-                "Register them: register_module(), register_parameter()");
-  options_ = named[0].value().options().requires_grad(false);
+  first_trainable(model);
+  options_ = model.named_parameters()[0].value().options().requires_grad(false);
+  lay_out_all(model);
+}
+
+ModelArena::ModelArena(torch::nn::Module& model, const Share& share)
+    : options_(first_trainable(model).options().requires_grad(false).dtype(share.dtype)), share_(share) {
+  lay_out_all(model);
+}
+
+std::vector<std::unique_ptr<ModelArena>> ModelArena::for_each_dtype(torch::nn::Module& model) {
+  std::vector<torch::ScalarType> dtypes = {first_trainable(model).scalar_type()};
+  const auto add = [&](const torch::Tensor& tensor) {
+    const bool known = std::ranges::find(dtypes, tensor.scalar_type()) != dtypes.end();
+    if (tensor.is_floating_point() && !known) dtypes.push_back(tensor.scalar_type());
+  };
+  for (const torch::Tensor& parameter : model.parameters()) add(parameter);
+  for (const torch::Tensor& buffer : model.buffers()) add(buffer);
+  std::vector<std::unique_ptr<ModelArena>> arenas;
+  for (const torch::ScalarType dtype : dtypes)
+    arenas.emplace_back(new ModelArena(model, Share{dtype, arenas.empty()}));
+  return arenas;
+}
+
+void ModelArena::lay_out_all(torch::nn::Module& model) {
   lay_out_parameters(model, /*trainable=*/true);
   trainable_end_ = end_;
-  if (trainable_.empty())
-    throw Fault(ExitCode::kConfig,
-                fmt::format("none of the model's parameters has requires_grad, so there is nothing to train "
-                            "(the first is {})",
-                            named[0].key()),
-                "Leave requires_grad of those that shall be trained as it is");
   lay_out_buffers(model);
   buffer_end_ = end_;
   lay_out_parameters(model, /*trainable=*/false);
@@ -65,16 +87,25 @@ ModelArena::ModelArena(torch::nn::Module& model) {
   std::map<std::string, const ArenaEntry*> by_name;
   for (const auto* entries : {&trainable_, &frozen_})
     for (const ArenaEntry& entry : *entries) by_name[entry.name] = &entry;
-  for (const auto& item : named)
+  for (const auto& item : model.named_parameters())
     if (const auto found = by_name.find(item.key()); found != by_name.end())
       parameters_.push_back(*found->second);
 }
 
+bool ModelArena::is_mine(const std::string& name, const torch::Tensor& tensor) const {
+  const auto wanted = c10::typeMetaToScalarType(options_.dtype());
+  if (tensor.scalar_type() == wanted) return true;
+  if (share_) return false;
+  throw Fault(ExitCode::kConfig,
+              fmt::format("{} is {}, the other parameters are {}", name, c10::toString(tensor.scalar_type()),
+                          c10::toString(wanted)),
+              "Give all floating-point parameters and buffers of the model one dtype");
+}
+
 void ModelArena::lay_out_parameters(const torch::nn::Module& model, bool trainable) {
-  const auto type = c10::typeMetaToScalarType(options_.dtype());
   std::set<const void*> seen;
   for (const auto& item : model.named_parameters()) {
-    require_dtype(item.key(), item.value(), type);
+    if (!is_mine(item.key(), item.value())) continue;
     if (!seen.insert(item.value().unsafeGetTensorImpl()).second) continue;
     if (item.value().requires_grad() != trainable) continue;
     (trainable ? trainable_ : frozen_).push_back(lay_out(item.key(), item.value()));
@@ -87,10 +118,10 @@ void ModelArena::lay_out_buffers(const torch::nn::Module& model) {
   for (const auto& item : model.named_buffers()) {
     if (!seen.insert(item.value().unsafeGetTensorImpl()).second) continue;
     if (!item.value().is_floating_point()) {
-      integers_.emplace_back(item.key(), item.value());
+      if (!share_ || share_->first) integers_.emplace_back(item.key(), item.value());
       continue;
     }
-    require_dtype(item.key(), item.value(), c10::typeMetaToScalarType(options_.dtype()));
+    if (!is_mine(item.key(), item.value())) continue;
     buffers_.push_back(lay_out(item.key(), item.value()));
     buffer_tensors_.push_back(item.value());
   }

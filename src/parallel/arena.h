@@ -4,6 +4,8 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +36,11 @@ class ModelArena {
   // What has requires_grad now is trainable for good. Throws Fault (78) for a parameter or floating buffer of
   // another dtype, and when no parameter is trainable.
   explicit ModelArena(torch::nn::Module& model);
+
+  // One for each dtype of `model`'s floating tensors, that of the first trainable parameter first; it also
+  // has the integer buffers. An arena may then have no trainable parameter, and be there for its buffers.
+  // Throws as the constructor, but for the dtypes.
+  static std::vector<std::unique_ptr<ModelArena>> for_each_dtype(torch::nn::Module& model);
 
   // All, in the order of named_parameters(), by which torch.optim numbers them.
   const std::vector<ArenaEntry>& parameters() const { return parameters_; }
@@ -73,6 +80,15 @@ class ModelArena {
   void require_intact() const;
 
  private:
+  // Of the tensors of one dtype alone.
+  struct Share {
+    torch::ScalarType dtype;
+    bool first;
+  };
+  ModelArena(torch::nn::Module& model, const Share& share);
+  void lay_out_all(torch::nn::Module& model);
+  // Is it laid out here? Throws Fault (78) where all must be of one dtype, and it is not.
+  bool is_mine(const std::string& name, const torch::Tensor& tensor) const;
   ArenaEntry lay_out(const std::string& name, const torch::Tensor& tensor);
   void lay_out_parameters(const torch::nn::Module& model, bool trainable);
   void lay_out_buffers(const torch::nn::Module& model);
@@ -88,6 +104,7 @@ class ModelArena {
   std::vector<std::pair<std::string, torch::Tensor>> integers_;
   torch::Tensor values_;
   torch::TensorOptions options_;
+  std::optional<Share> share_;
   std::int64_t end_ = 0;
   std::int64_t trainable_end_ = 0;
   std::int64_t buffer_end_ = 0;

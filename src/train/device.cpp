@@ -18,7 +18,7 @@ torch::Tensor move(const torch::Tensor& host, const ComputeDevice& compute) {
 
 ComputeDevice prepare_device(const TrainOptions& options, int local_rank) {
   ComputeDevice compute;
-  compute.device = prepare_device(DeviceChoice{options.device, options.threads}, local_rank);
+  compute.device = use_device({options.device, options.threads}, local_rank);
   compute.dtype = options.dtype == "float64" ? torch::kFloat64 : torch::kFloat32;
   return compute;
 }

@@ -14,7 +14,7 @@ namespace lockstep {
 class HostBatch;
 struct HostField;
 
-// Local. As prepare_device() of loop/compute_device.h, with the dtype of the config.
+// Local. As use_device() of loop/compute_device.h, with the dtype of the config.
 ComputeDevice prepare_device(const TrainOptions& options, int local_rank);
 
 // A field of a batch where it lies, [samples, …].

@@ -17,9 +17,9 @@
 #include "optim/schedule.h"
 #include "run/stop_signals.h"
 #include "run/supervisor_line.h"
+#include "train/checked_step.h"
 #include "train/divergence.h"
 #include "train/evaluator.h"
-#include "train/model_check.h"
 #include "train/rehearsal.h"
 #include "train/start_weights.h"
 
@@ -141,7 +141,7 @@ Step Trainer::resume_from_newest_verified() {
   settle_modes(state_.model());
   const bool own = options_.resume.mode == "auto" || options_.resume.mode == "must";
   if (const auto limit = setbacks_.recall(own)) leave_behind(*limit);
-  const auto from = resume(resume_parts(), options_.resume);
+  const auto from = resume_by(options_.resume);
   setbacks_.go_on_from(from ? from->record.extra : "{}");
   Step first{1};
   if (from) {
@@ -166,9 +166,11 @@ Step Trainer::resume_from_newest_verified() {
   return first;
 }
 
-ResumeParts Trainer::resume_parts() {
-  return {parts_.world,   state_,      store_, parts_.reporter, parts_.disk, parts_.directory + "/ckpt",
-          parts_.attempt, parts_.admit};
+std::optional<ResumedFrom> Trainer::resume_by(const ResumeOptions& options) {
+  TrainerTarget target(state_, {parts_.admit, options.allow_changes, parts_.world.is_root()});
+  return resume({parts_.world, target, store_, parts_.reporter, parts_.disk, parts_.directory + "/ckpt",
+                 parts_.attempt},
+                options);
 }
 
 // A way back may be gone twice: a life that is killed on it leaves the rest to the next.
@@ -181,7 +183,7 @@ void Trainer::start_loader() {
   batch_ = nullptr;
   loader_ = std::make_unique<Loader>(
       *parts_.train_data, order_,
-      LoaderOptions{MicroBatch(plan_.mine.first), plan_.mine.count, plan_.micro_batch, plan_.last_step,
+      LoaderOptions{MicroBatchIndex(plan_.mine.first), plan_.mine.count, plan_.micro_batch, plan_.last_step,
                     options_.ignore_label, options_.workers});
 }
 
@@ -234,9 +236,9 @@ StepRecord Trainer::advance(Step step) {
   if (setbacks_.leaves_out(step)) return without_update(record);
 
   const std::vector<PartialSum> sums = compute(step);
-  const torch::Tensor mean = reduce(sums);
-  const torch::Tensor gradients = mean.narrow(0, 0, state_.arena().trainable_count());
-  record.loss = mean[state_.arena().loss_offset()].item<double>();
+  const StepMean mean(state_.arena(), reduce(sums));
+  const torch::Tensor gradients = mean.gradients();
+  record.loss = mean.loss();
   if (fault_requested("loss")) record.loss = std::nan("");
   if (norm_is_needed(step)) record.grad_norm = global_norm(gradients);
 
@@ -274,7 +276,7 @@ StepRecord Trainer::go_back(const BadStep& bad) {
   leave_behind(setbacks_.roll_back(bad));
   ResumeOptions options = options_.resume;
   options.mode = "must";
-  const auto from = resume(resume_parts(), options);
+  const auto from = resume_by(options);
   setbacks_.go_on_from(from->record.extra);
   const StepRecord record = take_over(*from);
   checkpointer_.restored(record.step, from->state_hash);

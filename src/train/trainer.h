@@ -17,6 +17,7 @@
 #include "loop/environment.h"
 #include "loop/replicas.h"
 #include "loop/reporter.h"
+#include "loop/resume.h"
 #include "loop/stop_policy.h"
 #include "optim/options.h"
 #include "parallel/gradient_reducer.h"
@@ -24,9 +25,9 @@
 #include "shelf/store.h"
 #include "train/gradient_pass.h"
 #include "train/plan.h"
-#include "train/resume.h"
 #include "train/setbacks.h"
 #include "train/target_reader.h"
+#include "train/trainer_target.h"
 #include "train/user_code.h"
 
 namespace lockstep {
@@ -97,7 +98,7 @@ class Trainer {
   StepRecord go_back(const BadStep& bad);
   BadStep diverged(const StepRecord& record, const MicroBatches* batch);
   [[noreturn]] void end_diverged(const StepRecord& record, const MicroBatches* batch);
-  ResumeParts resume_parts();
+  std::optional<ResumedFrom> resume_by(const ResumeOptions& options);
   void leave_behind(Step limit);
   StepRecord take_over(const ResumedFrom& from);
   void start_loader();

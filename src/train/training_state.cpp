@@ -53,16 +53,9 @@ void TrainingState::list_persisted() {
     add_all(slot.name, arena_.trainable(), slot.flat, /*steady=*/true);
 }
 
-void TrainingState::apply(const torch::Tensor& mean, double lr) {
-  torch::NoGradGuard no_grad;
-  const std::int64_t parameters = std::ssize(arena_.trainable());
-  const torch::Tensor share =
-      mean.narrow(0, arena_.reached_offset(), parameters).to(torch::kCPU, torch::kFloat64).contiguous();
-  std::vector<char> reached;
-  for (std::int64_t i = 0; i < parameters; ++i) reached.push_back(share.const_data_ptr<double>()[i] > 0);
-  optimizer_->update(mean.narrow(0, 0, arena_.trainable_count()), lr, reached);
-  const std::int64_t buffers = arena_.buffer_count();
-  if (buffers > 0) arena_.buffer_values().copy_(mean.narrow(0, arena_.trainable_count(), buffers));
+void TrainingState::apply(const StepMean& mean, double lr) {
+  optimizer_->update(mean.gradients(), lr, mean.reached());
+  mean.take_over_buffers();
 }
 
 std::vector<StateTensor> TrainingState::host_tensors() {

@@ -13,6 +13,7 @@
 #include "loop/saved_state.h"
 #include "optim/optimizer.h"
 #include "parallel/arena.h"
+#include "parallel/step_mean.h"
 #include "train/device.h"
 
 namespace lockstep {
@@ -37,9 +38,8 @@ class TrainingState : public SavedState {
   FlatOptimizer& optimizer() { return *optimizer_; }
   const ComputeDevice& compute() const { return compute_; }
 
-  // Local. One update: `mean` is what the reducer returned (ModelArena: the layout of a contribution). A
-  // parameter that no micro-batch reached stays as it is.
-  void apply(const torch::Tensor& mean, double lr);
+  // Local. One update. A parameter that no micro-batch reached stays as it is.
+  void apply(const StepMean& mean, double lr);
 
   torch::Device device() const override { return compute_.device; }
   // All but the step counts, of which there may be one or many.

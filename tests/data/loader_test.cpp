@@ -73,7 +73,7 @@ std::vector<std::int64_t> direct(const SampleOrder& order, const LoaderOptions& 
 TEST(Loader, EqualsDirectIndexingOverEpochs) {
   const Numbers dataset(50);
   const SampleOrder order{1, 50, 12, true};
-  const LoaderOptions options{MicroBatch(1), 2, 4, Step(20)};
+  const LoaderOptions options{MicroBatchIndex(1), 2, 4, Step(20)};
   Loader loader(dataset, order, options);
   for (std::int64_t step = 1; step <= 20; ++step) {
     const MicroBatches& batches = loader.batch_for(Step(step));
@@ -88,7 +88,7 @@ TEST(Loader, EqualsDirectIndexingOverEpochs) {
 TEST(Loader, AnyStepMayBeAskedFor) {
   const Numbers dataset(50);
   const SampleOrder order{1, 50, 12, true};
-  const LoaderOptions options{MicroBatch(0), 3, 4, Step(1000)};
+  const LoaderOptions options{MicroBatchIndex(0), 3, 4, Step(1000)};
   Loader loader(dataset, order, options);
   for (const std::int64_t step : {900, 901, 3, 3, 4, 1000, 1000, 1001, 1})
     EXPECT_EQ(indices_in(loader.batch_for(Step(step))), direct(order, options, step)) << step;
@@ -104,11 +104,11 @@ TEST(Loader, RanksTogetherReadExactlyTheGlobalBatch) {
       int first = 0;
       for (int rank = 0; rank < world; ++rank) {
         const int count = kMicroBatches / world + (rank < kMicroBatches % world ? 1 : 0);
-        Loader loader(dataset, order, {MicroBatch(first), count, 3, Step(10)});
+        Loader loader(dataset, order, {MicroBatchIndex(first), count, 3, Step(10)});
         for (const std::int64_t index : indices_in(loader.batch_for(Step(step)))) all.push_back(index);
         first += count;
       }
-      EXPECT_EQ(all, direct(order, {MicroBatch(0), kMicroBatches, 3, Step(10)}, step)) << world;
+      EXPECT_EQ(all, direct(order, {MicroBatchIndex(0), kMicroBatches, 3, Step(10)}, step)) << world;
     }
   }
 }
@@ -117,7 +117,7 @@ TEST(Loader, FaultOfTheThreadComesOutAtItsStepAndTheLoaderGoesOn) {
   Numbers dataset(40);
   const SampleOrder order{1, 40, 10, false};
   dataset.bad_index = 25;  // of step 3
-  Loader loader(dataset, order, {MicroBatch(0), 1, 10, Step(8)});
+  Loader loader(dataset, order, {MicroBatchIndex(0), 1, 10, Step(8)});
   loader.batch_for(Step(1));
   loader.batch_for(Step(2));
   expect_fault(ExitCode::kInputMissing, "sample is bad", [&] { loader.batch_for(Step(3)); });
@@ -131,7 +131,7 @@ TEST(Loader, FaultReadAheadIsForgottenWhenAnotherStepIsAsked) {
   Numbers dataset(40);
   dataset.bad_index = 15;  // of step 2
   const SampleOrder order{1, 40, 10, false};
-  Loader loader(dataset, order, {MicroBatch(0), 1, 10, Step(8)});
+  Loader loader(dataset, order, {MicroBatchIndex(0), 1, 10, Step(8)});
   loader.batch_for(Step(1));
   EXPECT_EQ(indices_in(loader.batch_for(Step(4)))[0], 30);
 }
@@ -145,7 +145,7 @@ TEST(Loader, FileThatChangedIsRefusedAtTheNextReadStep) {
   options.context = 4;
   const auto dataset = testing::open_data(options);
   // Nothing is read ahead after step 1, so the change cannot race with a read.
-  Loader loader(*dataset, {1, dataset->size(), 5, true}, {MicroBatch(0), 1, 5, Step(1)});
+  Loader loader(*dataset, {1, dataset->size(), 5, true}, {MicroBatchIndex(0), 1, 5, Step(1)});
   loader.batch_for(Step(1));
   testing::write_file(dir / "t", "cut");
   expect_fault(ExitCode::kInputMissing, "t: changed since the run began: 101 bytes then, 3 now",
@@ -155,18 +155,18 @@ TEST(Loader, FileThatChangedIsRefusedAtTheNextReadStep) {
 TEST(Loader, CanBeDroppedWhileItReadsOrUnused) {
   const Numbers dataset(1000);
   const SampleOrder order{1, 1000, 500, true};
-  { const Loader unused(dataset, order, {MicroBatch(0), 1, 500, Step(8)}); }
-  Loader loader(dataset, order, {MicroBatch(0), 1, 500, Step(8)});
+  { const Loader unused(dataset, order, {MicroBatchIndex(0), 1, 500, Step(8)}); }
+  Loader loader(dataset, order, {MicroBatchIndex(0), 1, 500, Step(8)});
   EXPECT_EQ(loader.batch_for(Step(1)).at(0).samples(), 500);
 }
 
 TEST(Loader, RefusesWhatDoesNotFit) {
   const Numbers dataset(40);
   const SampleOrder order{1, 40, 10, true};
-  EXPECT_THROW(Loader(dataset, order, {MicroBatch(2), 1, 5, Step(1)}), Bug);
-  EXPECT_THROW(Loader(dataset, {1, 39, 10, true}, {MicroBatch(0), 1, 5, Step(1)}), Bug);
+  EXPECT_THROW(Loader(dataset, order, {MicroBatchIndex(2), 1, 5, Step(1)}), Bug);
+  EXPECT_THROW(Loader(dataset, {1, 39, 10, true}, {MicroBatchIndex(0), 1, 5, Step(1)}), Bug);
   expect_fault(ExitCode::kConfig, "fewer than train.global_batch", [&] {
-    Loader(dataset, {1, 40, 41, true}, {MicroBatch(0), 1, 41, Step(1)});
+    Loader(dataset, {1, 40, 41, true}, {MicroBatchIndex(0), 1, 41, Step(1)});
   });
 }
 

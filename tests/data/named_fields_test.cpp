@@ -64,11 +64,11 @@ TEST(NamedFields, ArePaddedToTheLongestOfTheirMicroBatchAndCounted) {
 TEST(NamedFields, AMicroBatchIsTheSameBitsWhateverElseItsRankReads) {
   const Sentences data;
   const SampleOrder order{3, data.size(), 12, true};
-  Loader all(data, order, {MicroBatch(0), 4, 3, Step(9)});
+  Loader all(data, order, {MicroBatchIndex(0), 4, 3, Step(9)});
   for (std::int64_t step = 1; step <= 6; ++step) {
     const MicroBatches& whole = all.batch_for(Step(step));
     for (int one = 0; one < 4; ++one) {
-      Loader alone(data, order, {MicroBatch(one), 1, 3, Step(9), std::nullopt, 1 + one});
+      Loader alone(data, order, {MicroBatchIndex(one), 1, 3, Step(9), std::nullopt, 1 + one});
       const HostBatch& own = alone.batch_for(Step(step)).front();
       const HostBatch& same = whole[static_cast<std::size_t>(one)];
       for (const char* name : {"tokens", "tokens_length", "noise", "label"})
@@ -80,8 +80,8 @@ TEST(NamedFields, AMicroBatchIsTheSameBitsWhateverElseItsRankReads) {
 TEST(NamedFields, SeveralWorkersReadTheSameBitsInTheSameOrder) {
   const Sentences data;
   const SampleOrder order{3, data.size(), 12, true};
-  Loader one(data, order, {MicroBatch(0), 4, 3, Step(9)});
-  Loader four(data, order, {MicroBatch(0), 4, 3, Step(9), std::nullopt, 4});
+  Loader one(data, order, {MicroBatchIndex(0), 4, 3, Step(9)});
+  Loader four(data, order, {MicroBatchIndex(0), 4, 3, Step(9), std::nullopt, 4});
   for (std::int64_t step = 1; step <= 9; ++step) {
     const MicroBatches& expected = one.batch_for(Step(step));
     const MicroBatches& found = four.batch_for(Step(step));
@@ -97,7 +97,7 @@ TEST(NamedFields, SeveralWorkersReadTheSameBitsInTheSameOrder) {
 TEST(NamedFields, RandomNumbersDifferBetweenEpochsAndSeedsAndAreKnownToEvaluations) {
   const Sentences data;
   const auto noise = [&](std::uint64_t seed, std::int64_t step) {
-    Loader loader(data, {seed, data.size(), 40, false}, {MicroBatch(0), 1, 40, Step(9)});
+    Loader loader(data, {seed, data.size(), 40, false}, {MicroBatchIndex(0), 1, 40, Step(9)});
     return numbers_of<std::int64_t>(loader.batch_for(Step(step)).front(), "noise");
   };
   EXPECT_EQ(noise(1, 1), noise(1, 1));
@@ -113,7 +113,8 @@ TEST(NamedFields, AnErrorOfAWorkerIsTheOneOfTheFirstBadSample) {
   Sentences data;
   data.bad_index = 17;
   for (const std::int64_t workers : {1, 4}) {
-    Loader loader(data, {1, data.size(), 40, false}, {MicroBatch(0), 4, 10, Step(1), std::nullopt, workers});
+    Loader loader(data, {1, data.size(), 40, false},
+                  {MicroBatchIndex(0), 4, 10, Step(1), std::nullopt, workers});
     expect_fault(ExitCode::kBug,
                  "step 1, micro-batch 1: the dataset threw reading sample 17 of 40: std::runtime_error: a "
                  "sample is bad",

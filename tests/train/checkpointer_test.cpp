@@ -79,7 +79,7 @@ std::unique_ptr<TrainingState> make_state() {
 
 void update(TrainingState& state) {
   const torch::Tensor mean = torch::full_like(state.arena().new_contribution(), 0.01);
-  state.apply(mean, kRate);
+  state.apply(StepMean(state.arena(), mean), kRate);
 }
 
 // What every rank of a job has.

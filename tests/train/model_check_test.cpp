@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/model_check.h"
+#include "parallel/model_check.h"
+#include "train/checked_step.h"
 
 #include <gmock/gmock.h>
 

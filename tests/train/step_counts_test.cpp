@@ -40,7 +40,7 @@ std::unique_ptr<TrainingState> make_state(const std::vector<std::string>& frozen
 void update(TrainingState& state, const std::vector<float>& reached) {
   const torch::Tensor mean = torch::full_like(state.arena().new_contribution(), 0.01);
   mean.narrow(0, state.arena().reached_offset(), 4).copy_(torch::tensor(reached));
-  state.apply(mean, 1e-2);
+  state.apply(StepMean(state.arena(), mean), 1e-2);
 }
 
 std::vector<std::string> step_names(TrainingState& state) {
@@ -127,7 +127,8 @@ class ChangeOfWhatIsFrozen : public ::testing::Test {
  protected:
   void SetUp() override {
     const auto state = make_state({"a.weight"});
-    for (int i = 0; i < 2; ++i) state->apply(torch::full_like(state->arena().new_contribution(), 0.01), 1e-2);
+    for (int i = 0; i < 2; ++i)
+      state->apply(StepMean(state->arena(), torch::full_like(state->arena().new_contribution(), 0.01)), 1e-2);
     TrainRecord record = record_of(2);
     record.frozen = state->frozen_names();
     CheckpointStore store(temp_ / "ckpt", {}, real_disk(), [](const auto&, const auto&) {});

@@ -31,7 +31,7 @@ using Step = Strong<struct StepTag, std::int64_t>;
 using Epoch = Strong<struct EpochTag, std::int64_t>;
 
 // One forward/backward of a step, numbered 0..V - 1 for the life of the run.
-using MicroBatch = Strong<struct MicroBatchTag, int>;
+using MicroBatchIndex = Strong<struct MicroBatchTag, int>;
 
 // One life of the job between restarts, numbered from 1.
 using Attempt = Strong<struct AttemptTag, int>;

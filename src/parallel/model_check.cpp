@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/model_check.h"
+#include "parallel/model_check.h"
 
 #include <fmt/format.h>
 
 #include <mutex>
-#include <nlohmann/json.hpp>
 
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 
 namespace lockstep {
 namespace {
-
-const char* const kMember = "model_check";
 
 Digest bits_of(const torch::Tensor& tensor) {
   const torch::Tensor host = tensor.detach().cpu().contiguous();
@@ -50,11 +47,11 @@ std::string MicroBatchBits::difference(const MicroBatchBits& again) const {
   return text;
 }
 
-KeptGenerators::KeptGenerators(const ComputeDevice& compute) {
+KeptGenerators::KeptGenerators(const torch::Device& device) {
   std::vector<torch::Device> devices{torch::kCPU};
-  if (!compute.device.is_cpu()) devices.push_back(compute.device);
-  for (const torch::Device& device : devices) {
-    at::Generator generator = at::globalContext().defaultGenerator(device);
+  if (!device.is_cpu()) devices.push_back(device);
+  for (const torch::Device& one : devices) {
+    at::Generator generator = at::globalContext().defaultGenerator(one);
     const std::lock_guard lock(generator.mutex());
     states_.emplace_back(generator, generator.get_state());
   }
@@ -75,18 +72,6 @@ void refuse_model(Step step, int micro_batch, const std::string& what) {
                   step.value, micro_batch, what),
       "Keep what it counts or remembers in a buffer (register_buffer), draw random numbers from LibTorch's "
       "default generator and read no clock; docs/your-own-model.md. Not to be told: train.check_model=false");
-}
-
-std::string extra_with_check(std::optional<Step> checked) {
-  return checked ? nlohmann::json{{kMember, {{"step", checked->value}}}}.dump() : "{}";
-}
-
-std::optional<Step> checked_step(const std::string& extra) {
-  const auto json = nlohmann::json::parse(extra, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains(kMember)) return std::nullopt;
-  const auto& member = json[kMember];
-  const bool has = member.is_object() && member.contains("step") && member["step"].is_number_integer();
-  return has ? std::optional(Step(member["step"].get<std::int64_t>())) : std::nullopt;
 }
 
 }  // namespace lockstep

@@ -18,6 +18,9 @@ void print(const std::string& text);
 // the disk was full.
 void finish_output();
 
+// Local. Writes to standard error and sends it out; nobody hears when that fails.
+void print_error(const std::string& text);
+
 // Local. What is printed beside work that is worth more than the words: writes and sends out; false when that
 // fails. SIGPIPE must be ignored.
 bool try_print(const std::string& text);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/resume.h"
+#include "loop/resume.h"
 
 #include <fmt/format.h>
 
@@ -12,10 +12,7 @@
 #include "checkpoint/reader.h"
 #include "comm/agree.h"
 #include "lockstep/base/error.h"
-#include "lockstep/base/log.h"
-#include "loop/module_modes.h"
 #include "named/find_checkpoint.h"
-#include "train/restore_places.h"
 
 namespace lockstep {
 namespace {
@@ -80,29 +77,17 @@ struct Refusal {
   const Fault& why() const { return here ? static_cast<const Fault&>(*here) : agreed; }
 };
 
-void say_what_changed(const RestorePlaces& places) {
-  for (const std::string& name : places.thawed)
-    log_info("changed since the checkpoint: {} is trainable now; its optimizer state starts at zero", name);
-  for (const std::string& name : places.frozen)
-    log_info("changed since the checkpoint: {} is frozen now; its optimizer state is gone", name);
-}
-
 // Note [one pass]: bytes go where the state lives and are compared with their digests on the way, on every
 // rank, so that nothing is read twice. What a damaged checkpoint leaves there is never used: the next
 // candidate fills all of it, or the run ends.
-std::optional<Refusal> restore(const ResumeParts& parts, const Candidate& candidate,
-                               const ResumeOptions& options, ResumedFrom& from) {
+std::optional<Refusal> restore(const ResumeParts& parts, const Candidate& candidate, ResumedFrom& from) {
   std::optional<CheckpointDamage> seen_here;
-  RestorePlaces places;
   try {
     together(parts.world, [&] {
       try {
         const auto reader = open_as_root_did(parts, candidate.directory);
-        parts.admit(reader->record());
-        // Older formats say nothing of modes.
-        if (reader->manifest().format >= 3) restore_modes(parts.state.model(), reader->record().eval_modules);
-        places = restore_places(parts.state, reader->manifest(), options.allow_changes);
-        reader->read(places.tensors, /*all=*/true, reading_of(parts.world));
+        const std::vector<MutableStateTensor> places = parts.target.places(*reader);
+        reader->read(places, /*all=*/true, reading_of(parts.world));
         from = {reader->record(), reader->state_hash(), false};
       } catch (const CheckpointDamage& damage) {
         seen_here = damage;
@@ -113,9 +98,7 @@ std::optional<Refusal> restore(const ResumeParts& parts, const Candidate& candid
     if (fault.code() != ExitCode::kNoValidCheckpoint && fault.code() != ExitCode::kStorage) throw;
     return Refusal{fault, seen_here};
   }
-  parts.state.commit_restore();
-  from.record.frozen = parts.state.frozen_names();
-  if (parts.world.is_root()) say_what_changed(places);
+  parts.target.take_over(from.record);
   return std::nullopt;
 }
 
@@ -140,7 +123,7 @@ std::optional<ResumedFrom> resume(const ResumeParts& parts, const ResumeOptions&
   for (bool restored = false; !restored;) {
     candidate = next_candidate(parts, options.mode);
     if (candidate.directory.empty()) return std::nullopt;
-    const std::optional<Refusal> refusal = restore(parts, candidate, options, from);
+    const std::optional<Refusal> refusal = restore(parts, candidate, from);
     restored = !refusal;
     if (refusal && !newest) throw refusal->agreed;
     on_root(parts.world, [&] {

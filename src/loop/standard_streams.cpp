@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/standard_streams.h"
+#include "loop/standard_streams.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -52,6 +52,11 @@ void take_standard_streams() {
   struct sigaction child {};
   if (::sigaction(SIGCHLD, nullptr, &child) == 0 && child.sa_handler == SIG_IGN) ::signal(SIGCHLD, SIG_DFL);
   unblock(SIGCHLD);
+}
+
+void print_error(const std::string& text) {
+  std::fputs(text.c_str(), stderr);
+  std::fflush(nullptr);
 }
 
 void print(const std::string& text) {

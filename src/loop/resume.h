@@ -1,30 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lockstep/comm/world.h"
 #include "loop/reporter.h"
 #include "shelf/store.h"
-#include "train/training_state.h"
 
 namespace lockstep {
 
-// Looks at the record of a checkpoint that is about to be resumed from; throws Fault (78) when this config
-// may not go on from it.
-using AdmitCheckpoint = std::function<void(const TrainRecord&)>;
+// What a resume fills, on each rank. Local.
+class ResumeTarget {
+ public:
+  virtual ~ResumeTarget() = default;
+  // Where the tensors of this checkpoint go, all of them. Throws Fault (78) when the run may not go on from
+  // it.
+  virtual std::vector<MutableStateTensor> places(const CheckpointReader& checkpoint) = 0;
+  // What was read there is the state from now on. `record` becomes what it would be, saved now.
+  virtual void take_over(TrainRecord& record) = 0;
+};
 
 struct ResumeParts {
   World& world;
-  TrainingState& state;
+  ResumeTarget& target;
   CheckpointStore& store;  // rank 0's
   Reporter& reporter;
   Disk& disk;
   std::string checkpoints;  // <run>/ckpt
   Attempt attempt{1};
-  AdmitCheckpoint admit;
 };
 
 // Where a run goes on.

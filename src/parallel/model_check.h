@@ -3,7 +3,6 @@
 
 #include <torch/torch.h>
 
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,7 +10,6 @@
 #include "lockstep/base/hash.h"
 #include "lockstep/base/units.h"
 #include "parallel/arena.h"
-#include "train/device.h"
 
 namespace lockstep {
 
@@ -38,7 +36,7 @@ class MicroBatchBits {
 // The random generators that training draws from, put back at the end of a scope.
 class KeptGenerators {
  public:
-  explicit KeptGenerators(const ComputeDevice& compute);
+  explicit KeptGenerators(const torch::Device& device);
   ~KeptGenerators();
   KeptGenerators(const KeptGenerators&) = delete;
   KeptGenerators& operator=(const KeptGenerators&) = delete;
@@ -49,9 +47,5 @@ class KeptGenerators {
 
 // Throws Fault (78): the model is not such a function, `what` is how that shows.
 [[noreturn]] void refuse_model(Step step, int micro_batch, const std::string& what);
-
-// A checkpoint's `extra` says whether its run has been checked: the member, and the step where that was.
-std::string extra_with_check(std::optional<Step> checked);
-std::optional<Step> checked_step(const std::string& extra);
 
 }  // namespace lockstep

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <torch/torch.h>
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lockstep/loop/session.h"
+
+namespace lockstep {
+
+// One of the V micro-batches of a step. Which samples it has is the caller's to say, and a function of these
+// two numbers alone: then a run is the same at any number of ranks.
+struct MicroBatch {
+  int index = 0;          // 0 to count - 1, over all ranks
+  int count = 1;          // V
+  std::int64_t step = 0;  // 0-based
+};
+
+struct ParallelOptions {
+  int micro_batches = 1;   // V: a step is the mean over so many, at any number of ranks up to V
+  std::uint64_t seed = 0;  // with step and micro-batch, what LibTorch's default generator starts from
+  bool fast = false;       // gradients are averaged by the backend: the same bits only at the same world size
+  bool check_model = true;  // compute a micro-batch of step 0 again and compare its bits
+};
+
+// The optimizers that update in one pass over all parameters; numbers and state are torch.optim's.
+struct AdamW {
+  double lr = 1e-3;
+  std::array<double, 2> betas = {0.9, 0.999};
+  double eps = 1e-8;
+  double weight_decay = 0.01;
+  double clip = 0;  // largest norm of all gradients together; 0: not clipped
+};
+struct Sgd {
+  double lr = 1e-3;
+  double momentum = 0;
+  double weight_decay = 0;
+  bool nesterov = false;
+  double clip = 0;
+};
+
+// A piece of an evaluation: a sum, and over how many.
+struct Measured {
+  double sum = 0;
+  double count = 0;
+};
+
+// Data-parallel training of any module in a loop of one's own: every rank has the module, computes its share
+// of a step's micro-batches, and holds the same gradients afterwards, the same bits at any number of ranks
+// (parallel/canonical_tree.h, Note [fixed-order sum]). Takes the place of PyTorch's DistributedDataParallel.
+class DataParallel {
+ public:
+  // The mean loss over the samples of a micro-batch: one floating-point number that depends on the module. It
+  // may be asked for a micro-batch more than once.
+  using Loss = std::function<torch::Tensor(MicroBatch)>;
+
+  // Collective, verb. Moves `module` to the session's device (its tensors stay the objects they are, so an
+  // optimizer may be made before), lays its parameters out in flat tensors, one for each dtype, and gives all
+  // ranks what rank 0 has. The session outlives it. From here on the module is not moved, re-typed, frozen or
+  // thawed. Throws AgreedFault (78) for more ranks than micro-batches, for a module that differs between
+  // ranks, for a parameter that another DataParallel has, for tensors that cannot be kept as they are meant.
+  DataParallel(Session& session, torch::nn::Module& module, const ParallelOptions& options = {});
+  ~DataParallel();
+  DataParallel(const DataParallel&) = delete;
+  DataParallel& operator=(const DataParallel&) = delete;
+
+  // Collective, verb. Forward and backward over this rank's micro-batches of `step` (0-based), and the mean
+  // over all of them: .grad of every parameter is replaced by it (undefined where no micro-batch reached it),
+  // floating buffers become the mean of what the micro-batches left. .grad of other modules stays as it was.
+  // Returns the mean loss. When it returns, whatever an optimizer is about to change was copied for a save in
+  // flight. Throws Fault: 78 for a loss that is none or a module that was moved; 70 for integer buffers that
+  // depend on data.
+  double backward(std::int64_t step, const Loss& loss);
+
+  // Local, once, before the first step: updates are made by an optimizer of Lockstep's own, by update().
+  // Throws Fault (78) for options out of range and for parameters that are not float32 or float64.
+  void optimize_with(const AdamW& optimizer);
+  void optimize_with(const Sgd& optimizer);
+  // Collective, verb. As backward(), and one update of the parameters in the same pass; .grad is left empty.
+  // Bug without optimize_with().
+  double update(std::int64_t step, const Loss& loss);
+  // Local. From the next update() on.
+  void set_lr(double lr);
+
+  // Collective, verb. The means of what `measure` gives for each of `chunks` chunks, shared among the ranks:
+  // the same numbers at any world size. The module is in eval mode and nothing is recorded for a backward
+  // pass meanwhile; then each submodule has the mode it had. A chunk draws the same random numbers on any
+  // rank. `measure` gives the same names for every chunk (Fault 78).
+  std::map<std::string, double> evaluate(
+      std::int64_t chunks, const std::function<std::map<std::string, Measured>(std::int64_t chunk)>& measure);
+
+  struct Parts;
+  Parts& parts() { return *parts_; }
+
+ private:
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lockstep/loop/checkpoints.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "comm/agree.h"
+#include "comm/agree_alike.h"
+#include "lockstep/base/error.h"
+#include "lockstep/base/fault_point.h"
+#include "lockstep/base/hash.h"
+#include "lockstep/base/log.h"
+#include "loop/best_so_far.h"
+#include "loop/checkpointer.h"
+#include "loop/data_parallel_parts.h"
+#include "loop/environment.h"
+#include "loop/loop_state.h"
+#include "loop/opened_run.h"
+#include "loop/replicas.h"
+#include "loop/resume.h"
+#include "loop/save_at_stop.h"
+#include "loop/session_over.h"
+#include "loop/standard_streams.h"
+#include "loop/stop_policy.h"
+#include "run/stop_signals.h"
+#include "run/supervisor_line.h"
+
+namespace lockstep {
+namespace {
+
+using Values = std::map<std::string, double>;
+
+// Bytes of one checkpoint beside its tensors, roughly: what HDF5 and the manifest add.
+std::uint64_t room_for(std::uint64_t tensor_bytes) {
+  return tensor_bytes + tensor_bytes / 8 + (1u << 20);
+}
+
+CheckpointOptions checkpoint_options(const SaveOptions& options) {
+  CheckpointOptions out;
+  out.every_steps = options.every_steps;
+  out.every_minutes = options.every_minutes;
+  out.layout = options.layout;
+  out.async = options.beside;
+  out.keep_last = options.keep_last;
+  out.keep_every = options.keep_every;
+  if (!options.best_metric.empty())
+    out.keep_best = {options.best_metric, options.best_is_max ? "max" : "min", 1};
+  return out;
+}
+
+void refuse(const std::string& fact, const std::string& remedy) {
+  throw Fault(ExitCode::kConfig, "SaveOptions: " + fact, remedy);
+}
+
+void require_sane(const SaveOptions& options) {
+  if (options.steps < 1)
+    refuse(fmt::format("steps is {}", options.steps), "Give the number of updates of the whole run");
+  if (options.every_steps < 0 || !(options.every_minutes >= 0))
+    refuse("an interval is negative", "Give 0 or more");
+  if (options.keep_last < 1) refuse(fmt::format("keep_last is {}", options.keep_last), "Keep at least 1");
+  if (options.log_every < 1) refuse(fmt::format("log_every is {}", options.log_every), "Give at least 1");
+  if (options.layout != "auto" && options.layout != "consolidated" && options.layout != "sharded")
+    refuse("layout is '" + options.layout + "'", "It is auto, consolidated or sharded");
+  if (!nlohmann::json::accept(options.metadata)) refuse("metadata is no JSON", "Give a JSON text");
+}
+
+// What a run that is no config's has as its config.yaml, for people and for `status`.
+std::string config_text(const SaveOptions& options, const std::string& directory) {
+  return fmt::format(
+      "# A loop of one's own; its options are in the program.\nrun:\n  dir: {}\ntrain:\n  steps: {}\n",
+      nlohmann::json(directory).dump(), options.steps);
+}
+
+std::string text_of(const Values& values) {
+  std::string text;
+  for (const auto& [name, value] : values) text += fmt::format(", {} {:.9g}", name, value);
+  return text;
+}
+
+}  // namespace
+
+struct Checkpoints::Parts {
+  Parts(Session& of, const std::string& directory, const SaveOptions& chosen);
+
+  World& world() { return session.world; }
+  std::string checkpoints() const { return run.directory + "/ckpt"; }
+  std::int64_t begin_run();
+  void make_savers();
+  TrainRecord record_of(const StepRecord& step) const;
+  StepRecord step_record(Step step, const Values& values) const;
+  void save(const StepRecord& step, SaveReason reason);
+  void require_alike();
+  bool is_best(const StepRecord& step);
+  void take_best(const TrainRecord& record);
+  Stop look_at_stop(const StepRecord& step);
+  void finish(const StepRecord& step);
+
+  std::unique_ptr<Session> own;
+  Session::Parts& session;
+  SaveOptions options;
+  CheckpointOptions checkpoint;
+  OpenedRun run;
+  LoopState state;
+  std::unique_ptr<CheckpointStore> store;
+  std::unique_ptr<Replicas> replicas;
+  std::unique_ptr<Checkpointer> saver;
+  std::unique_ptr<StopPolicy> stops;
+  BestSoFar best;
+  Environment environment;
+  std::optional<std::int64_t> next;  // the step after() expects; none before resume()
+  std::list<std::function<void()>>::iterator release;
+};
+
+Checkpoints::Parts::Parts(Session& of, const std::string& directory, const SaveOptions& chosen)
+    : session(of.parts()),
+      options(chosen),
+      checkpoint(checkpoint_options(chosen)),
+      state(session),
+      best(checkpoint.keep_best) {
+  session.begin_verb("Checkpoints()");
+  together(world(), [&] { require_sane(options); });
+  RunToOpen wanted;
+  wanted.name = std::filesystem::path(directory).lexically_normal().filename().string();
+  wanted.dir = directory;
+  wanted.config_text = config_text(options, directory);
+  wanted.log_every = options.log_every;
+  wanted.tensorboard = options.tensorboard;
+  run = open_run(world(), wanted);
+  release = session.before_update.insert(session.before_update.end(), [this] {
+    if (saver) saver->release_state();
+  });
+}
+
+void Checkpoints::Parts::make_savers() {
+  store = std::make_unique<CheckpointStore>(
+      checkpoints(), checkpoint, *run.disk,
+      [this](const std::string& event, const auto& fields) { run.reporter.event(event, fields); });
+  std::string generation;
+  on_root(world(), [&] {
+    store->prepare(room_for(state.bytes()));
+    generation = store->begin_generation(run.attempt);
+  });
+  store->enter_generation(agree_on_root(world(), generation).value);
+  replicas = std::make_unique<Replicas>(
+      Replicas::Parts{world(), *run.disk, run.reporter, state, run.directory}, session.fast ? 0 : 1);
+  saver = std::make_unique<Checkpointer>(
+      Checkpointer::Parts{world(), state, *store, run.reporter, real_clock(), replicas.get()}, checkpoint);
+  saver->prepare();
+  stops = std::make_unique<StopPolicy>(StopPolicy::Parts{
+      world(), real_clock(), run.reporter, session.stop_times, static_cast<double>(state.bytes())});
+  if (world().is_root()) saver->remember(save_times_of(*run.disk, run.directory + "/events.jsonl"));
+}
+
+std::int64_t Checkpoints::Parts::begin_run() {
+  agree_same(world(), "what was added to the checkpoints", state.description(), ExitCode::kConfig);
+  together(world(), [&] {
+    state.require_complete();
+    state.refresh();
+  });
+  make_savers();
+  environment = describe_environment({session.device, torch::kFloat32});
+  DistOptions dist;
+  dist.reduce = session.fast ? "fast" : "exact";
+  compare_ranks(world(), environment, dist, run.reporter);
+  const auto from = lockstep::resume(
+      {world(), state, *store, run.reporter, *run.disk, checkpoints(), run.attempt}, {options.resume, {}});
+  Step done{0};
+  if (from) {
+    done = from->record.step;
+    // The tensors of an optimizer are others than before.
+    together(world(), [&] { state.refresh(); });
+    saver->prepare();
+    if (from->foreign) {
+      TrainRecord here = from->record;
+      here.run_id = run.run_id;
+      saver->save(here, SaveReason::kAsked);
+      saver->require(done);
+    }
+    saver->restored(done, from->state_hash);
+    take_best(from->record);
+    if (world().is_root()) note_change(from->record.environment, environment, done, run.reporter);
+  }
+  if (done.value < options.steps) on_root(world(), [&] { run.run_directory->reopen(); });
+  saver->announce_interval();
+  run.reporter.begin(Step(done.value + 1), Step(options.steps));
+  return done.value;
+}
+
+// A life that was killed between a commit and its pointer leaves `best` behind; another rule has another
+// best.
+void Checkpoints::Parts::take_best(const TrainRecord& record) {
+  std::string text;
+  on_root(world(), [&] {
+    const Values settled = store->settle_best(record);
+    if (!settled.empty()) text = fmt::format("{:a} {:a}", settled.at("value"), settled.at("step"));
+  });
+  text = agree_on_root(world(), text).value;
+  if (text.empty()) return;
+  char* rest = nullptr;
+  const double value = std::strtod(text.c_str(), &rest);
+  best.restore({{"value", value}, {"step", std::strtod(rest, nullptr)}});
+}
+
+StepRecord Checkpoints::Parts::step_record(Step step, const Values& values) const {
+  StepRecord record;
+  record.step = step;
+  record.epoch = Epoch(1);
+  for (const auto& [name, value] : values) {
+    if (name == "loss")
+      record.loss = value;
+    else if (name == "lr")
+      record.lr = value;
+    else
+      record.metrics[name] = value;
+  }
+  return record;
+}
+
+TrainRecord Checkpoints::Parts::record_of(const StepRecord& step) const {
+  TrainRecord record;
+  record.run_id = run.run_id;
+  record.step = step.step;
+  record.epoch = step.epoch;
+  record.steps_per_epoch = options.steps;
+  record.epoch_offset = step.step.value;
+  record.epoch_samples = std::max(options.steps, step.step.value);
+  record.loss = step.loss;
+  record.lr = step.lr;
+  record.seed = session.seed;
+  record.micro_batches = session.micro_batches;
+  record.world = session.world.size();
+  record.attempt = run.attempt;
+  record.metrics = step.metrics;
+  record.best = best.saved();
+  record.config = state.optimizer_config();
+  record.environment = environment;
+  record.metadata = options.metadata;
+  record.parameter_order = state.parameter_order();
+  record.eval_modules = state.eval_modules();
+  record.frozen = state.frozen();
+  return record;
+}
+
+// Rank 0 writes all that is not shared: it must be everybody's.
+void Checkpoints::Parts::require_alike() {
+  const std::string mine = state.digests_by_name();
+  if (agree_alike(world(), 0, digest_of(mine).low).value.alike) return;
+  const std::string root = agree_on_root(world(), mine).value;
+  together(world(), [&] {
+    if (root == mine) return;
+    const auto at = static_cast<std::size_t>(std::ranges::mismatch(mine, root).in1 - mine.begin());
+    const std::size_t begin = at == 0 ? 0 : mine.rfind('\n', at - 1) + 1;
+    const std::string line = mine.substr(begin, mine.find('\n', begin) - begin);
+    throw Fault(
+        ExitCode::kBug,
+        fmt::format("{} is not the same on rank {} as on rank 0, whose would be saved",
+                    line.substr(0, line.rfind(' ')), world().rank().value),
+        "Make it equal on all ranks (Session::broadcast, all_reduce_sum, agree_on_root) before after()");
+  });
+}
+
+void Checkpoints::Parts::save(const StepRecord& step, SaveReason reason) {
+  saver->drain();
+  bool changed = false;
+  together(world(), [&] { changed = state.refresh(); });
+  require_alike();
+  if (agree_max(world(), changed).value) saver->prepare();
+  saver->save(record_of(step), reason);
+}
+
+bool Checkpoints::Parts::is_best(const StepRecord& step) {
+  return checkpoint.keep_best.count > 0 && step.metrics.contains(options.best_metric) &&
+         best.beaten_by(step.metrics, step.step);
+}
+
+Stop Checkpoints::Parts::look_at_stop(const StepRecord& step) {
+  stops->look_ahead(saver->save_times());
+  const Agreed<Wish> wish = stops->ask(saver->clock_asks(), saver->save_times());
+  saver->note_clock_asked(wish.value == Wish::kSave);
+  if (wish.value == Wish::kSaveNow && saver->last_step() != step.step) save(step, SaveReason::kAsked);
+  if (wish.value != Wish::kStop) return Stop::kNo;
+  if (world().is_root()) supervisor_line().stopping(stop_signal_received());
+  const auto flight = saver->in_flight();
+  if (!flight && saver->last_step() != step.step) {
+    bool changed = false;
+    together(world(), [&] { changed = state.refresh(); });
+    require_alike();
+    if (agree_max(world(), changed).value) saver->prepare();
+  }
+  const Step saved = save_at_stop({world(), *saver, *stops, run.reporter}, record_of(step));
+  run.reporter.event("stopped", {{"step", std::to_string(saved.value)},
+                                 {"trained_to", std::to_string(step.step.value)},
+                                 {"signal", std::to_string(stop_signal_received())},
+                                 {"cause", stops->cause()}});
+  run.reporter.flush();
+  session.ending = ExitCode::kRequeue;
+  if (world().is_root())
+    try_print(fmt::format("stopped: saved at step {}; go on with the same command\n", saved.value));
+  return Stop::kStop;
+}
+
+void Checkpoints::Parts::finish(const StepRecord& step) {
+  if (saver->last_step() != step.step) save(step, is_best(step) ? SaveReason::kBest : SaveReason::kAsked);
+  saver->require(step.step);
+  on_root(world(), [&] {
+    store->write_weights_file(run.directory + "/weights.h5");
+    run.reporter.flush();
+    run.run_directory->finish({step.step, step.epoch, saver->last_hash()});
+    run.reporter.event("done",
+                       {{"step", std::to_string(step.step.value)}, {"state_hash", saver->last_hash().hex()}});
+    run.reporter.flush();
+  });
+  if (world().is_root())
+    try_print(fmt::format("done: step {}  state {}  in {}\n", step.step.value, saver->last_hash().hex(),
+                          run.directory));
+}
+
+Checkpoints::Checkpoints(Session& session, const std::string& directory, const SaveOptions& options)
+    : parts_(std::make_unique<Parts>(session, directory, options)) {}
+
+Checkpoints::Checkpoints(const std::string& directory, const SaveOptions& options) {
+  std::unique_ptr<Session> own = serial_session();
+  parts_ = std::make_unique<Parts>(*own, directory, options);
+  parts_->own = std::move(own);
+}
+
+Checkpoints::~Checkpoints() {
+  if (!parts_) return;
+  parts_->session.before_update.erase(parts_->release);
+  parts_->saver.reset();  // its thread reads what goes after it
+}
+
+Checkpoints& Checkpoints::add(const std::string& name, torch::nn::Module& module) {
+  parts_->state.add(add_module(parts_->session, name, module));
+  return *this;
+}
+
+Checkpoints& Checkpoints::add(const std::string& name, torch::optim::Optimizer& optimizer) {
+  parts_->state.add(add_optimizer(parts_->session, name, optimizer));
+  return *this;
+}
+
+Checkpoints& Checkpoints::add(const std::string& name, torch::optim::LRScheduler& scheduler) {
+  parts_->state.add(add_scheduler(name, scheduler));
+  return *this;
+}
+
+Checkpoints& Checkpoints::add(const std::string& name, DataParallel& parallel) {
+  parts_->state.add(add_parallel(name, parallel));
+  return *this;
+}
+
+Checkpoints& Checkpoints::add(const std::string& name, torch::Tensor& tensor) {
+  parts_->state.add(add_tensor(name, tensor));
+  return *this;
+}
+
+Checkpoints& Checkpoints::add(const std::string& name, std::string& text) {
+  parts_->state.add(add_text(name, text));
+  return *this;
+}
+
+Checkpoints& Checkpoints::add_number(const std::string& name, NumberAccess access) {
+  const auto exact = [access] {
+    const Value value = access.get();
+    if (const auto* real = std::get_if<double>(&value)) return torch::tensor(*real, torch::kFloat64);
+    return torch::tensor(std::get<std::int64_t>(value), torch::kInt64);
+  };
+  parts_->state.add(lockstep::add_number(name, exact, [access](const torch::Tensor& stored) {
+    access.set(stored.is_floating_point() ? Value(stored.item<double>())
+                                          : Value(stored.item<std::int64_t>()));
+  }));
+  return *this;
+}
+
+std::int64_t Checkpoints::resume() {
+  Parts& parts = *parts_;
+  parts.session.begin_verb("resume()");
+  if (parts.next)
+    throw AgreedFault(ExitCode::kBug, "resume() was called twice", "Call it once, before the first step");
+  parts.next = parts.begin_run();
+  parts.stops->begin_step(Step(*parts.next + 1), parts.saver->save_times());
+  parts.world().watch().enter(Phase::kBetween);
+  return *parts.next;
+}
+
+Stop Checkpoints::after(std::int64_t step, const std::map<std::string, double>& values) {
+  Parts& parts = *parts_;
+  parts.session.begin_verb(fmt::format("after(step {}{})", step, text_of(values)));
+  if (!parts.next || step != *parts.next)
+    throw AgreedFault(ExitCode::kBug,
+                      parts.next ? fmt::format("after(step {}) where step {} is next", step, *parts.next)
+                                 : std::string("after() was called before resume()"),
+                      "Call resume() once, then after() for each step in turn, from what resume() returned");
+  if (step >= parts.options.steps)
+    throw AgreedFault(ExitCode::kBug,
+                      fmt::format("after(step {}) of a run of {} steps", step, parts.options.steps),
+                      "Raise SaveOptions::steps, or end the loop there");
+  parts.next = step + 1;
+  const StepRecord record = parts.step_record(Step(step + 1), values);
+  if (parts.options.stop_when_not_finite && !std::isfinite(record.loss)) {
+    parts.saver->drain();
+    throw AgreedFault(ExitCode::kNeverRestart,
+                      fmt::format("step {}: the run has diverged (loss {})", step, record.loss),
+                      fmt::format("Lower the learning rate or clip; the newest checkpoint is that of step {}",
+                                  parts.saver->last_step().value));
+  }
+  const bool last = step + 1 == parts.options.steps;
+  {
+    const PhaseScope journal(parts.world().watch(), Phase::kJournal);
+    parts.run.reporter.step(record, last);
+  }
+  const PhaseScope saving(parts.world().watch(), Phase::kSave);
+  parts.saver->poll();
+  if (last) {
+    parts.finish(record);
+    return Stop::kNo;
+  }
+  if (parts.is_best(record))
+    parts.save(record, SaveReason::kBest);
+  else if (parts.saver->is_due(record.step, Step(parts.options.steps)))
+    parts.save(record, SaveReason::kInterval);
+  const Stop stop = parts.look_at_stop(record);
+  if (stop == Stop::kNo) parts.stops->begin_step(Step(step + 2), parts.saver->save_times());
+  return stop;
+}
+
+std::int64_t Checkpoints::last_saved() const {
+  return parts_->saver ? parts_->saver->last_step().value : 0;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lockstep/loop/data_parallel.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/foreign_exception.h"
+#include "comm/agree.h"
+#include "lockstep/base/error.h"
+#include "lockstep/base/fault_point.h"
+#include "lockstep/base/hash.h"
+#include "lockstep/base/random.h"
+#include "loop/data_parallel_parts.h"
+#include "loop/module_modes.h"
+#include "optim/clip.h"
+#include "parallel/chunk_sums.h"
+#include "parallel/ownership.h"
+#include "parallel/tensor_rules.h"
+#include "run/supervisor_line.h"
+
+namespace lockstep {
+namespace {
+
+// Keeps this use of the generator apart from dropout's.
+constexpr std::uint64_t kEvaluationStream = 0x6576616c;
+
+// Every name, dtype and shape, and what must be set alike.
+std::string description(const torch::nn::Module& module, const ParallelOptions& options) {
+  std::string text = fmt::format("{} micro-batches, seed {}, {}\n", options.micro_batches, options.seed,
+                                 options.fast ? "fast" : "exact");
+  const auto add = [&](const auto& named) {
+    for (const auto& item : named)
+      text +=
+          fmt::format("{} {} [{}]{}\n", item.key(), c10::toString(item.value().scalar_type()),
+                      fmt::join(item.value().sizes(), ", "), item.value().requires_grad() ? "" : " fixed");
+  };
+  add(module.named_parameters());
+  add(module.named_buffers());
+  return text;
+}
+
+// The first line in which the ranks are not alike.
+void require_alike(World& world, const std::string& mine) {
+  const std::string root = agree_on_root(world, mine).value;
+  together(world, [&] {
+    if (root == mine) return;
+    const auto [here, there] = std::ranges::mismatch(mine, root);
+    const auto line = [](const std::string& text, std::size_t at) {
+      const std::size_t begin = at == 0 ? 0 : text.rfind('\n', at - 1) + 1;
+      return begin >= text.size() ? std::string("nothing")
+                                  : text.substr(begin, text.find('\n', begin) - begin);
+    };
+    const auto at = static_cast<std::size_t>(here - mine.begin());
+    throw Fault(ExitCode::kConfig,
+                fmt::format("the module is not the same on all ranks: '{}' on rank {}, '{}' on rank 0",
+                            line(mine, at), world.rank().value, line(root, at)),
+                "Make the same module with the same options on every rank");
+  });
+}
+
+torch::Tensor flat_of(const ModelArena& arena) {
+  return arena.values();
+}
+
+}  // namespace
+
+DataParallel::Parts::Parts(Session& of, torch::nn::Module& trained, const ParallelOptions& chosen)
+    : session(of.parts()), module(trained), options(chosen) {
+  session.begin_verb("DataParallel()");
+  World& world = session.world;
+  require_alike(world, description(module, options));
+  together(world, [&] { lay_out(); });
+  for (const Lane& lane : lanes) {
+    world.device().broadcast(span_of(flat_of(*lane.arena)), Rank(0));
+    world.device().synchronize();
+    for (const auto& [name, tensor] : lane.arena->integer_buffers()) {
+      const torch::Tensor bytes = tensor.to(torch::kCPU, torch::kInt64).contiguous();
+      world.host().broadcast(span_of(bytes), Rank(0));
+      const torch::NoGradGuard no_grad;
+      torch::Tensor(tensor).copy_(bytes);
+    }
+    const ReducePlan plan{options.micro_batches, lane.arena->contribution_count(),
+                          lane.arena->values().options()};
+    const_cast<Lane&>(lane).reducer =
+        options.fast ? make_fast_reducer(world, plan) : make_exact_reducer(world, plan);
+  }
+}
+
+DataParallel::Parts::~Parts() {
+  for (const Lane& lane : lanes) {
+    for (const torch::Tensor& leaf : lane.arena->leaves())
+      session.parallel_parameters.erase(leaf.unsafeGetTensorImpl());
+    for (const torch::Tensor& buffer : lane.arena->buffer_tensors())
+      session.parallel_buffers.erase(buffer.unsafeGetTensorImpl());
+  }
+}
+
+void DataParallel::Parts::lay_out() {
+  if (options.micro_batches < 1)
+    throw Fault(ExitCode::kConfig, fmt::format("micro_batches is {}", options.micro_batches),
+                "Give at least 1");
+  require_ordinary_tensors(module);
+  module.to(session.device);
+  claim();
+  std::vector<const ModelArena*> arenas;
+  for (auto& arena : ModelArena::for_each_dtype(module)) {
+    arenas.push_back(arena.get());
+    lanes.push_back({std::move(arena), nullptr, nullptr});
+  }
+  const LeafRun mine = run_of(session.world.rank(), session.world.size(), options.micro_batches);
+  pass = std::make_unique<MicroBatchPass>(
+      arenas, PassOptions{mine, options.micro_batches, options.seed, /*spares_others=*/true});
+  session.seed = options.seed;
+  session.micro_batches = options.micro_batches;
+  session.fast = session.fast || options.fast;
+}
+
+void DataParallel::Parts::claim() {
+  for (const auto& item : module.named_parameters())
+    if (session.parallel_parameters.contains(item.value().unsafeGetTensorImpl()))
+      throw Fault(ExitCode::kConfig, "parameter " + item.key() + " belongs to another DataParallel already",
+                  "Put what is shared into one of the modules, and freeze or leave it out in the other");
+  for (const auto& item : module.named_parameters())
+    if (item.value().requires_grad()) session.parallel_parameters.insert(item.value().unsafeGetTensorImpl());
+  for (const auto& item : module.named_buffers())
+    if (item.value().is_floating_point()) session.parallel_buffers.insert(item.value().unsafeGetTensorImpl());
+}
+
+std::vector<StepMean> DataParallel::Parts::means(const std::string& name, std::int64_t step,
+                                                 const Loss& loss) {
+  World& world = session.world;
+  Watch& watch = world.watch();
+  set_fault_step(step + 1);
+  session.begin_verb(fmt::format("{}(step {})", name, step));
+  supervisor_line().progress(Step(step + 1));
+  fault_point("step");
+  if (step == 0 && options.check_model && pass->computed() == 0) pass->check_next();
+  const auto compute = [&] {
+    const PhaseScope work(watch, Phase::kCompute);
+    const auto fault = [&](const ForeignException& thrown) {
+      if (thrown.kind == ForeignException::Kind::kOutOfMemory)
+        return out_of_memory(thrown, "the module", "Make it, or its micro-batches, smaller");
+      return Fault(ExitCode::kBug,
+                   fmt::format("step {}, micro-batch {}: {}", step, pass->leaf(), thrown.text),
+                   "Look at the loss given to " + name + "()");
+    };
+    with_foreign_faults(
+        [&] {
+          pass->run(Step(step + 1), [&](int leaf) {
+            return loss(MicroBatch{leaf, options.micro_batches, step});
+          });
+        },
+        fault);
+  };
+  // What does not fit shows itself at once and on all ranks; later a rank is alone with it.
+  pass->computed() == 0 ? together(world, compute) : compute();
+  const PhaseScope exchange(watch, Phase::kExchange);
+  fault_point("reduce");
+  std::vector<StepMean> means;
+  for (std::size_t i = 0; i < lanes.size(); ++i)
+    means.emplace_back(*lanes[i].arena, lanes[i].reducer->mean_over_micro_batches(pass->sums(i)));
+  return means;
+}
+
+double DataParallel::Parts::loss_of(const std::vector<StepMean>& means) const {
+  const auto finest = std::ranges::max_element(
+      lanes, {}, [](const Lane& lane) { return lane.arena->values().element_size(); });
+  return means[static_cast<std::size_t>(finest - lanes.begin())].loss();
+}
+
+void DataParallel::Parts::make_optimizers(const OptimOptions& wanted, double clip_to) {
+  check(!built_in, "optimize_with() is called once");
+  for (Lane& lane : lanes) {
+    ParameterOffsets offsets;
+    for (const ArenaEntry& entry : lane.arena->trainable()) offsets.push_back(entry.offset);
+    if (!offsets.empty())
+      lane.optimizer = FlatOptimizer::make(wanted, lane.arena->trainable_values(), offsets);
+  }
+  built_in = wanted;
+  clip = clip_to;
+}
+
+void DataParallel::Parts::update(const std::vector<StepMean>& means) {
+  if (clip > 0) {
+    double squares = 0;
+    for (const StepMean& mean : means) squares += std::pow(global_norm(mean.gradients()), 2);
+    for (const StepMean& mean : means) clip_to_norm(mean.gradients(), std::sqrt(squares), clip);
+  }
+  const PhaseScope optimizer(session.world.watch(), Phase::kOptimizer);
+  session.release_state();
+  for (std::size_t i = 0; i < lanes.size(); ++i) {
+    if (lanes[i].optimizer)
+      lanes[i].optimizer->update(means[i].gradients(), built_in->lr, means[i].reached());
+    means[i].take_over_buffers();
+  }
+}
+
+DataParallel::DataParallel(Session& session, torch::nn::Module& module, const ParallelOptions& options)
+    : parts_(std::make_unique<Parts>(session, module, options)) {}
+
+DataParallel::~DataParallel() = default;
+
+double DataParallel::backward(std::int64_t step, const Loss& loss) {
+  const std::vector<StepMean> means = parts_->means("backward", step, loss);
+  parts_->session.release_state();
+  for (const StepMean& mean : means) {
+    mean.give_gradients();
+    mean.take_over_buffers();
+  }
+  return parts_->loss_of(means);
+}
+
+void DataParallel::optimize_with(const AdamW& wanted) {
+  OptimOptions options;
+  options.type = "adamw";
+  options.lr = wanted.lr;
+  options.betas = wanted.betas;
+  options.eps = wanted.eps;
+  options.weight_decay = wanted.weight_decay;
+  parts_->make_optimizers(options, wanted.clip);
+}
+
+void DataParallel::optimize_with(const Sgd& wanted) {
+  OptimOptions options;
+  options.type = "sgd";
+  options.lr = wanted.lr;
+  options.momentum = wanted.momentum;
+  options.weight_decay = wanted.weight_decay;
+  options.nesterov = wanted.nesterov;
+  parts_->make_optimizers(options, wanted.clip);
+}
+
+double DataParallel::update(std::int64_t step, const Loss& loss) {
+  check(parts_->built_in.has_value(), "update() follows optimize_with()");
+  const std::vector<StepMean> means = parts_->means("update", step, loss);
+  const double mean_loss = parts_->loss_of(means);
+  parts_->update(means);
+  return mean_loss;
+}
+
+void DataParallel::set_lr(double lr) {
+  check(parts_->built_in.has_value(), "set_lr() follows optimize_with()");
+  parts_->built_in->lr = lr;
+}
+
+std::map<std::string, double> DataParallel::evaluate(
+    std::int64_t chunks, const std::function<std::map<std::string, Measured>(std::int64_t chunk)>& measure) {
+  parts_->session.begin_verb(fmt::format("evaluate({} chunks)", chunks));
+  check(chunks > 0, "an evaluation has chunks");
+  World& world = parts_->session.world;
+  const PhaseScope evaluation(world.watch(), Phase::kEvaluation);
+  const EvalMode eval_mode(parts_->module);
+  // Not inference mode: what a module keeps from a first forward (a mask, a table) is used in training later.
+  const torch::NoGradGuard no_grad;
+  const auto measured = [&](std::int64_t chunk) {
+    torch::manual_seed(mix_key({kEvaluationStream, static_cast<std::uint64_t>(chunk)}));
+    ChunkSums::Parts sums;
+    for (const auto& [name, part] : measure(chunk)) sums[name] = {part.sum, part.count};
+    return sums;
+  };
+  // Every rank needs the names; a rank without a chunk of its own measures the first one for them.
+  const std::int64_t own = world.rank().value < chunks ? world.rank().value : 0;
+  const ChunkSums::Parts first = measured(own);
+  ChunkSums sums(first, chunks);
+  for (std::int64_t chunk = world.rank().value; chunk < chunks; chunk += world.size().value) {
+    sums.set(chunk, chunk == own ? first : measured(chunk));
+    // Each chunk begins anew for the watchdog: an evaluation may be long.
+    world.watch().enter(Phase::kEvaluation);
+  }
+  sums.share(world);
+  return sums.means();
+}
+
+}  // namespace lockstep

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lockstep/loop/data_parallel.h"
+#include "loop/session_parts.h"
+#include "optim/optimizer.h"
+#include "parallel/gradient_reducer.h"
+#include "parallel/micro_batch_pass.h"
+#include "parallel/step_mean.h"
+
+namespace lockstep {
+
+struct DataParallel::Parts {
+  // What belongs to one dtype of the module.
+  struct Lane {
+    std::unique_ptr<ModelArena> arena;
+    std::unique_ptr<GradientReducer> reducer;
+    std::unique_ptr<FlatOptimizer> optimizer;  // null: the user's own
+  };
+
+  Parts(Session& session, torch::nn::Module& module, const ParallelOptions& options);
+  ~Parts();
+
+  // The verb `name`: the means of all lanes. The state is not released yet.
+  std::vector<StepMean> means(const std::string& name, std::int64_t step, const Loss& loss);
+  // The loss of the most precise lane.
+  double loss_of(const std::vector<StepMean>& means) const;
+  void make_optimizers(const OptimOptions& wanted, double clip_to);
+  void update(const std::vector<StepMean>& means);
+
+  Session::Parts& session;
+  torch::nn::Module& module;
+  ParallelOptions options;
+  std::vector<Lane> lanes;
+  std::unique_ptr<MicroBatchPass> pass;
+  std::optional<OptimOptions> built_in;
+  double clip = 0;
+
+ private:
+  void lay_out();
+  void claim();
+};
+
+}  // namespace lockstep

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loop/loop_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "checkpoint/reader.h"
+#include "lockstep/base/error.h"
+#include "lockstep/base/hash.h"
+#include "lockstep/base/log.h"
+#include "loop/module_modes.h"
+#include "parallel/arena.h"
+
+namespace lockstep {
+namespace {
+
+const char* const kAllParameters = "all_parameters";
+
+std::span<const std::byte> bytes_of(const torch::Tensor& host) {
+  return {static_cast<const std::byte*>(host.data_ptr()), static_cast<std::size_t>(host.nbytes())};
+}
+
+torch::Tensor in_one_piece(const torch::Tensor& tensor) {
+  return tensor.is_contiguous() ? tensor : tensor.contiguous();
+}
+
+// While all parameters have had as many updates it is said once, as TrainingState does.
+void join_steps(std::vector<Kept>& all) {
+  const auto is_step = [](const Kept& kept) { return kept.key.slot == kStepSlot; };
+  const auto first = std::ranges::find_if(all, is_step);
+  if (first == all.end()) return;
+  const float step = first->tensor.item<float>();
+  const bool equal = std::ranges::all_of(
+      all, [&](const Kept& kept) { return !is_step(kept) || kept.tensor.item<float>() == step; });
+  if (!equal) return;
+  Kept joined = *first;
+  joined.key.name = kAllParameters;
+  std::erase_if(all, is_step);
+  all.push_back(std::move(joined));
+}
+
+ParameterNames names_of(const std::vector<std::unique_ptr<Added>>& added) {
+  ParameterNames names;
+  for (const auto& one : added) {
+    if (one->module() == nullptr) continue;
+    for (const auto& item : one->module()->named_parameters())
+      names.emplace(item.value().unsafeGetTensorImpl(), name_in_checkpoint(one->name(), item.key()));
+  }
+  return names;
+}
+
+// A checkpoint's one step is that of every parameter with other state.
+void split_steps(Stored& stored) {
+  const auto all = stored.find(TensorKey{kStepSlot, kAllParameters}.path());
+  if (all == stored.end()) return;
+  const torch::Tensor step = all->second;
+  Stored own;
+  for (const auto& [path, tensor] : stored) {
+    constexpr std::string_view kGroup = "optimizer/";
+    if (!path.starts_with(kGroup)) continue;
+    const std::size_t end = path.find('/', kGroup.size());
+    own[TensorKey{kStepSlot, path.substr(end + 1)}.path()] = step;
+  }
+  stored.merge(own);
+}
+
+}  // namespace
+
+void LoopState::add(std::unique_ptr<Added> added) {
+  if (added->name().empty() || !names_.insert(added->name()).second)
+    throw Fault(ExitCode::kConfig,
+                fmt::format("'{}' was added to the checkpoints twice, or is empty", added->name()),
+                "Give each thing a name of its own");
+  added_.push_back(std::move(added));
+}
+
+std::string LoopState::description() const {
+  std::string text;
+  for (const auto& one : added_) text += fmt::format("{}: {}\n", one->name(), one->kind());
+  return text;
+}
+
+void LoopState::require_complete() const {
+  const ParameterNames names = names_of(added_);
+  std::set<const void*> seen;
+  for (const auto& one : added_)
+    for (const torch::Tensor& parameter : one->optimized()) {
+      const void* const impl = parameter.unsafeGetTensorImpl();
+      if (!names.contains(impl))
+        throw Fault(ExitCode::kConfig,
+                    fmt::format("{} has a parameter that belongs to no module that was added", one->name()),
+                    "Add the module first: add(\"model\", module)");
+      if (!seen.insert(impl).second)
+        throw Fault(
+            ExitCode::kConfig,
+            fmt::format("{} has parameter {}, which another optimizer has too", one->name(), names.at(impl)),
+            "Let one optimizer update each parameter");
+    }
+}
+
+bool LoopState::refresh() {
+  const ParameterNames names = names_of(added_);
+  std::vector<Kept> all;
+  for (const auto& one : added_)
+    for (Kept& kept : one->kept(names)) all.push_back(std::move(kept));
+  join_steps(all);
+  const auto layout = [](const std::vector<Persisted>& list) {
+    std::vector<std::pair<std::string, std::vector<std::int64_t>>> out;
+    for (const Persisted& item : list) out.emplace_back(item.key.path(), item.shape);
+    return out;
+  };
+  const auto before = layout(persisted_);
+  persisted_.clear();
+  std::set<std::string> paths;
+  for (const Kept& kept : all) {
+    if (!paths.insert(kept.key.path()).second)
+      throw Fault(ExitCode::kConfig, "two things would have one place in the checkpoint: " + kept.key.path(),
+                  "Call one of the modules something else");
+    persisted_.push_back(persist(kept.key, in_one_piece(kept.tensor), kept.steady));
+    persisted_.back().shared = kept.shared;
+  }
+  return layout(persisted_) != before;
+}
+
+std::string LoopState::digests_by_name() const {
+  std::string text;
+  for (const Persisted& item : persisted_)
+    if (!item.shared)
+      text += fmt::format("{} {:016x}\n", item.key.path(), digest_of(bytes_of(item.live.cpu())).low);
+  return text;
+}
+
+std::vector<StateTensor> LoopState::host_tensors() {
+  std::vector<StateTensor> list;
+  for (const Persisted& item : persisted_) list.push_back(in_host_memory(item));
+  return list;
+}
+
+std::uint64_t LoopState::bytes() {
+  std::uint64_t total = 0;
+  for (const Persisted& item : persisted_) total += item.live.nbytes();
+  return total;
+}
+
+std::string LoopState::digest_of_rest() const {
+  Hasher hasher;
+  for (const Persisted& item : persisted_)
+    if (!item.steady) hasher.update(bytes_of(item.live.cpu()));
+  return hasher.digest().hex();
+}
+
+void LoopState::note_versions() {
+  versions_.clear();
+  for (const Persisted& item : persisted_)
+    versions_.push_back(static_cast<std::uint32_t>(item.live._version()));
+}
+
+std::string LoopState::changed_since() const {
+  for (std::size_t i = 0; i < versions_.size(); ++i)
+    if (persisted_[i].steady && static_cast<std::uint32_t>(persisted_[i].live._version()) != versions_[i])
+      return persisted_[i].key.path();
+  return "";
+}
+
+std::vector<std::string> LoopState::parameter_order() const {
+  std::vector<std::string> order;
+  std::set<const void*> seen;
+  for (const auto& one : added_) {
+    if (one->module() == nullptr) continue;
+    for (const auto& item : one->module()->named_parameters())
+      if (seen.insert(item.value().unsafeGetTensorImpl()).second)
+        order.push_back(name_in_checkpoint(one->name(), item.key()));
+  }
+  return order;
+}
+
+std::vector<std::string> LoopState::frozen() const {
+  std::vector<std::string> frozen;
+  for (const auto& one : added_) {
+    if (one->module() == nullptr) continue;
+    for (const auto& item : one->module()->named_parameters())
+      if (!item.value().requires_grad()) frozen.push_back(name_in_checkpoint(one->name(), item.key()));
+  }
+  return frozen;
+}
+
+// "<module's name>:<name inside>", since the module itself has no name of its own.
+std::vector<std::string> LoopState::eval_modules() const {
+  std::vector<std::string> all;
+  for (const auto& one : added_) {
+    if (one->module() == nullptr) continue;
+    for (const std::string& inside : modules_in_eval(*one->module()))
+      all.push_back(one->name() == "model" ? inside : one->name() + ":" + inside);
+  }
+  return all;
+}
+
+std::map<std::string, std::string> LoopState::optimizer_config() const {
+  for (const auto& one : added_)
+    if (auto config = one->optimizer_config(); !config.empty()) return config;
+  return {};
+}
+
+std::vector<MutableStateTensor> LoopState::places(const CheckpointReader& checkpoint) {
+  restored_.clear();
+  std::vector<MutableStateTensor> list;
+  for (const ManifestTensor& stored : checkpoint.manifest().tensors) {
+    if (stored.key.in_extra() && stored.key.section != kLoopSection) continue;
+    torch::Tensor place;
+    for (const auto& one : added_)
+      if (!place.defined()) place = one->place(stored.key);
+    const auto type = scalar_type_of(stored.dtype);
+    const bool direct = place.defined() && place.is_cpu() && place.is_contiguous() &&
+                        place.scalar_type() == type && place.sizes() == c10::IntArrayRef(stored.shape);
+    if (stored.key.in_model() && !place.defined())
+      throw Fault(ExitCode::kConfig,
+                  "the checkpoint has " + stored.key.name + ", which no module that was added has",
+                  "Make the modules as they were when it was written");
+    if (stored.key.in_model() &&
+        (place.scalar_type() != type || place.sizes() != c10::IntArrayRef(stored.shape)))
+      throw Fault(ExitCode::kConfig,
+                  fmt::format("{} is {} [{}] in the checkpoint and {} [{}] in the module", stored.key.name,
+                              name_of(stored.dtype), fmt::join(stored.shape, ", "),
+                              c10::toString(place.scalar_type()), fmt::join(place.sizes(), ", ")),
+                  "Make the modules as they were when it was written");
+    if (!direct) place = torch::empty(stored.shape, type);
+    restored_[stored.key.path()] = place;
+    const MutableSpan span = span_of(place);
+    list.push_back(
+        {stored.key, stored.dtype, stored.shape, {static_cast<std::byte*>(span.data), span.bytes()}});
+  }
+  return list;
+}
+
+void LoopState::take_over(TrainRecord& record) {
+  split_steps(restored_);
+  const ParameterNames names = names_of(added_);
+  for (const auto& one : added_) one->take(restored_, names);
+  restored_.clear();
+  for (const auto& one : added_) {
+    if (one->module() == nullptr) continue;
+    std::vector<std::string> inside;
+    const std::string prefix = one->name() == "model" ? "" : one->name() + ":";
+    for (const std::string& name : record.eval_modules)
+      if (name.starts_with(prefix) && (!prefix.empty() || name.find(':') == std::string::npos))
+        inside.push_back(name.substr(prefix.size()));
+    restore_modes(*one->module(), inside);
+  }
+  record.frozen = frozen();
+}
+
+}  // namespace lockstep

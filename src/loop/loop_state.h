@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "loop/added.h"
+#include "loop/resume.h"
+#include "loop/saved_state.h"
+
+namespace lockstep {
+
+// What was added to a loop's checkpoints, as whoever saves and restores it sees it. Local.
+class LoopState : public SavedState, public ResumeTarget {
+ public:
+  explicit LoopState(Session::Parts& session) : session_(session) {}
+
+  // Throws Fault (78) for a name that is taken.
+  void add(std::unique_ptr<Added> added);
+  // What was added and what it is, one line each: the same on every rank.
+  std::string description() const;
+  // Throws Fault (78) for an optimizer's parameter that no module has, or two optimizers have.
+  void require_complete() const;
+
+  // Takes everything as it is now; what comes next is about that. True when other tensors are there than the
+  // last time, or of other shapes.
+  bool refresh();
+  // "episodes 1f0c…" for each thing that no reduction makes equal on all ranks, as it was taken.
+  std::string digests_by_name() const;
+
+  torch::Device device() const override { return session_.device; }
+  const std::vector<Persisted>& persisted() const override { return persisted_; }
+  std::vector<StateTensor> host_tensors() override;
+  std::uint64_t bytes() override;
+  std::uint64_t own_digest() const override { return 0; }  // digests_by_name() says more
+  std::vector<torch::Tensor> replicated() const override { return {}; }
+  std::string digest_of_rest() const override;
+  void note_versions() override;
+  std::string changed_since() const override;
+
+  // Of a record.
+  std::vector<std::string> parameter_order() const;
+  std::vector<std::string> frozen() const;
+  std::vector<std::string> eval_modules() const;
+  std::map<std::string, std::string> optimizer_config() const;
+
+  std::vector<MutableStateTensor> places(const CheckpointReader& checkpoint) override;
+  void take_over(TrainRecord& record) override;
+
+ private:
+  Session::Parts& session_;
+  std::vector<std::unique_ptr<Added>> added_;
+  std::set<std::string> names_;
+  std::vector<Persisted> persisted_;
+  std::vector<std::uint32_t> versions_;            // of persisted_, where they count
+  std::map<std::string, torch::Tensor> restored_;  // by path
+};
+
+}  // namespace lockstep

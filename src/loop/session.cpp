@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lockstep/loop/session.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "comm/agree.h"
+#include "comm/agree_alike.h"
+#include "comm/launch/job.h"
+#include "comm/loopback/loopback_world.h"
+#include "config/environment.h"
+#include "lockstep/base/error.h"
+#include "lockstep/base/hash.h"
+#include "lockstep/base/log.h"
+#include "loop/compute_device.h"
+#include "loop/one_catch.h"
+#include "loop/opened_run.h"
+#include "loop/session_over.h"
+#include "loop/session_parts.h"
+#include "loop/standard_streams.h"
+#include "parallel/arena.h"
+#include "run/stop_signals.h"
+#include "run/supervisor_line.h"
+
+namespace lockstep {
+namespace {
+
+// "rank 0: backward(step 4); ranks 1, 2: after(step 3)".
+std::string who_said_what(const std::vector<std::string>& verbs) {
+  std::map<std::string, std::string> ranks;
+  for (std::size_t rank = 0; rank < verbs.size(); ++rank) {
+    std::string& list = ranks[verbs[rank]];
+    list += (list.empty() ? "" : ", ") + std::to_string(rank);
+  }
+  std::string text;
+  for (const auto& [verb, list] : ranks)
+    text += fmt::format("{}{} of rank {}", text.empty() ? "" : "; ", verb, list);
+  return text;
+}
+
+World join(const JobOptions& options) {
+  JoinOptions join;
+  join.launch = launch_options();
+  join.dist.backend = options.backend;
+  join.watch = WatchOptions{};
+  join.watch->limit_s = options.watch_limit_s;
+  join.cuda = options.device == "cuda" || (options.device == "auto" && torch::cuda::is_available());
+  configure_log({.prefix = "", .file = "", .to_stderr = is_first_process()});  // until ranks are known
+  World world = join_world(join);
+  report_watch_to(watch_alarm());
+  configure_log({.prefix = "", .file = "", .to_stderr = world.is_root()});
+  return world;
+}
+
+}  // namespace
+
+Session::Session(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Session::~Session() = default;
+
+void Session::Parts::begin_verb(const std::string& verb) {
+  if (agree_alike(world, 0, digest_of(verb).low).value.alike) return;
+  const std::vector<std::string> verbs = gather_on_root(world, verb);
+  const std::string text = lockstep::agree_on_root(world, world.is_root() ? who_said_what(verbs) : "").value;
+  throw AgreedFault(
+      ExitCode::kBug, "the ranks called different things: " + text,
+      "Every rank calls the same collective functions in the same order, for the same step: none of "
+      "them may stand in an `if` that depends on the rank or its data");
+}
+
+int Session::rank() const {
+  return parts_->world.rank().value;
+}
+
+int Session::world_size() const {
+  return parts_->world.size().value;
+}
+
+int Session::local_rank() const {
+  return parts_->world.place().local_rank;
+}
+
+torch::Device Session::device() const {
+  return parts_->device;
+}
+
+World& Session::world() {
+  return parts_->world;
+}
+
+void Session::barrier() {
+  parts_->begin_verb("barrier()");
+}
+
+void Session::broadcast(torch::Tensor tensor) {
+  parts_->begin_verb("broadcast()");
+  Communicator& group = tensor.is_cpu() ? parts_->world.host() : parts_->world.device();
+  group.broadcast(span_of(tensor), Rank(0));
+  group.synchronize();
+}
+
+void Session::all_reduce_sum(torch::Tensor tensor) {
+  parts_->begin_verb("all_reduce_sum()");
+  Communicator& group = tensor.is_cpu() ? parts_->world.host() : parts_->world.device();
+  group.all_reduce(span_of(tensor), span_of(tensor), ReduceOp::kSum);
+  group.synchronize();
+}
+
+std::int64_t Session::agree_max(std::int64_t mine) {
+  parts_->begin_verb("agree_max()");
+  return lockstep::agree_max(parts_->world, mine).value;
+}
+
+std::string Session::agree_on_root(const std::string& mine) {
+  parts_->begin_verb("agree_on_root()");
+  return lockstep::agree_on_root(parts_->world, mine).value;
+}
+
+void Session::agree_same(const std::string& what, const std::string& mine) {
+  parts_->begin_verb("agree_same(" + what + ")");
+  lockstep::agree_same(parts_->world, what, mine, ExitCode::kBug);
+}
+
+std::unique_ptr<Session> session_over(World world, torch::Device device) {
+  return std::unique_ptr<Session>(new Session(std::make_unique<Session::Parts>(std::move(world), device)));
+}
+
+std::unique_ptr<Session> serial_session() {
+  listen_for_stop_signals();
+  supervisor_line().join(supervisor_address(), rank_by_launcher());
+  std::unique_ptr<Session> session = session_over(world_of_one());
+  session->parts().stop_times = stop_times();
+  limit_stops(session->parts().stop_times);
+  return session;
+}
+
+int run_job(const std::function<void(Session&)>& body, const JobOptions& options) {
+  take_standard_streams();
+  return with_the_one_catch("this program", [&] {
+    listen_for_stop_signals();
+    supervisor_line().join(supervisor_address(), rank_by_launcher());
+    World world = join(options);
+    torch::Device device = torch::kCPU;
+    StopTimes times;
+    together(world, [&] {
+      device = use_device({options.device, options.threads}, world.place().local_rank);
+      times = stop_times();
+    });
+    if (world.is_root()) answer_stop_signals();
+    limit_stops(times);
+    Session session(std::make_unique<Session::Parts>(std::move(world), device));
+    session.parts().stop_times = times;
+    body(session);
+    session.parts().begin_verb("the end of the job");
+    const ExitCode code = session.parts().ending.value_or(ExitCode::kDone);
+    if (session.is_root()) supervisor_line().ended(code);
+    return static_cast<int>(code);
+  });
+}
+
+}  // namespace lockstep

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <torch/torch.h>
+
+#include <functional>
+#include <list>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "lockstep/base/error.h"
+#include "lockstep/loop/session.h"
+#include "run/options.h"
+
+namespace lockstep {
+
+// What the parts of a loop know of each other through their session.
+struct Session::Parts {
+  // No job: a world of one of its own.
+  Parts(World joined, torch::Device device) : world(std::move(joined)), device(device) {}
+
+  // Collective. Throws AgreedFault (70) when another rank says another verb. Note [verbs].
+  void begin_verb(const std::string& verb);
+
+  // Called before parameters or optimizer state may change: by whoever copies them.
+  std::list<std::function<void()>> before_update;
+  void release_state() {
+    for (const auto& release : before_update) release();
+  }
+
+  World world;
+  torch::Device device;
+  StopTimes stop_times;
+  std::optional<ExitCode> ending;             // of a body that returns
+  std::set<const void*> parallel_parameters;  // TensorImpl of those under a DataParallel
+  std::set<const void*> parallel_buffers;
+  std::uint64_t seed = 0;  // of the first DataParallel
+  int micro_batches = 1;
+  bool fast = false;  // one of them is
+};
+
+}  // namespace lockstep

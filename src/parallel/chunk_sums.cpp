@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "parallel/chunk_sums.h"
+
+#include <algorithm>
+
+#include "lockstep/base/error.h"
+
+namespace lockstep {
+
+ChunkSums::ChunkSums(const Parts& names, std::int64_t chunks) {
+  for (const auto& [name, part] : names) names_.push_back(name);
+  values_.assign(static_cast<std::size_t>(chunks) * names_.size() * 2, 0.0);
+}
+
+void ChunkSums::set(std::int64_t chunk, const Parts& parts) {
+  const auto same_name = [](const std::string& name, const auto& part) { return name == part.first; };
+  if (!std::ranges::equal(names_, parts, same_name))
+    throw Fault(ExitCode::kConfig, "an evaluation measures other things for one chunk than for another",
+                "Give the same names for every chunk");
+  double* place = &values_[static_cast<std::size_t>(chunk) * names_.size() * 2];
+  for (const auto& [name, part] : parts) {
+    *place++ = part.sum;
+    *place++ = part.count;
+  }
+}
+
+void ChunkSums::share(World& world) {
+  const MutableSpan all{values_.data(), values_.size(), DType::kFloat64};
+  world.host().all_reduce(all, all, ReduceOp::kSum);
+}
+
+ChunkSums::Part ChunkSums::total(std::size_t name) const {
+  Part total;
+  for (std::size_t at = 2 * name; at < values_.size(); at += 2 * names_.size()) {
+    total.sum += values_[at];
+    total.count += values_[at + 1];
+  }
+  return total;
+}
+
+double ChunkSums::count_of(const std::string& name) const {
+  return total(static_cast<std::size_t>(std::ranges::find(names_, name) - names_.begin())).count;
+}
+
+std::map<std::string, double> ChunkSums::means() const {
+  std::map<std::string, double> means;
+  for (std::size_t i = 0; i < names_.size(); ++i) means[names_[i]] = total(i).sum / total(i).count;
+  return means;
+}
+
+}  // namespace lockstep

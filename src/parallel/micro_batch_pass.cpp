@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "parallel/micro_batch_pass.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <utility>
+
+#include "lockstep/base/error.h"
+#include "lockstep/base/fault_point.h"
+#include "parallel/gradient_hooks.h"
+#include "parallel/kept_buffers.h"
+#include "parallel/micro_batch_key.h"
+#include "parallel/model_check.h"
+
+namespace lockstep {
+namespace {
+
+void require_scalar(const torch::Tensor& loss, Step step) {
+  if (!loss.defined() || loss.numel() != 1 || !loss.is_floating_point())
+    throw Fault(ExitCode::kConfig,
+                fmt::format("step {}: the loss is not one floating-point number", step.value),
+                "Give the mean over the micro-batch's samples");
+  if (loss.requires_grad()) return;
+  throw Fault(ExitCode::kConfig,
+              fmt::format("step {}: the loss depends on no trainable parameter of the model", step.value),
+              "Compute it from the model's output, without detach(), .item() or NoGradGuard");
+}
+
+}  // namespace
+
+// What belongs to one arena of the model.
+struct MicroBatchPass::Lane {
+  Lane(const ModelArena& of, const PassOptions& options)
+      : arena(of), hooks(of), stack(of, options.mine, options.micro_batches), start(of) {
+    for (const auto& [name, tensor] : of.integer_buffers()) integers.push_back(tensor.clone());
+  }
+
+  void aim(const torch::Tensor& flat, bool adds) {
+    target = flat;
+    accumulates = adds;
+    hooks.aim(flat, adds);
+  }
+
+  void contribute(std::int64_t offset, const torch::Tensor& values) const {
+    const torch::Tensor place = target.narrow(0, offset, values.numel());
+    accumulates ? place.add_(values) : place.copy_(values);
+  }
+
+  void settle_integers(bool first) {
+    const auto& now = arena.integer_buffers();
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      if (first) {
+        integers[i].copy_(now[i].second);
+      } else if (!torch::equal(integers[i], now[i].second)) {
+        throw Fault(
+            ExitCode::kBug,
+            fmt::format("integer buffer {} differs between micro-batches of one step", now[i].first),
+            "A model's integer buffers must not depend on the data; keep such state in floating buffers");
+      }
+    }
+  }
+
+  const ModelArena& arena;
+  GradientHooks hooks;
+  ContributionStack stack;
+  KeptBuffers start;                    // the buffers at the step's beginning
+  std::vector<torch::Tensor> integers;  // what the first micro-batch of the step left
+  torch::Tensor target;                 // where the micro-batch's contribution goes,
+  bool accumulates = false;             // added to what is there
+};
+
+// What came of the first micro-batch of a run, for the check.
+struct MicroBatchPass::Check {
+  std::vector<MicroBatchBits> bits;
+};
+
+MicroBatchPass::MicroBatchPass(std::vector<const ModelArena*> arenas, const PassOptions& options)
+    : options_(options) {
+  for (const ModelArena* arena : arenas) {
+    lanes_.push_back(std::make_unique<Lane>(*arena, options));
+    for (const torch::Tensor& leaf : arena->leaves()) own_.insert(leaf.unsafeGetTensorImpl());
+  }
+}
+
+MicroBatchPass::~MicroBatchPass() = default;
+
+void MicroBatchPass::check_next() {
+  check_ = std::make_unique<Check>();
+}
+
+void MicroBatchPass::put_back() const {
+  for (const auto& lane : lanes_) lane->start.put_back();
+}
+
+void MicroBatchPass::undo() {
+  put_back();
+}
+
+std::vector<PartialSum> MicroBatchPass::sums(std::size_t arena) const {
+  return lanes_[arena]->stack.sums();
+}
+
+void MicroBatchPass::run(Step step, const Loss& loss) {
+  for (const auto& lane : lanes_) lane->start.keep();
+  while (!run_all(step, loss)) {
+  }
+  if (check_) check_model(step, loss);
+}
+
+// False when a gradient was late (Note [gradients]); each time one more parameter is known for it.
+bool MicroBatchPass::run_all(Step step, const Loss& loss) {
+  for (const auto& lane : lanes_) lane->stack.clear();
+  if (check_) check_->bits.clear();
+  for (int leaf = options_.mine.first; leaf < options_.mine.end(); ++leaf) {
+    if (!run_one(step, leaf, loss)) {
+      put_back();
+      return false;
+    }
+    if (check_ && leaf == options_.mine.first)
+      for (const auto& lane : lanes_) check_->bits.emplace_back(lane->arena, lane->stack.target());
+  }
+  return true;
+}
+
+bool MicroBatchPass::run_one(Step step, int leaf, const Loss& loss) {
+  leaf_ = leaf;
+  const bool first = leaf == options_.mine.first;
+  if (!first) put_back();
+  for (const auto& lane : lanes_) {
+    lane->stack.open(leaf);
+    lane->aim(lane->stack.target(), lane->stack.accumulates());
+  }
+  if (!compute(step, leaf, loss)) return false;
+  const torch::NoGradGuard no_grad;
+  for (const auto& lane : lanes_) {
+    lane->settle_integers(first);
+    lane->stack.close();
+  }
+  ++computed_;
+  fault_point("micro_batch", leaf);
+  return true;
+}
+
+bool MicroBatchPass::compute(Step step, int leaf, const Loss& loss_of) {
+  torch::manual_seed(micro_batch_key(options_.seed, step, leaf));
+  const torch::Tensor loss = loss_of(leaf);
+  require_scalar(loss, step);
+  for (const auto& lane : lanes_) lane->hooks.watch();
+  {
+    std::optional<OtherGradients> others;
+    if (options_.spares_others) others.emplace(loss, own_);
+    loss.backward();
+  }
+  bool complete = true;
+  for (const auto& lane : lanes_)
+    complete = lane->hooks.settle() == GradientHooks::Outcome::kComplete && complete;
+  if (!complete) return false;
+  const torch::NoGradGuard no_grad;
+  for (const auto& lane : lanes_) {
+    lane->contribute(lane->arena.trainable_count(), lane->arena.buffer_values());
+    lane->contribute(lane->arena.loss_offset(), loss.detach().view({1}));
+  }
+  return true;
+}
+
+void MicroBatchPass::check_model(Step step, const Loss& loss) {
+  const std::unique_ptr<Check> check = std::move(check_);
+  const KeptGenerators generators(lanes_.front()->arena.values().device());
+  std::vector<KeptBuffers> left;
+  for (const auto& lane : lanes_) left.emplace_back(lane->arena);
+  const int first = options_.mine.first;
+  // State may show only in the third call.
+  for (int calls = options_.mine.count; calls == options_.mine.count || calls < 3; ++calls) {
+    put_back();
+    for (const auto& lane : lanes_) lane->aim(lane->arena.new_contribution(), /*adds=*/false);
+    try {
+      // A gradient that is late only now is of a pass that went another way than the first.
+      if (!compute(step, first, loss)) refuse_model(step, first, "accumulates a gradient more often");
+    } catch (const c10::Error& error) {
+      refuse_model(step, first, fmt::format("throws {}", error.what_without_backtrace()));
+    }
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+      const std::string what = check->bits[i].difference({lanes_[i]->arena, lanes_[i]->target});
+      if (!what.empty()) refuse_model(step, first, "differs in " + what);
+    }
+  }
+  for (const KeptBuffers& buffers : left) buffers.put_back();
+}
+
+}  // namespace lockstep

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "lockstep/base/units.h"
+#include "parallel/arena.h"
+#include "parallel/contribution_stack.h"
+#include "parallel/other_gradients.h"
+
+namespace lockstep {
+
+struct PassOptions {
+  LeafRun mine;  // of this rank
+  int micro_batches = 1;
+  std::uint64_t seed = 0;
+  // Leave .grad of other modules that a loss goes through as it was.
+  bool spares_others = false;
+};
+
+// Forward and backward over this rank's micro-batches of a step.
+//
+// Note [equal start]: every micro-batch sees the state of the step's beginning and nothing of the
+// micro-batches before it: buffers are put back first, the generator is keyed by (seed, step, micro-batch).
+// So what a micro-batch contributes does not depend on which rank computed it, or after what, and it can be
+// computed once more (Note [gradients]).
+class MicroBatchPass {
+ public:
+  // The mean loss over the samples of micro-batch `leaf`: a scalar. Called again for the same one where Note
+  // [gradients] or Note [model check] asks for it.
+  using Loss = std::function<torch::Tensor(int leaf)>;
+
+  // The arenas of one model, which outlive it.
+  MicroBatchPass(std::vector<const ModelArena*> arenas, const PassOptions& options);
+  ~MicroBatchPass();
+
+  // Local. The model's integer buffers are left as one micro-batch leaves them; throws Fault (70) when two
+  // micro-batches disagree, and (78) for a loss that depends on no trainable parameter or a gradient that
+  // cannot be summed (GradientHooks::settle).
+  void run(Step step, const Loss& loss);
+  // Local, after run(): the partial sums of gradients, buffers and loss of the n-th arena; valid until the
+  // next run().
+  std::vector<PartialSum> sums(std::size_t arena = 0) const;
+
+  // Local, after run(): the buffers are what they were before it, for a step that makes no update.
+  void undo();
+
+  // The next run() checks the model at its end (Note [model check]); it throws Fault (78) for one that is not
+  // a function of what a micro-batch may depend on.
+  void check_next();
+
+  // The micro-batch that is being computed, or was the last; and how many were since construction.
+  int leaf() const { return leaf_; }
+  std::int64_t computed() const { return computed_; }
+
+ private:
+  struct Lane;
+  struct Check;
+
+  bool run_all(Step step, const Loss& loss);
+  bool run_one(Step step, int leaf, const Loss& loss);
+  bool compute(Step step, int leaf, const Loss& loss);
+  void check_model(Step step, const Loss& loss);
+  void put_back() const;
+
+  PassOptions options_;
+  std::vector<std::unique_ptr<Lane>> lanes_;  // one an arena
+  OtherGradients::Leaves own_;
+  std::int64_t computed_ = 0;
+  int leaf_ = 0;
+  std::unique_ptr<Check> check_;  // of the model, at the end of the next run()
+};
+
+}  // namespace lockstep

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+# What the tests of the examples share. Sourced with: PROGRAM LOCKSTEP WORK.
+set -euo pipefail
+program=$1 lockstep=$2 work=$3
+
+fail() {
+  echo "FAILED: $*" >&2
+  exit 1
+}
+
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work"
+
+# at RANKS DIR STEPS: runs the program under mpirun, and prints the state hash it ends with.
+at() {
+  timeout 120 mpirun -q --oversubscribe --bind-to none --mca pml ob1 --mca btl self,vader -n "$1" "$program" "$2" "$3" \
+    >"$2.log" 2>&1 || fail "$1 ranks in $2: $(tail -5 "$2.log")"
+  hash_of "$2"
+}
+
+hash_of() {
+  sed -n 's/.*"state_hash":"\([0-9a-f]*\)".*/\1/p' "$1/DONE"
+}
+
+# same A B WHAT
+same() {
+  [[ -n $1 && $1 == "$2" ]] || fail "$3: state $2, expected $1"
+}
