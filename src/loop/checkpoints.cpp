@@ -48,8 +48,7 @@ CheckpointOptions checkpoint_options(const SaveOptions& options) {
   out.async = options.beside;
   out.keep_last = options.keep_last;
   out.keep_every = options.keep_every;
-  if (!options.best_metric.empty())
-    out.keep_best = {options.best_metric, options.best_is_max ? "max" : "min", 1};
+  if (!options.best_metric.empty()) out.keep_best = {options.best_metric, options.best_mode, 1};
   return out;
 }
 
@@ -66,6 +65,10 @@ void require_sane(const SaveOptions& options) {
   if (options.log_every < 1) refuse(fmt::format("log_every is {}", options.log_every), "Give at least 1");
   if (options.layout != "auto" && options.layout != "consolidated" && options.layout != "sharded")
     refuse("layout is '" + options.layout + "'", "It is auto, consolidated or sharded");
+  if (options.best_mode != "min" && options.best_mode != "max")
+    refuse("best_mode is '" + options.best_mode + "'", "It is min or max");
+  if (options.on_nan != "stop" && options.on_nan != "keep")
+    refuse("on_nan is '" + options.on_nan + "'", "It is stop or keep");
   if (!nlohmann::json::accept(options.metadata)) refuse("metadata is no JSON", "Give a JSON text");
 }
 
@@ -403,7 +406,7 @@ Stop Checkpoints::after(std::int64_t step, const std::map<std::string, double>& 
                       "Raise SaveOptions::steps, or end the loop there");
   parts.next = step + 1;
   const StepRecord record = parts.step_record(Step(step + 1), values);
-  if (parts.options.stop_when_not_finite && !std::isfinite(record.loss)) {
+  if (parts.options.on_nan == "stop" && !std::isfinite(record.loss)) {
     parts.saver->drain();
     throw AgreedFault(ExitCode::kNeverRestart,
                       fmt::format("step {}: the run has diverged (loss {})", step, record.loss),

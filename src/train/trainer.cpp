@@ -22,6 +22,7 @@
 #include "train/evaluator.h"
 #include "train/rehearsal.h"
 #include "train/start_weights.h"
+#include "train/trainer_target.h"
 
 namespace lockstep {
 namespace {

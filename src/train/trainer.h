@@ -23,11 +23,11 @@
 #include "parallel/gradient_reducer.h"
 #include "run/run_directory.h"
 #include "shelf/store.h"
+#include "train/admit.h"
 #include "train/gradient_pass.h"
 #include "train/plan.h"
 #include "train/setbacks.h"
 #include "train/target_reader.h"
-#include "train/trainer_target.h"
 #include "train/user_code.h"
 
 namespace lockstep {

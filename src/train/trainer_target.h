@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "loop/resume.h"
+#include "train/admit.h"
 #include "train/restore_places.h"
 #include "train/training_state.h"
 
 namespace lockstep {
-
-// Looks at the record of a checkpoint that is about to be resumed from; throws Fault (78) when this config
-// may not go on from it.
-using AdmitCheckpoint = std::function<void(const TrainRecord&)>;
 
 // The trainer's state as a resume fills it. What is referenced outlives it. Local.
 class TrainerTarget : public ResumeTarget {

@@ -78,6 +78,7 @@ std::string module_of(const std::string& path) {
   static const std::regex kModule("(?:src|include/lockstep)/([^/]+)/.*");
   std::smatch match;
   if (path == "src/main.cpp") return "main";
+  if (path == "include/lockstep/lockstep.h") return "loop";
   return std::regex_match(path, match, kModule) ? match[1].str() : "";
 }
 

@@ -22,16 +22,16 @@ struct SaveOptions {
   std::int64_t every_steps = 0;  // 0: not by number
   double every_minutes = 10;     // 0: not by the clock. The last step, and that of a stop, are always saved
   std::int64_t keep_last = 3;
-  std::int64_t keep_every = 0;   // those of steps divisible by this stay for ever; 0: none
-  std::string best_metric = {};  // a name given to after(): the best by it is kept, and saved when it comes
-  bool best_is_max = false;      // else the smallest is the best
-  std::string layout = "auto";   // auto|consolidated|sharded
-  bool beside = true;            // write while the loop goes on
-  std::string resume = "auto";   // auto|must|never, or the path of a checkpoint
-  std::int64_t log_every = 10;   // steps between two lines of metrics.jsonl
-  bool tensorboard = false;      // write event files too
-  std::string metadata = "{}";   // any JSON: goes into each checkpoint
-  bool stop_when_not_finite = true;  // a loss that is NaN or infinite ends the run with 93, unsaved
+  std::int64_t keep_every = 0;    // those of steps divisible by this stay for ever; 0: none
+  std::string best_metric = {};   // a name given to after(): the best by it is kept, and saved when it comes
+  std::string best_mode = "min";  // min|max
+  std::string layout = "auto";    // auto|consolidated|sharded
+  bool beside = true;             // write while the loop goes on
+  std::string resume = "auto";    // auto|must|never, or the path of a checkpoint
+  std::int64_t log_every = 10;    // steps between two lines of metrics.jsonl
+  bool tensorboard = false;       // write event files too
+  std::string metadata = "{}";    // any JSON: goes into each checkpoint
+  std::string on_nan = "stop";    // stop|keep: a loss that is NaN or infinite ends the run with 93, unsaved
 };
 
 enum class Stop { kNo, kStop };
