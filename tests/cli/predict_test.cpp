@@ -128,7 +128,7 @@ TEST_F(Predict, HasNoFilesForMadeUpData) {
   train();
   expect_refused(
       lockstep({"predict", "-c", "run.yaml", "--weights", "runs/small/weights.h5", "--input", "x"}), 78,
-      {"synthetic", "idx, cifar10 or hdf5"});
+      {"synthetic", "idx, cifar10, hdf5 or npz"});
   expect_refused(
       lockstep({"predict", "-c", "run.yaml", "--weights", "runs/small/weights.h5", "--prompt", "x"}), 78,
       {"synthetic", "text or tokens"});

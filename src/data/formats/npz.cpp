@@ -11,7 +11,7 @@ namespace {
 
 std::unique_ptr<Dataset> open_files(const DataFiles& files, const ColumnChoice& choice,
                                     const DataOptions& options) {
-  if (files.paths.empty()) refuse_option("data.type npz needs a path", "Such as {path: train.npz}.");
+  if (files.paths.empty()) refuse_option("data.type npz needs a path", "Such as {path: digits.npz}.");
   return open_columns(find_files(files.paths), choice, options,
                       [](const MappedFile& mapped) { return open_npz(mapped.bytes(), mapped.path()); });
 }
