@@ -29,3 +29,14 @@ hash_of() {
 same() {
   [[ -n $1 && $1 == "$2" ]] || fail "$3: state $2, expected $1"
 }
+
+# one_state STEPS AT: one state at 1 and 3 ranks, and under the supervisor when rank 1 of 2 is killed at step AT.
+one_state() {
+  local whole
+  whole=$(at 1 one "$1")
+  same "$whole" "$(at 3 three "$1")" "3 ranks"
+  LOCKSTEP_FAULT="kill@rank=1,step=$2,attempt=1,file=$work/fired" timeout 100 "$lockstep" run -n 2 -- "$program" killed "$1" \
+    >killed.log 2>&1 || fail "under lockstep run: $(tail -5 killed.log)"
+  [[ -s fired ]] || fail "nothing was killed"
+  same "$whole" "$(hash_of killed)" "killed at step $2"
+}
