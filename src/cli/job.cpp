@@ -33,10 +33,7 @@ Job join_job(const GivenConfig& given, const Registries& registries) {
   join.dist = config.dist;
   join.watch = config.watch;
   join.cuda = !refused && wants_cuda(config.train);
-  configure_log({.prefix = "", .file = "", .to_stderr = is_first_process()});  // until ranks are known
-  World world = join_world(join);
-  report_watch_to(watch_alarm());
-  configure_log({.prefix = "", .file = "", .to_stderr = world.is_root()});
+  World world = join_speaking(join);
   agree_no_fault(world, refused);
   ComputeDevice compute;
   together(world, [&] { compute = prepare_device(config.train, world.place().local_rank); });

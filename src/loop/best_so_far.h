@@ -5,7 +5,8 @@
 #include <string>
 
 #include "lockstep/base/units.h"
-#include "shelf/options.h"
+#include "lockstep/comm/world.h"
+#include "shelf/store.h"
 
 namespace lockstep {
 
@@ -26,5 +27,9 @@ class BestSoFar {
   KeepBest rule_;
   std::map<std::string, double> saved_;
 };
+
+// Collective. What a run that goes on from `record` is to restore: the best so far, agreed on what rank 0's
+// store finds (CheckpointStore::settle_best). Throws AgreedFault (74).
+std::map<std::string, double> settled_best(World& world, CheckpointStore& store, const TrainRecord& record);
 
 }  // namespace lockstep

@@ -99,6 +99,7 @@ class Checkpointer {
   void begin(const TrainRecord& record, bool is_best);
   void start_writing();
   bool compares() const;
+  void take_state();
   bool give_up_spoiled();
   bool take_shards(const std::vector<std::string>& of_ranks);
   void start_commit();

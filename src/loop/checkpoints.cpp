@@ -10,11 +10,10 @@
 #include <optional>
 
 #include "comm/agree.h"
-#include "comm/agree_alike.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
-#include "lockstep/base/hash.h"
 #include "lockstep/base/log.h"
+#include "loop/begin_store.h"
 #include "loop/best_so_far.h"
 #include "loop/checkpointer.h"
 #include "loop/data_parallel_parts.h"
@@ -34,11 +33,6 @@ namespace lockstep {
 namespace {
 
 using Values = std::map<std::string, double>;
-
-// Bytes of one checkpoint beside its tensors, roughly: what HDF5 and the manifest add.
-std::uint64_t room_for(std::uint64_t tensor_bytes) {
-  return tensor_bytes + tensor_bytes / 8 + (1u << 20);
-}
 
 CheckpointOptions checkpoint_options(const SaveOptions& options) {
   CheckpointOptions out;
@@ -96,10 +90,7 @@ struct Checkpoints::Parts {
   void make_savers();
   TrainRecord record_of(const StepRecord& step) const;
   StepRecord step_record(Step step, const Values& values) const;
-  void save(const StepRecord& step, SaveReason reason);
-  void require_alike();
   bool is_best(const StepRecord& step);
-  void take_best(const TrainRecord& record);
   Stop look_at_stop(const StepRecord& step);
   void finish(const StepRecord& step);
 
@@ -143,12 +134,7 @@ void Checkpoints::Parts::make_savers() {
   store = std::make_unique<CheckpointStore>(
       checkpoints(), checkpoint, *run.disk,
       [this](const std::string& event, const auto& fields) { run.reporter.event(event, fields); });
-  std::string generation;
-  on_root(world(), [&] {
-    store->prepare(room_for(state.bytes()));
-    generation = store->begin_generation(run.attempt);
-  });
-  store->enter_generation(agree_on_root(world(), generation).value);
+  begin_store(world(), *store, room_for_one_checkpoint(state.bytes()), run.attempt);
   replicas = std::make_unique<Replicas>(
       Replicas::Parts{world(), *run.disk, run.reporter, state, run.directory}, session.fast ? 0 : 1);
   saver = std::make_unique<Checkpointer>(
@@ -175,9 +161,6 @@ std::int64_t Checkpoints::Parts::begin_run() {
   Step done{0};
   if (from) {
     done = from->record.step;
-    // The tensors of an optimizer are others than before.
-    together(world(), [&] { state.refresh(); });
-    saver->prepare();
     if (from->foreign) {
       TrainRecord here = from->record;
       here.run_id = run.run_id;
@@ -185,28 +168,13 @@ std::int64_t Checkpoints::Parts::begin_run() {
       saver->require(done);
     }
     saver->restored(done, from->state_hash);
-    take_best(from->record);
+    best.restore(settled_best(world(), *store, from->record));
     if (world().is_root()) note_change(from->record.environment, environment, done, run.reporter);
   }
   if (done.value < options.steps) on_root(world(), [&] { run.run_directory->reopen(); });
   saver->announce_interval();
   run.reporter.begin(Step(done.value + 1), Step(options.steps));
   return done.value;
-}
-
-// A life that was killed between a commit and its pointer leaves `best` behind; another rule has another
-// best.
-void Checkpoints::Parts::take_best(const TrainRecord& record) {
-  std::string text;
-  on_root(world(), [&] {
-    const Values settled = store->settle_best(record);
-    if (!settled.empty()) text = fmt::format("{:a} {:a}", settled.at("value"), settled.at("step"));
-  });
-  text = agree_on_root(world(), text).value;
-  if (text.empty()) return;
-  char* rest = nullptr;
-  const double value = std::strtod(text.c_str(), &rest);
-  best.restore({{"value", value}, {"step", std::strtod(rest, nullptr)}});
 }
 
 StepRecord Checkpoints::Parts::step_record(Step step, const Values& values) const {
@@ -249,33 +217,6 @@ TrainRecord Checkpoints::Parts::record_of(const StepRecord& step) const {
   return record;
 }
 
-// Rank 0 writes all that is not shared: it must be everybody's.
-void Checkpoints::Parts::require_alike() {
-  const std::string mine = state.digests_by_name();
-  if (agree_alike(world(), 0, digest_of(mine).low).value.alike) return;
-  const std::string root = agree_on_root(world(), mine).value;
-  together(world(), [&] {
-    if (root == mine) return;
-    const auto at = static_cast<std::size_t>(std::ranges::mismatch(mine, root).in1 - mine.begin());
-    const std::size_t begin = at == 0 ? 0 : mine.rfind('\n', at - 1) + 1;
-    const std::string line = mine.substr(begin, mine.find('\n', begin) - begin);
-    throw Fault(
-        ExitCode::kBug,
-        fmt::format("{} is not the same on rank {} as on rank 0, whose would be saved",
-                    line.substr(0, line.rfind(' ')), world().rank().value),
-        "Make it equal on all ranks (Session::broadcast, all_reduce_sum, agree_on_root) before after()");
-  });
-}
-
-void Checkpoints::Parts::save(const StepRecord& step, SaveReason reason) {
-  saver->drain();
-  bool changed = false;
-  together(world(), [&] { changed = state.refresh(); });
-  require_alike();
-  if (agree_max(world(), changed).value) saver->prepare();
-  saver->save(record_of(step), reason);
-}
-
 bool Checkpoints::Parts::is_best(const StepRecord& step) {
   return checkpoint.keep_best.count > 0 && step.metrics.contains(options.best_metric) &&
          best.beaten_by(step.metrics, step.step);
@@ -285,16 +226,10 @@ Stop Checkpoints::Parts::look_at_stop(const StepRecord& step) {
   stops->look_ahead(saver->save_times());
   const Agreed<Wish> wish = stops->ask(saver->clock_asks(), saver->save_times());
   saver->note_clock_asked(wish.value == Wish::kSave);
-  if (wish.value == Wish::kSaveNow && saver->last_step() != step.step) save(step, SaveReason::kAsked);
+  if (wish.value == Wish::kSaveNow && saver->last_step() != step.step)
+    saver->save(record_of(step), SaveReason::kAsked);
   if (wish.value != Wish::kStop) return Stop::kNo;
   if (world().is_root()) supervisor_line().stopping(stop_signal_received());
-  const auto flight = saver->in_flight();
-  if (!flight && saver->last_step() != step.step) {
-    bool changed = false;
-    together(world(), [&] { changed = state.refresh(); });
-    require_alike();
-    if (agree_max(world(), changed).value) saver->prepare();
-  }
   const Step saved = save_at_stop({world(), *saver, *stops, run.reporter}, record_of(step));
   run.reporter.event("stopped", {{"step", std::to_string(saved.value)},
                                  {"trained_to", std::to_string(step.step.value)},
@@ -308,7 +243,8 @@ Stop Checkpoints::Parts::look_at_stop(const StepRecord& step) {
 }
 
 void Checkpoints::Parts::finish(const StepRecord& step) {
-  if (saver->last_step() != step.step) save(step, is_best(step) ? SaveReason::kBest : SaveReason::kAsked);
+  if (saver->last_step() != step.step)
+    saver->save(record_of(step), is_best(step) ? SaveReason::kBest : SaveReason::kAsked);
   saver->require(step.step);
   on_root(world(), [&] {
     store->write_weights_file(run.directory + "/weights.h5");
@@ -425,9 +361,9 @@ Stop Checkpoints::after(std::int64_t step, const std::map<std::string, double>& 
     return Stop::kNo;
   }
   if (parts.is_best(record))
-    parts.save(record, SaveReason::kBest);
+    parts.saver->save(parts.record_of(record), SaveReason::kBest);
   else if (parts.saver->is_due(record.step, Step(parts.options.steps)))
-    parts.save(record, SaveReason::kInterval);
+    parts.saver->save(parts.record_of(record), SaveReason::kInterval);
   const Stop stop = parts.look_at_stop(record);
   if (stop == Stop::kNo) parts.stops->begin_step(Step(step + 2), parts.saver->save_times());
   return stop;

@@ -14,6 +14,7 @@
 #include "lockstep/base/random.h"
 #include "loop/data_parallel_parts.h"
 #include "loop/module_modes.h"
+#include "loop/same_lines.h"
 #include "optim/clip.h"
 #include "parallel/chunk_sums.h"
 #include "parallel/ownership.h"
@@ -41,39 +42,22 @@ std::string description(const torch::nn::Module& module, const ParallelOptions& 
   return text;
 }
 
-// The first line in which the ranks are not alike.
-void require_alike(World& world, const std::string& mine) {
-  const std::string root = agree_on_root(world, mine).value;
-  together(world, [&] {
-    if (root == mine) return;
-    const auto [here, there] = std::ranges::mismatch(mine, root);
-    const auto line = [](const std::string& text, std::size_t at) {
-      const std::size_t begin = at == 0 ? 0 : text.rfind('\n', at - 1) + 1;
-      return begin >= text.size() ? std::string("nothing")
-                                  : text.substr(begin, text.find('\n', begin) - begin);
-    };
-    const auto at = static_cast<std::size_t>(here - mine.begin());
-    throw Fault(ExitCode::kConfig,
-                fmt::format("the module is not the same on all ranks: '{}' on rank {}, '{}' on rank 0",
-                            line(mine, at), world.rank().value, line(root, at)),
-                "Make the same module with the same options on every rank");
-  });
-}
-
-torch::Tensor flat_of(const ModelArena& arena) {
-  return arena.values();
-}
-
 }  // namespace
 
 DataParallel::Parts::Parts(Session& of, torch::nn::Module& trained, const ParallelOptions& chosen)
     : session(of.parts()), module(trained), options(chosen) {
   session.begin_verb("DataParallel()");
   World& world = session.world;
-  require_alike(world, description(module, options));
+  require_same_lines(
+      world, description(module, options), [&](const std::string& here, const std::string& root) {
+        return Fault(ExitCode::kConfig,
+                     fmt::format("the module is not the same on all ranks: '{}' on rank {}, '{}' on rank 0",
+                                 here, world.rank().value, root),
+                     "Make the same module with the same options on every rank");
+      });
   together(world, [&] { lay_out(); });
-  for (const Lane& lane : lanes) {
-    world.device().broadcast(span_of(flat_of(*lane.arena)), Rank(0));
+  for (Lane& lane : lanes) {
+    world.device().broadcast(span_of(lane.arena->values()), Rank(0));
     world.device().synchronize();
     for (const auto& [name, tensor] : lane.arena->integer_buffers()) {
       const torch::Tensor bytes = tensor.to(torch::kCPU, torch::kInt64).contiguous();
@@ -83,8 +67,7 @@ DataParallel::Parts::Parts(Session& of, torch::nn::Module& trained, const Parall
     }
     const ReducePlan plan{options.micro_batches, lane.arena->contribution_count(),
                           lane.arena->values().options()};
-    const_cast<Lane&>(lane).reducer =
-        options.fast ? make_fast_reducer(world, plan) : make_exact_reducer(world, plan);
+    lane.reducer = options.fast ? make_fast_reducer(world, plan) : make_exact_reducer(world, plan);
   }
 }
 
@@ -248,7 +231,6 @@ void DataParallel::set_lr(double lr) {
 std::map<std::string, double> DataParallel::evaluate(
     std::int64_t chunks, const std::function<std::map<std::string, Measured>(std::int64_t chunk)>& measure) {
   parts_->session.begin_verb(fmt::format("evaluate({} chunks)", chunks));
-  check(chunks > 0, "an evaluation has chunks");
   World& world = parts_->session.world;
   const PhaseScope evaluation(world.watch(), Phase::kEvaluation);
   const EvalMode eval_mode(parts_->module);
@@ -260,17 +242,7 @@ std::map<std::string, double> DataParallel::evaluate(
     for (const auto& [name, part] : measure(chunk)) sums[name] = {part.sum, part.count};
     return sums;
   };
-  // Every rank needs the names; a rank without a chunk of its own measures the first one for them.
-  const std::int64_t own = world.rank().value < chunks ? world.rank().value : 0;
-  const ChunkSums::Parts first = measured(own);
-  ChunkSums sums(first, chunks);
-  for (std::int64_t chunk = world.rank().value; chunk < chunks; chunk += world.size().value) {
-    sums.set(chunk, chunk == own ? first : measured(chunk));
-    // Each chunk begins anew for the watchdog: an evaluation may be long.
-    world.watch().enter(Phase::kEvaluation);
-  }
-  sums.share(world);
-  return sums.means();
+  return ChunkSums::measured(world, chunks, measured).means();
 }
 
 }  // namespace lockstep

@@ -11,6 +11,7 @@
 #include "lockstep/base/hash.h"
 #include "lockstep/base/log.h"
 #include "loop/module_modes.h"
+#include "loop/same_lines.h"
 #include "parallel/arena.h"
 
 namespace lockstep {
@@ -124,12 +125,19 @@ bool LoopState::refresh() {
   return layout(persisted_) != before;
 }
 
-std::string LoopState::digests_by_name() const {
+// Rank 0 writes all that is not shared: it must be everybody's.
+void LoopState::require_alike(World& world) const {
   std::string text;
   for (const Persisted& item : persisted_)
     if (!item.shared)
       text += fmt::format("{} {:016x}\n", item.key.path(), digest_of(bytes_of(item.live.cpu())).low);
-  return text;
+  require_same_lines(world, text, [&](const std::string& here, const std::string&) {
+    return Fault(
+        ExitCode::kBug,
+        fmt::format("{} is not the same on rank {} as on rank 0, whose would be saved",
+                    here.substr(0, here.rfind(' ')), world.rank().value),
+        "Make it equal on all ranks (Session::broadcast, all_reduce_sum, agree_on_root) before after()");
+  });
 }
 
 std::vector<StateTensor> LoopState::host_tensors() {

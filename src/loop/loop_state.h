@@ -30,17 +30,12 @@ class LoopState : public SavedState, public ResumeTarget {
   // Throws Fault (78) for an optimizer's parameter that no module has, or two optimizers have.
   void require_complete() const;
 
-  // Takes everything as it is now; what comes next is about that. True when other tensors are there than the
-  // last time, or of other shapes.
-  bool refresh();
-  // "episodes 1f0c…" for each thing that no reduction makes equal on all ranks, as it was taken.
-  std::string digests_by_name() const;
-
+  bool refresh() override;
   torch::Device device() const override { return session_.device; }
   const std::vector<Persisted>& persisted() const override { return persisted_; }
   std::vector<StateTensor> host_tensors() override;
   std::uint64_t bytes() override;
-  std::uint64_t own_digest() const override { return 0; }  // digests_by_name() says more
+  void require_alike(World& world) const override;
   std::vector<torch::Tensor> replicated() const override { return {}; }
   std::string digest_of_rest() const override;
   void note_versions() override;

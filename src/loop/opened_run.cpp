@@ -105,6 +105,14 @@ WatchSink watch_alarm() {
   };
 }
 
+World join_speaking(const JoinOptions& options) {
+  configure_log({.prefix = "", .file = "", .to_stderr = is_first_process()});  // until ranks are known
+  World world = join_world(options);
+  report_watch_to(watch_alarm());
+  configure_log({.prefix = "", .file = "", .to_stderr = world.is_root()});
+  return world;
+}
+
 OpenedRun open_run(World& world, const RunToOpen& wanted) {
   OpenedRun run;
   run.disk = std::make_unique<WatchedDisk>(real_disk());

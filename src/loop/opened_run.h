@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/watched_disk.h"
+#include "comm/launch/job.h"
 #include "comm/watch/watchdog.h"
 #include "lockstep/base/units.h"
 #include "lockstep/comm/world.h"
@@ -38,6 +39,10 @@ struct OpenedRun {
 // watchdog and the disk's slow operations have the run to speak of, and fault points are armed. Throws
 // AgreedFault: 73, 77.
 OpenedRun open_run(World& world, const RunToOpen& run);
+
+// Collective. join_world(); from here on rank 0's log speaks for the job, and the watchdog tells the
+// supervisor.
+World join_speaking(const JoinOptions& options);
 
 // Local. Tells a supervisor why the ranks leave with 76: what the launcher returns may be the code of the
 // process that was lost. For the time before there is a run directory.

@@ -11,6 +11,8 @@
 
 namespace lockstep {
 
+class World;
+
 // The slot of step counts.
 inline constexpr const char* kStepSlot = "step";
 
@@ -41,9 +43,12 @@ class SavedState {
 
   // Bytes of all that is kept.
   virtual std::uint64_t bytes() = 0;
-  // A digest over what no reduction makes equal (integer buffers), and which must come out equal on every
-  // rank.
-  virtual std::uint64_t own_digest() const = 0;
+
+  // Before a save: takes what is not in place as it is now. True when other tensors are there than before, or
+  // of other shapes.
+  virtual bool refresh() { return false; }
+  // Collective. Throws AgreedFault (70) when what no reduction makes equal differs between the ranks.
+  virtual void require_alike(World& world) const = 0;
 
   // What ranks compare of their copies (Note [replicas]): the flat tensors that an update changes, and a
   // digest of all else.

@@ -46,11 +46,7 @@ World join(const JobOptions& options) {
   join.watch = WatchOptions{};
   join.watch->limit_s = options.watch_limit_s;
   join.cuda = options.device == "cuda" || (options.device == "auto" && torch::cuda::is_available());
-  configure_log({.prefix = "", .file = "", .to_stderr = is_first_process()});  // until ranks are known
-  World world = join_world(join);
-  report_watch_to(watch_alarm());
-  configure_log({.prefix = "", .file = "", .to_stderr = world.is_root()});
-  return world;
+  return join_speaking(join);
 }
 
 }  // namespace

@@ -12,6 +12,22 @@ ChunkSums::ChunkSums(const Parts& names, std::int64_t chunks) {
   values_.assign(static_cast<std::size_t>(chunks) * names_.size() * 2, 0.0);
 }
 
+ChunkSums ChunkSums::measured(World& world, std::int64_t chunks,
+                              const std::function<Parts(std::int64_t chunk)>& measure) {
+  check(chunks > 0, "an evaluation has chunks");
+  const std::int64_t rank = world.rank().value;
+  const std::int64_t own = rank < chunks ? rank : 0;
+  const Parts first = measure(own);
+  ChunkSums sums(first, chunks);
+  for (std::int64_t chunk = rank; chunk < chunks; chunk += world.size().value) {
+    sums.set(chunk, chunk == own ? first : measure(chunk));
+    // Each chunk begins anew for the watchdog: an evaluation may be long.
+    world.watch().enter(world.watch().look().phase);
+  }
+  sums.share(world);
+  return sums;
+}
+
 void ChunkSums::set(std::int64_t chunk, const Parts& parts) {
   const auto same_name = [](const std::string& name, const auto& part) { return name == part.first; };
   if (!std::ranges::equal(names_, parts, same_name))

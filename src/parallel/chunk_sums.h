@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -21,6 +22,11 @@ class ChunkSums {
     double count = 0;
   };
   using Parts = std::map<std::string, Part>;
+
+  // Collective. What `measure` gives for each chunk, on the rank whose turn it is, and shared. Chunk c is
+  // rank c mod W's; a rank without one measures the first for its names.
+  static ChunkSums measured(World& world, std::int64_t chunks,
+                            const std::function<Parts(std::int64_t chunk)>& measure);
 
   // `names`: those of any chunk; the values are not looked at.
   ChunkSums(const Parts& names, std::int64_t chunks);

@@ -89,12 +89,8 @@ void MicroBatchPass::check_next() {
   check_ = std::make_unique<Check>();
 }
 
-void MicroBatchPass::put_back() const {
+void MicroBatchPass::undo() const {
   for (const auto& lane : lanes_) lane->start.put_back();
-}
-
-void MicroBatchPass::undo() {
-  put_back();
 }
 
 std::vector<PartialSum> MicroBatchPass::sums(std::size_t arena) const {
@@ -114,7 +110,7 @@ bool MicroBatchPass::run_all(Step step, const Loss& loss) {
   if (check_) check_->bits.clear();
   for (int leaf = options_.mine.first; leaf < options_.mine.end(); ++leaf) {
     if (!run_one(step, leaf, loss)) {
-      put_back();
+      undo();
       return false;
     }
     if (check_ && leaf == options_.mine.first)
@@ -126,7 +122,7 @@ bool MicroBatchPass::run_all(Step step, const Loss& loss) {
 bool MicroBatchPass::run_one(Step step, int leaf, const Loss& loss) {
   leaf_ = leaf;
   const bool first = leaf == options_.mine.first;
-  if (!first) put_back();
+  if (!first) undo();
   for (const auto& lane : lanes_) {
     lane->stack.open(leaf);
     lane->aim(lane->stack.target(), lane->stack.accumulates());
@@ -172,7 +168,7 @@ void MicroBatchPass::check_model(Step step, const Loss& loss) {
   const int first = options_.mine.first;
   // State may show only in the third call.
   for (int calls = options_.mine.count; calls == options_.mine.count || calls < 3; ++calls) {
-    put_back();
+    undo();
     for (const auto& lane : lanes_) lane->aim(lane->arena.new_contribution(), /*adds=*/false);
     try {
       // A gradient that is late only now is of a pass that went another way than the first.

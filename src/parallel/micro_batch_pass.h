@@ -48,7 +48,7 @@ class MicroBatchPass {
   std::vector<PartialSum> sums(std::size_t arena = 0) const;
 
   // Local, after run(): the buffers are what they were before it, for a step that makes no update.
-  void undo();
+  void undo() const;
 
   // The next run() checks the model at its end (Note [model check]); it throws Fault (78) for one that is not
   // a function of what a micro-batch may depend on.
@@ -66,7 +66,6 @@ class MicroBatchPass {
   bool run_one(Step step, int leaf, const Loss& loss);
   bool compute(Step step, int leaf, const Loss& loss);
   void check_model(Step step, const Loss& loss);
-  void put_back() const;
 
   PassOptions options_;
   std::vector<std::unique_ptr<Lane>> lanes_;  // one an arena

@@ -13,57 +13,11 @@
 #include "lockstep/base/error.h"
 #include "lockstep/base/random.h"
 #include "loop/module_modes.h"
-#include "parallel/arena.h"
+#include "parallel/chunk_sums.h"
 #include "train/user_code.h"
 
 namespace lockstep {
 namespace {
-
-// The sums of all chunks in one flat array, [chunk][metric][sum, count]: what is not this rank's stays zero,
-// so that adding the arrays of all ranks, in any order, is exact.
-class ChunkSums {
- public:
-  ChunkSums(const MetricSums& names, std::int64_t chunks) {
-    for (const auto& [name, sum] : names) names_.push_back(name);
-    values_.assign(static_cast<std::size_t>(chunks) * names_.size() * 2, 0.0);
-  }
-  void set(std::int64_t chunk, const MetricSums& sums) {
-    check(sums.size() == names_.size(), "metrics() names the same metrics for every chunk");
-    double* place = &values_[static_cast<std::size_t>(chunk) * names_.size() * 2];
-    for (const std::string& name : names_) {
-      *place++ = sums.at(name).sum;
-      *place++ = sums.at(name).count;
-    }
-  }
-  void share(World& world) {
-    const MutableSpan all{values_.data(), values_.size(), DType::kFloat64};
-    world.host().all_reduce(all, all, ReduceOp::kSum);
-  }
-  double count_of(const std::string& name) const {
-    const auto metric = std::find(names_.begin(), names_.end(), name) - names_.begin();
-    double count = 0;
-    for (std::size_t at = 2 * static_cast<std::size_t>(metric); at < values_.size(); at += 2 * names_.size())
-      count += values_[at + 1];
-    return count;
-  }
-  std::map<std::string, double> means() const {
-    std::map<std::string, double> means;
-    for (std::size_t m = 0; m < names_.size(); ++m) {
-      double sum = 0;
-      double count = 0;
-      for (std::size_t at = 2 * m; at < values_.size(); at += 2 * names_.size()) {
-        sum += values_[at];
-        count += values_[at + 1];
-      }
-      means[names_[m]] = sum / count;
-    }
-    return means;
-  }
-
- private:
-  std::vector<std::string> names_;
-  std::vector<double> values_;
-};
 
 // Keeps this use of the generator apart from dropout's.
 constexpr std::uint64_t kEvaluationStream = 0x6576616c;
@@ -150,19 +104,12 @@ std::map<std::string, double> evaluate(const EvaluationParts& parts, const Evalu
   const EvalMode eval_mode(parts.model);
   const c10::InferenceMode inference_mode;
   const std::int64_t chunks = (parts.dataset.size() + options.chunk - 1) / options.chunk;
-  check(chunks > 0, "an evaluation has samples");
-  const int ranks = parts.world.size().value;
-  // Every rank needs the names; a rank without a chunk of its own measures the first one for them.
-  const std::int64_t own = parts.world.rank().value < chunks ? parts.world.rank().value : 0;
-  const MetricSums first = measure(parts, options, own * options.chunk);
-  ChunkSums sums(first, chunks);
-  Watch& watch = parts.world.watch();
-  for (std::int64_t chunk = parts.world.rank().value; chunk < chunks; chunk += ranks) {
-    sums.set(chunk, chunk == own ? first : measure(parts, options, chunk * options.chunk));
-    // Each chunk begins anew for the watchdog: an evaluation may be long.
-    watch.enter(watch.look().phase);
-  }
-  sums.share(parts.world);
+  const ChunkSums sums = ChunkSums::measured(parts.world, chunks, [&](std::int64_t chunk) {
+    ChunkSums::Parts measured;
+    for (const auto& [name, sum] : measure(parts, options, chunk * options.chunk))
+      measured[name] = {sum.sum, sum.count};
+    return measured;
+  });
   require_labels(sums, options.targets);
   std::map<std::string, double> means = sums.means();
   name_for_sequences(target_of(parts.dataset), means);

@@ -10,6 +10,7 @@
 #include "comm/agree.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
+#include "loop/begin_store.h"
 #include "loop/module_modes.h"
 #include "loop/save_at_stop.h"
 #include "named/open_weights.h"
@@ -38,11 +39,6 @@ TrainingPlan agreed_plan(const TrainOptions& options, const SampleOrder& order, 
   TrainingPlan plan;
   together(world, [&] { plan = make_plan(options, order, world); });
   return plan;
-}
-
-// Beside weights.h5: a checkpoint's tensors and what HDF5 and the manifest add to them.
-std::uint64_t room_for_one_checkpoint(std::uint64_t tensor_bytes) {
-  return tensor_bytes + tensor_bytes / 8 + (1u << 20);
 }
 
 // The line of the last step in metrics.jsonl is written after its evaluation, perhaps by the next life.
@@ -83,12 +79,8 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
                     static_cast<double>(state_.bytes())}),
       best_(options.checkpoint.keep_best),
       setbacks_({parts_.world, parts_.disk, parts_.reporter, parts_.directory}, options.numbers) {
-  std::string generation;
-  on_root(parts_.world, [&] {
-    store_.prepare(room_for_one_checkpoint(state_.bytes()) + state_.arena().values().nbytes());
-    generation = store_.begin_generation(parts_.attempt);
-  });
-  store_.enter_generation(agree_on_root(parts_.world, generation).value);
+  begin_store(parts_.world, store_,
+              room_for_one_checkpoint(state_.bytes()) + state_.arena().values().nbytes(), parts_.attempt);
   checkpointer_.prepare();
   if (parts_.world.is_root())
     checkpointer_.remember(save_times_of(parts_.disk, parts_.directory + "/events.jsonl"));
@@ -188,26 +180,13 @@ void Trainer::start_loader() {
                     options_.ignore_label, options_.workers});
 }
 
-// A life that was killed between a commit and its pointer leaves `best` behind; another rule has another
-// best.
-std::map<std::string, double> Trainer::settled_best(const TrainRecord& record) {
-  std::map<std::string, double> best;
-  on_root(parts_.world, [&] { best = store_.settle_best(record); });
-  const std::string text = best.empty() ? "" : fmt::format("{:a} {:a}", best["value"], best["step"]);
-  const std::string agreed = agree_on_root(parts_.world, text).value;
-  char* rest = nullptr;
-  if (agreed.empty()) return {};
-  const double value = std::strtod(agreed.c_str(), &rest);
-  return {{"value", value}, {"step", std::strtod(rest, nullptr)}};
-}
-
 StepRecord Trainer::take_over(const ResumedFrom& from) {
   const TrainRecord& record = from.record;
   checked_at_ = checked_step(record.extra);
   order_.start = place_after(record, order_.size);
   plan_.last_step = last_step_of(options_.train, order_);
   if (parts_.world.is_root()) note_change(record.environment, environment_, record.step, parts_.reporter);
-  best_.restore(settled_best(record));
+  best_.restore(settled_best(parts_.world, store_, record));
   StepRecord last{record.step, record.epoch, record.loss, record.lr};
   last.metrics = record.metrics;
   last.grad_norm = kept_norm(record);

@@ -103,7 +103,6 @@ class Trainer {
   StepRecord take_over(const ResumedFrom& from);
   void start_loader();
   void start_from_weights();
-  std::map<std::string, double> settled_best(const TrainRecord& record);
   std::vector<PartialSum> compute(Step step);
   ModelCall call_at(Step step);
   torch::Tensor reduce(const std::vector<PartialSum>& sums);

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/training_state.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 
+#include "comm/agree.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -132,6 +135,10 @@ std::span<const std::byte> bytes_of(const torch::Tensor& host) {
 }
 
 }  // namespace
+
+void TrainingState::require_alike(World& world) const {
+  agree_same(world, "the integer buffers of the model", fmt::format("{:016x}", own_digest()), ExitCode::kBug);
+}
 
 std::uint64_t TrainingState::own_digest() const {
   Hasher hasher;

@@ -46,7 +46,7 @@ class TrainingState : public SavedState {
   const std::vector<Persisted>& persisted() const override { return persisted_; }
   std::vector<StateTensor> host_tensors() override;
   std::uint64_t bytes() override;
-  std::uint64_t own_digest() const override;
+  void require_alike(World& world) const override;
   std::vector<torch::Tensor> replicated() const override;
   std::string digest_of_rest() const override;
 
@@ -54,6 +54,9 @@ class TrainingState : public SavedState {
   // state of those `without_state` becomes that of a parameter that was never updated.
   std::vector<MutableStateTensor> places(const StoredOptimizer& stored = {});
   void commit_restore();
+
+  // Local. A digest over the integer buffers, which must come out equal on every rank.
+  std::uint64_t own_digest() const;
 
   // What a record says of the model: names in the order of named_parameters(), and those that are frozen.
   std::vector<std::string> parameter_names() const;

@@ -42,6 +42,13 @@ wait "$pid" || code=$?
 [[ $code == 75 ]] || fail "a stop ends with $code: $(tail -3 stopped.log)"
 grep -q '"event":"stopped"' stopped/events.jsonl || fail "no event of the stop"
 
+# A stop while a save is being written ends with a whole one.
+code=0
+LOCKSTEP_FAULT="slow@point=ckpt.before_rename,step=40,file=$work/slow.fired;term@point=step,step=42,file=$work/term.fired" \
+  timeout 60 "$program" overtaken "$steps" >overtaken.log 2>&1 || code=$?
+[[ $code == 75 && -s slow.fired && -s term.fired ]] || fail "stopped in a save: code $code: $(tail -3 overtaken.log)"
+same "$whole" "$(at 2 overtaken "$steps")" "stopped while a save was being written"
+
 # The run is one like any other.
 "$lockstep" status one | grep -q "60" || fail "status: $("$lockstep" status one)"
 "$lockstep" ckpt verify one >verify.log 2>&1 || fail "ckpt verify: $(cat verify.log)"
