@@ -3,8 +3,10 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <cstring>
 
 #include "lockstep/base/error.h"
@@ -20,6 +22,22 @@ int open_gate(const std::string& path) {
               "Free space there, or set TMPDIR to a folder that can hold one");
 }
 
+// Under a name of its own in `ps` and for `pgrep -x`, so that nobody takes a rank that waits for one that
+// trains.
+class WaitingName {
+ public:
+  WaitingName() {
+    ::prctl(PR_GET_NAME, own_.data());
+    ::prctl(PR_SET_NAME, "lockstep-waits");
+  }
+  ~WaitingName() { ::prctl(PR_SET_NAME, own_.data()); }
+  WaitingName(const WaitingName&) = delete;
+  WaitingName& operator=(const WaitingName&) = delete;
+
+ private:
+  std::array<char, 16> own_{};
+};
+
 }  // namespace
 
 Gate::Gate(const std::string& path) : pipe_(open_gate(path)) {}
@@ -32,6 +50,7 @@ bool Gate::open(int ranks) {
 bool pass_gate(const std::string& path) {
   const Descriptor pipe(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   if (pipe.get() < 0) return false;
+  const WaitingName name;
   for (;;) {
     char byte = 0;
     const ssize_t n = retry_interrupted([&] { return ::read(pipe.get(), &byte, 1); });

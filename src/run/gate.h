@@ -23,8 +23,8 @@ class Gate {
   Descriptor pipe_;
 };
 
-// Local. The rank's side: waits, and costs no time while it does. False when the attempt is not going to
-// begin: leave without a word.
+// Local. The rank's side: waits, as "lockstep-waits" in `ps`, and costs no time while it does. False when the
+// attempt is not going to begin: leave without a word.
 bool pass_gate(const std::string& path);
 
 }  // namespace lockstep

@@ -38,6 +38,7 @@ mpiruns() { record | grep -oE '"session":[0-9]+' | cut -d : -f 2; }
 mpirun_now() { mpiruns | sed -n 1p; }
 mpirun_next() { mpiruns | sed -n 2p; }
 ranks_of() { cat "/proc/$1/task/$1/children" 2>/dev/null; }
+names_of() { for one in $(ranks_of "$1"); do cat "/proc/$one/comm"; done | xargs; }
 # rank_of MPIRUN RANK
 rank_of() {
   local process
@@ -87,6 +88,7 @@ for life in 1 2; do
   kill -KILL "$(rank_of "$(mpirun_now)" 1)"
   next_goes_on() { [ "$(mpirun_now)" = "$was" ]; }
   eventually 30 next_goes_on
+  equal 'lockstep lockstep' "$(names_of "$was")" 'ranks that go on'
 done
 end
 equal 0 "$code" "code ($output)"
@@ -95,10 +97,12 @@ equal "$(cat "$scratch/undisturbed/DONE")" "$(cat "$run/DONE")" 'end of the run'
 lacks "$output" 'mpirun'
 nothing_left "$of" "$memory"
 
-claims 'ranks that wait take no processor time'
+claims 'ranks that wait take no processor time, and who looks for ranks by name does not find them'
 slow_lives 1
 begin idle -n 2
 eventually 30 stands_by 2
+equal 'lockstep lockstep' "$(names_of "$(mpirun_now)")" 'ranks that train'
+equal 'lockstep-waits lockstep-waits' "$(names_of "$(mpirun_next)")" 'ranks that wait'
 ticks() { for one in $(ranks_of "$(mpirun_next)"); do cut -d ' ' -f 14,15 "/proc/$one/stat"; done | xargs; }
 before=$(ticks)
 sleep 0.5
