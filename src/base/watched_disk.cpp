@@ -6,9 +6,9 @@
 namespace lockstep {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using Steady = std::chrono::steady_clock;
 
-double seconds_between(Clock::time_point from, Clock::time_point to) {
+double seconds_between(Steady::time_point from, Steady::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
@@ -90,17 +90,17 @@ std::optional<SlowOperation> WatchedDisk::longest() const {
   const std::lock_guard lock(mutex_);
   if (operations_.empty()) return std::nullopt;
   const Operation& first = operations_.front();
-  return SlowOperation{first.name, *first.path, seconds_between(first.begun, Clock::now())};
+  return SlowOperation{first.name, *first.path, seconds_between(first.begun, Steady::now())};
 }
 
 std::list<WatchedDisk::Operation>::iterator WatchedDisk::begin(const char* name, const std::string& path) {
-  const Time now = Clock::now();
+  const Time now = Steady::now();
   const std::lock_guard lock(mutex_);
   return operations_.insert(operations_.end(), {name, &path, now, now + patience_});
 }
 
 void WatchedDisk::end(std::list<Operation>::iterator operation) {
-  const Time now = Clock::now();
+  const Time now = Steady::now();
   const std::lock_guard lock(mutex_);
   if (now - operation->begun >= patience_)
     answered_.push_back({operation->name, *operation->path, seconds_between(operation->begun, now), true});
@@ -121,7 +121,7 @@ void WatchedDisk::watch() {
   std::unique_lock lock(mutex_);
   while (!ends_) {
     changed_.wait_for(lock, patience_ / 4);
-    const std::vector<SlowOperation> slow = due(Clock::now());
+    const std::vector<SlowOperation> slow = due(Steady::now());
     if (slow.empty()) continue;
     lock.unlock();
     {

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "checkpoint/state.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {

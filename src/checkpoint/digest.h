@@ -3,11 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "lockstep/base/hash.h"
 #include "lockstep/base/span.h"
+#include "lockstep/base/units.h"
 
 namespace lockstep {
 
@@ -46,5 +49,13 @@ class LeafDigester {
 
 // tensor_digest() from the leaves, wherever they were made.
 Digest digest_of_leaves(DType dtype, const Shape& shape, std::span<const Digest> leaves);
+
+// The digest of one tensor, format 1: XXH3-128 over dtype, shape and the digests of its leaves
+// (docs/checkpoint-format.md).
+Digest tensor_digest(DType dtype, const Shape& shape, std::span<const std::byte> bytes);
+
+// XXH3-128 over the digests of all tensors sorted by path, plus step: equal for equal training states,
+// whatever the layout, the world size or the machine that wrote them.
+Digest state_hash(Step step, const std::map<std::string, Digest>& digest_by_path);
 
 }  // namespace lockstep

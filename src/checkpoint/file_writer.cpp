@@ -29,7 +29,7 @@ class FilePass {
     for (std::size_t i = 0; i < contents.payload.size(); ++i) {
       written_.datasets.push_back({layout.offsets[i], {}});
       if (!leaves_known()) continue;
-      const Hdf5Dataset& dataset = contents.plan.datasets[i];
+      const PlannedDataset& dataset = contents.plan.datasets[i];
       check(contents.leaves[i].size() == leaf_count(dataset.dtype, dataset.shape),
             "the known leaves of a dataset are all of its leaves");
       written_.datasets.back().leaves = contents.leaves[i];
@@ -85,7 +85,7 @@ class FilePass {
   }
 
   void digest_leaves(std::size_t dataset) {
-    const Hdf5Dataset& planned = contents_.plan.datasets[dataset];
+    const PlannedDataset& planned = contents_.plan.datasets[dataset];
     LeafDigester digester(planned.dtype, planned.shape);
     digester.update(contents_.payload[dataset]);
     written_.datasets[dataset].leaves = digester.finish();

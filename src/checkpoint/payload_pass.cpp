@@ -57,7 +57,7 @@ struct FileWork {
 };
 
 // Some leaves of one piece, or all of several small ones, or (no pieces) the bytes outside of all.
-struct Job {
+struct Task {
   FileWork* file = nullptr;
   std::size_t first_piece = 0;
   std::size_t pieces = 0;
@@ -70,7 +70,7 @@ class Reader {
  public:
   explicit Reader(const Manifest& manifest) : all_bytes_(manifest.format == 1), block_(kDirectBlock) {}
 
-  void run(const Job& job) {
+  void run(const Task& job) {
     if (job.pieces == 0)
       outside(*job.file);
     else if (job.leaves > 0)
@@ -92,7 +92,7 @@ class Reader {
     return block;
   }
 
-  void some_leaves(const FileWork& file, PieceWork& work, const Job& job) {
+  void some_leaves(const FileWork& file, PieceWork& work, const Task& job) {
     const std::uint64_t end = std::min((job.first_leaf + job.leaves) * work.leaf, work.bytes);
     // As many whole leaves as fit one read. A leaf that comes whole needs no stream, which is slower.
     const std::uint64_t step = file.block / work.leaf * work.leaf;
@@ -114,7 +114,7 @@ class Reader {
     return hasher.digest();
   }
 
-  void together(FileWork& file, const Job& job) {
+  void together(FileWork& file, const Task& job) {
     const std::span works = std::span(file.pieces).subspan(job.first_piece, job.pieces);
     const std::uint64_t first = works.front().piece->offset;
     gathered_.resize(works.back().end() - first);
@@ -204,15 +204,15 @@ std::vector<FileWork> work_of(Disk& disk, const std::string& directory, const Ma
   return files;
 }
 
-void add_slices(std::vector<Job>& jobs, FileWork& file, std::size_t index) {
+void add_slices(std::vector<Task>& jobs, FileWork& file, std::size_t index) {
   const PieceWork& work = file.pieces[index];
   const std::size_t at_a_time = std::max<std::size_t>(1, kSlice / work.leaf);
   for (std::size_t first = 0; first < work.leaves.size(); first += at_a_time)
     jobs.push_back({&file, index, 1, first, std::min(at_a_time, work.leaves.size() - first)});
 }
 
-std::vector<Job> jobs_of(std::vector<FileWork>& files, bool whole) {
-  std::vector<Job> jobs;
+std::vector<Task> jobs_of(std::vector<FileWork>& files, bool whole) {
+  std::vector<Task> jobs;
   for (FileWork& file : files) {
     for (std::size_t i = 0; i < file.pieces.size();) {
       const PieceWork& first = file.pieces[i];
@@ -233,7 +233,7 @@ std::vector<Job> jobs_of(std::vector<FileWork>& files, bool whole) {
 }
 
 // Jobs in turn, by all threads. The first Fault ends them all.
-void run_jobs(const std::vector<Job>& jobs, const Manifest& manifest, int threads) {
+void run_jobs(const std::vector<Task>& jobs, const Manifest& manifest, int threads) {
   std::atomic<std::size_t> next{0};
   std::vector<std::exception_ptr> failed(jobs.size());
   const auto work = [&] {

@@ -20,7 +20,7 @@ struct PayloadRequest {
   std::vector<Tensor> tensors;
   // `tensors` are all there are: the bytes between them and the state hash are compared too.
   bool whole = false;
-  Reading reading;
+  ReadOptions reading;
 };
 
 // Local. Reads every byte that is asked for once, hashes it while a core's cache has it, and compares the

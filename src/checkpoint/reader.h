@@ -33,7 +33,7 @@ class CheckpointReader {
   // dtype and shape, and (when `all`) each of the checkpoint but those of extra/ must be asked for, else
   // Fault (78) that names it with the two values, and nothing is filled. With `all` everything that verify()
   // compares is compared in the same pass. After a Fault (65), (74) what was filled is not to be used.
-  void read(std::span<const MutableStateTensor> tensors, bool all, const Reading& reading = {}) const;
+  void read(std::span<const MutableStateTensor> tensors, bool all, const ReadOptions& reading = {}) const;
 
  private:
   CheckpointReader(Disk& disk, std::string directory, Manifest manifest);

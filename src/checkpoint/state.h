@@ -84,12 +84,4 @@ struct CheckpointState {
   std::vector<StateTensor> tensors;
 };
 
-// The digest of one tensor, format 1: XXH3-128 over dtype, shape and the digests of its leaves
-// (docs/checkpoint-format.md).
-Digest tensor_digest(DType dtype, const Shape& shape, std::span<const std::byte> bytes);
-
-// XXH3-128 over the digests of all tensors sorted by path, plus step: equal for equal training states,
-// whatever the layout, the world size or the machine that wrote them.
-Digest state_hash(Step step, const std::map<std::string, Digest>& digest_by_path);
-
 }  // namespace lockstep

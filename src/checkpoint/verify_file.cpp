@@ -53,7 +53,7 @@ std::vector<Unit> units_of(std::span<const FileSegment> segments, const Hdf5Plan
 }
 
 bool leaves_match(const Part& part, std::span<const std::byte> bytes, const ExpectedFile& expected) {
-  const Hdf5Dataset& dataset = expected.contents.plan.datasets[part.segment->dataset];
+  const PlannedDataset& dataset = expected.contents.plan.datasets[part.segment->dataset];
   const auto& leaves = expected.written.datasets[part.segment->dataset].leaves;
   const std::uint64_t leaf = leaf_bytes(dataset.dtype, dataset.shape);
   for (std::uint64_t at = 0; at < bytes.size(); at += leaf)

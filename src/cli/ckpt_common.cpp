@@ -99,8 +99,8 @@ std::optional<std::string> owner_of_run_of(const std::string& folder) {
   return run ? lock_owner(*run) : std::nullopt;
 }
 
-std::string pretty(const Json& json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+std::string pretty(const OrderedJson& json) {
+  return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 }  // namespace lockstep

@@ -14,7 +14,7 @@
 namespace lockstep {
 
 // What the verbs of `ckpt` share: what DIR names, and how things are printed. All functions are Local.
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // What DIR names, with links of the user's own resolved.
 struct CkptTarget {
@@ -52,6 +52,6 @@ std::unique_ptr<RunLock> lock_run_of(const std::string& folder);
 std::optional<std::string> owner_of_run_of(const std::string& folder);
 
 // Indented, with a line feed. Paths need not be UTF-8; what is not is shown with replacement marks.
-std::string pretty(const Json& json);
+std::string pretty(const OrderedJson& json);
 
 }  // namespace lockstep

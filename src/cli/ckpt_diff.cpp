@@ -26,14 +26,16 @@ struct DiffArguments {
 constexpr int kDifferent = 1;
 
 // JSON has no NaN and no infinity: null, as in the manifest.
-Json as_json(const TensorComparison& row) {
+OrderedJson as_json(const TensorComparison& row) {
   const bool compared = row.outcome == Outcome::kEqual || row.outcome == Outcome::kDifferent;
-  const auto number = [&](double value) { return compared && std::isfinite(value) ? Json(value) : Json(); };
-  Json json{{"name", row.path},
-            {"equal", row.outcome == Outcome::kEqual},
-            {"max_abs", number(row.max_abs)},
-            {"max_rel", number(row.max_rel)},
-            {"index", row.outcome == Outcome::kDifferent ? Json(row.index) : Json()}};
+  const auto number = [&](double value) {
+    return compared && std::isfinite(value) ? OrderedJson(value) : OrderedJson();
+  };
+  OrderedJson json{{"name", row.path},
+                   {"equal", row.outcome == Outcome::kEqual},
+                   {"max_abs", number(row.max_abs)},
+                   {"max_rel", number(row.max_rel)},
+                   {"index", row.outcome == Outcome::kDifferent ? OrderedJson(row.index) : OrderedJson()}};
   if (!compared) json["reason"] = word_for(row.outcome) + (row.note.empty() ? "" : ": " + row.note);
   return json;
 }
@@ -42,7 +44,7 @@ int diff(const DiffArguments& arguments) {
   const auto first = open_tensors(arguments.first);
   const auto second = open_tensors(arguments.second);
   const Comparison comparison = compare_tensors(*first, *second);
-  Json rows = Json::array();
+  OrderedJson rows = OrderedJson::array();
   std::size_t different = 0;
   for (const TensorComparison& row : comparison.rows) {
     different += row.outcome == Outcome::kEqual ? 0 : 1;

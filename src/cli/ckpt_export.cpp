@@ -24,7 +24,7 @@ struct ExportArguments {
 
 // A JSON string is a Python string too.
 std::string quoted(const std::string& text) {
-  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return OrderedJson(text).dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 std::string python_for_pth(const ExportArguments& arguments) {
@@ -93,11 +93,11 @@ void run_export(const ExportArguments& arguments) {
                                                 {format, arguments.weights_only, arguments.max_shard_bytes});
   const std::string python = python_for(arguments, report);
   if (arguments.json)
-    return print(pretty(Json{{"checkpoint", reader->directory()},
-                             {"files", report.files},
-                             {"tensors", report.tensors},
-                             {"bytes", report.bytes},
-                             {"python", python}}));
+    return print(pretty(OrderedJson{{"checkpoint", reader->directory()},
+                                    {"files", report.files},
+                                    {"tensors", report.tensors},
+                                    {"bytes", report.bytes},
+                                    {"python", python}}));
   print(fmt::format("{}: {} tensors of step {}, {} bytes\n\nIn Python:\n\n{}", arguments.output,
                     report.tensors, reader->record().step.value, report.bytes, python));
 }

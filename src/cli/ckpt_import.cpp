@@ -45,13 +45,13 @@ void import_file(const ImportArguments& arguments) {
   const ImportReport report =
       import_weights(real_disk(), arguments.file, {arguments.keys, arguments.names}, arguments.output);
   if (arguments.json)
-    return print(pretty(Json{{"output", arguments.output},
-                             {"model_key", report.model_key},
-                             {"said", report.said},
-                             {"tensors", report.tensors},
-                             {"optimizer_tensors", report.optimizer_tensors},
-                             {"bytes", report.bytes},
-                             {"left_out", report.left_out}}));
+    return print(pretty(OrderedJson{{"output", arguments.output},
+                                    {"model_key", report.model_key},
+                                    {"said", report.said},
+                                    {"tensors", report.tensors},
+                                    {"optimizer_tensors", report.optimizer_tensors},
+                                    {"bytes", report.bytes},
+                                    {"left_out", report.left_out}}));
   print(fmt::format("{}: {} tensors, {} bytes ({})\n", arguments.output, report.tensors, report.bytes,
                     found_in(report.model_key, report.said)));
   if (report.optimizer_tensors > 0)
@@ -67,14 +67,14 @@ void import_run(const ImportArguments& arguments, const Registries& registries) 
                          arguments.place, arguments.names},
                         registries);
   if (arguments.json)
-    return print(pretty(Json{{"output", arguments.output},
-                             {"model_key", made.from.model_key},
-                             {"said", made.from.said},
-                             {"step", made.step.value},
-                             {"epoch", made.epoch.value},
-                             {"state_hash", made.state_hash.hex()},
-                             {"left_out", made.from.unused},
-                             {"differences", made.from.differences}}));
+    return print(pretty(OrderedJson{{"output", arguments.output},
+                                    {"model_key", made.from.model_key},
+                                    {"said", made.from.said},
+                                    {"step", made.step.value},
+                                    {"epoch", made.epoch.value},
+                                    {"state_hash", made.state_hash.hex()},
+                                    {"left_out", made.from.unused},
+                                    {"differences", made.from.differences}}));
   print(fmt::format("{}: step {}, epoch {}, state hash {} ({})\n", arguments.output, made.step.value,
                     made.epoch.value, made.state_hash.hex(), found_in(made.from.model_key, made.from.said)));
   if (!made.from.unused.empty()) print("left out: " + listed(made.from.unused) + "\n");

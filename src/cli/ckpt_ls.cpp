@@ -41,34 +41,35 @@ const char* status_of(EntryKind kind) {
 }
 
 // What only a good manifest tells. The metric is the one that the run keeps its best by.
-void add_contents(const std::string& folder, const CheckpointReader& reader, Json& row) {
+void add_contents(const std::string& folder, const CheckpointReader& reader, OrderedJson& row) {
   const TrainRecord& record = reader.record();
   const std::string metric = rules_in(record).keep_best.metric;
   const auto value = record.metrics.find(metric);
   const auto verdict = VerifiedLedger(real_disk(), folder).of(reader);
   row["epoch"] = record.epoch.value;
   row["loss"] = record.loss;
-  row["metric"] = value == record.metrics.end() ? Json() : Json{{"name", metric}, {"value", value->second}};
+  row["metric"] =
+      value == record.metrics.end() ? OrderedJson() : OrderedJson{{"name", metric}, {"value", value->second}};
   row["metrics"] = record.metrics;
   row["bytes"] = total_bytes(reader.manifest());
   row["layout"] = reader.manifest().layout;
   row["world"] = record.world.value;
-  row["verified"] = !verdict ? Json() : Json(*verdict == Verdict::kGood);
+  row["verified"] = !verdict ? OrderedJson() : OrderedJson(*verdict == Soundness::kGood);
   row["state_hash"] = reader.state_hash().hex();
 }
 
 // One row. The digests of the tensors are for `verify`.
-Json describe(const Folder& folder, const CatalogEntry& entry) {
+OrderedJson describe(const Folder& folder, const CatalogEntry& entry) {
   const auto named_by = [&](const std::optional<CheckpointPointer>& pointer) {
     return pointer && pointer->directory == entry.name;
   };
   const auto tags = folder.tags.find(entry.name);
-  Json row{{"directory", entry.name},
-           {"step", entry.step.value},
-           {"status", status_of(entry.kind)},
-           {"latest", named_by(folder.latest)},
-           {"best", named_by(folder.best)},
-           {"tags", tags == folder.tags.end() ? Json::array() : Json(tags->second)}};
+  OrderedJson row{{"directory", entry.name},
+                  {"step", entry.step.value},
+                  {"status", status_of(entry.kind)},
+                  {"latest", named_by(folder.latest)},
+                  {"best", named_by(folder.best)},
+                  {"tags", tags == folder.tags.end() ? OrderedJson::array() : OrderedJson(tags->second)}};
   try {
     add_contents(folder.path, *CheckpointReader::open(real_disk(), folder.path + "/" + entry.name), row);
   } catch (const Fault& fault) {
@@ -81,11 +82,11 @@ Json describe(const Folder& folder, const CatalogEntry& entry) {
 constexpr const char* kRow = "{:<22} {:>9} {:>10} {:>11} {:>22} {:<12} {:>5} {:<8} {}\n";
 
 // Rounded to be read, never cut: what follows an exponent's "e" is most of the number.
-std::string rounded(const Json& number) {
+std::string rounded(const OrderedJson& number) {
   return number.is_number() ? fmt::format("{:.6g}", number.get<double>()) : "-";
 }
 
-std::string as_line(const Json& row) {
+std::string as_line(const OrderedJson& row) {
   const auto cell = [&](const char* name) {
     if (!row.contains(name) || row[name].is_null()) return std::string("-");
     return row[name].is_string() ? row[name].get<std::string>() : row[name].dump();
@@ -93,12 +94,12 @@ std::string as_line(const Json& row) {
   std::string standing = row["status"];
   if (row["latest"]) standing += " latest";
   if (row["best"]) standing += " best";
-  for (const Json& tag : row["tags"]) standing += " tag:" + tag.get<std::string>();
+  for (const OrderedJson& tag : row["tags"]) standing += " tag:" + tag.get<std::string>();
   const bool metric = row.contains("metric") && !row["metric"].is_null();
   const std::string verified = cell("verified");
   return fmt::format(kRow, cell("directory"), cell("step"),
                      row.contains("bytes") ? human_bytes(row["bytes"]) : "-",
-                     rounded(row.value("loss", Json())),
+                     rounded(row.value("loss", OrderedJson())),
                      metric ? fmt::format("{} {}", printable(row["metric"]["name"].get<std::string>()),
                                           rounded(row["metric"]["value"]))
                             : "-",
@@ -111,13 +112,13 @@ std::string as_line(const Json& row) {
 
 void list(const std::string& directory, bool json) {
   const Folder folder = look_at(resolve_ckpt(directory).folder());
-  Json rows = Json::array();
+  OrderedJson rows = OrderedJson::array();
   for (const CatalogEntry& entry : checkpoints_in(folder.path)) rows.push_back(describe(folder, entry));
   if (json) return print(pretty(rows));
   if (rows.empty()) return print(folder.path + ": no checkpoints\n");
   print(fmt::format(kRow, "checkpoint", "step", "size", "loss", "metric", "layout", "world", "verified",
                     "standing"));
-  for (const Json& row : rows) print(as_line(row));
+  for (const OrderedJson& row : rows) print(as_line(row));
 }
 
 }  // namespace

@@ -43,8 +43,8 @@ CheckpointOptions rules(const PruneArguments& arguments, const std::string& fold
   return rules;
 }
 
-Json as_json(const std::vector<PrunePlan::Item>& items) {
-  Json rows = Json::array();
+OrderedJson as_json(const std::vector<PrunePlan::Item>& items) {
+  OrderedJson rows = OrderedJson::array();
   for (const PrunePlan::Item& item : items)
     rows.push_back({{"directory", item.directory}, {"bytes", item.bytes}});
   return rows;

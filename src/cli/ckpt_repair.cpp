@@ -21,7 +21,7 @@ struct RepairArguments {
 int repair(const RepairArguments& arguments) {
   const std::string folder = resolve_ckpt(arguments.directory).folder();
   const auto lock = arguments.yes ? lock_run_of(folder) : nullptr;
-  Json lines = Json::array();
+  OrderedJson lines = OrderedJson::array();
   const auto say = [&](const RepairLine& line) {
     const bool mended = arguments.yes && line.mendable;
     lines.push_back(

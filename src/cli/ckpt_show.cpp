@@ -27,9 +27,9 @@ std::string standing(const CheckpointReader& reader) {
         tags += (tags.empty() ? "" : ", ") + tag.name;
   const auto verdict = VerifiedLedger(real_disk(), folder).of(reader);
   return fmt::format("verified    {}\n{}",
-                     !verdict                     ? "not since it was written, as far as is noted"
-                     : *verdict == Verdict::kGood ? "yes"
-                                                  : "no: it is damaged",
+                     !verdict                       ? "not since it was written, as far as is noted"
+                     : *verdict == Soundness::kGood ? "yes"
+                                                    : "no: it is damaged",
                      tags.empty() ? "" : "tags        " + tags + "\n");
 }
 

@@ -38,7 +38,7 @@ std::string place_of(const std::vector<std::string>& words) {
   return fs::exists(words[0], error) ? words[0] : full_name(words[0]);
 }
 
-void say(const TagArguments& arguments, const Json& json, const std::string& text) {
+void say(const TagArguments& arguments, const OrderedJson& json, const std::string& text) {
   print(arguments.json ? pretty(json) : text + "\n");
 }
 

@@ -16,19 +16,19 @@ namespace {
 
 // In a folder that a store keeps, `ls` shows the result from now on. Another user's is read only. Says false
 // when it was not kept.
-bool note(const CheckpointReader& reader, Verdict verdict) {
+bool note(const CheckpointReader& reader, Soundness verdict) {
   const std::string folder = std::filesystem::path(reader.directory()).parent_path().string();
   if (!real_disk().info(folder + "/latest") || is_folder_of_another(folder)) return false;
   return VerifiedLedger(real_disk(), folder).note(reader, verdict);
 }
 
-Json verify_one(const std::string& directory) {
-  Json row{{"directory", directory}, {"valid", true}, {"noted", false}};
+OrderedJson verify_one(const std::string& directory) {
+  OrderedJson row{{"directory", directory}, {"valid", true}, {"noted", false}};
   std::unique_ptr<CheckpointReader> reader;
   try {
     reader = CheckpointReader::open(real_disk(), directory);
     reader->verify();
-    row["noted"] = note(*reader, Verdict::kGood);
+    row["noted"] = note(*reader, Soundness::kGood);
     row["step"] = reader->record().step.value;
     row["state_hash"] = reader->state_hash().hex();
   } catch (const CheckpointDamage& damage) {
@@ -38,7 +38,7 @@ Json verify_one(const std::string& directory) {
     if (!damage.place().tensor.empty()) row["tensor"] = damage.place().tensor;
     row["message"] = damage.what();
     // Without a manifest there is nothing to tell this checkpoint by.
-    if (reader) row["noted"] = note(*reader, Verdict::kBad);
+    if (reader) row["noted"] = note(*reader, Soundness::kBad);
   }
   return row;
 }
@@ -46,14 +46,14 @@ Json verify_one(const std::string& directory) {
 // Checkpoints already set aside as bad are known to be, so a folder of them is judged by the others.
 int verify(const std::string& directory, bool json) {
   const CkptTarget target = resolve_ckpt(directory);
-  Json rows = Json::array();
+  OrderedJson rows = OrderedJson::array();
   if (target.is_checkpoint) rows.push_back(verify_one(target.path));
   if (!target.is_checkpoint)
     for (const CatalogEntry& entry : checkpoints_in(target.path))
       if (entry.kind != EntryKind::kBad) rows.push_back(verify_one(target.path + "/" + entry.name));
   if (rows.empty()) throw Fault(ExitCode::kInputMissing, target.path + ": no checkpoint in it");
   bool valid = true;
-  for (const Json& row : rows) {
+  for (const OrderedJson& row : rows) {
     valid = valid && row["valid"];
     if (json) continue;
     print(row["valid"]
@@ -65,7 +65,7 @@ int verify(const std::string& directory, bool json) {
                         : " (not noted: its folder is no run's or another user's, or cannot be written)")
               : fmt::format("{}\n", std::string(row["message"])));
   }
-  if (json) print(pretty(Json{{"valid", valid}, {"checkpoints", rows}}));
+  if (json) print(pretty(OrderedJson{{"valid", valid}, {"checkpoints", rows}}));
   return static_cast<int>(valid ? ExitCode::kDone : ExitCode::kNoValidCheckpoint);
 }
 

@@ -17,7 +17,7 @@ namespace {
 std::string shares(const TrainingPlan& plan, WorldSize world) {
   std::string text;
   for (int rank = 0; rank < world.value; ++rank) {
-    const LeafRun run = run_of(Rank(rank), world, plan.micro_batches);
+    const MicroBatchRun run = run_of(Rank(rank), world, plan.micro_batches);
     text += fmt::format("  rank {}: micro-batches {}..{}\n", rank, run.first, run.end() - 1);
   }
   return text;

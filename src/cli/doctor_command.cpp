@@ -41,7 +41,7 @@ int doctor(const DoctorArguments& arguments) {
   listen_for_stop_signals();
   const std::string folder = folder_of(arguments.run);
   bool usable = true;
-  Json lines = Json::array();
+  OrderedJson lines = OrderedJson::array();
   std::string text;
   for (const StorageFinding& line : probe_storage(real_disk(), folder)) {
     const char* grade = word_of(line.grade);

@@ -2,8 +2,6 @@
 #include "cli/load_predictor.h"
 
 #include "cli/name_rules.h"
-#include "config/load.h"
-#include "lockstep/cli/open_predictor.h"
 #include "train/device.h"
 
 namespace lockstep {
@@ -16,12 +14,6 @@ Predictor load_predictor(const RunConfig& config, const std::string& weights, co
   return {registries.models.make(config.model),
           weights,
           {compute.device, compute.dtype, rules.skip, rules.strip, rules.rename}};
-}
-
-Predictor open_predictor(const std::string& file, const std::string& weights, const Registries& registries,
-                         const std::vector<std::string>& overrides) {
-  const ExtraTypes types{registries.models.types(), registries.datasets.types()};
-  return load_predictor(load_config(file, overrides, types), weights, registries);
 }
 
 }  // namespace lockstep

@@ -13,7 +13,11 @@
 
 namespace lockstep {
 
+namespace {
+
 using Outcome = TensorComparison::Outcome;
+
+}  // namespace
 
 std::unique_ptr<TensorSource> open_tensors(const std::string& path) {
   std::error_code error;

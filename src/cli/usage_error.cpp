@@ -32,15 +32,15 @@ std::string did_you_mean(const std::string& word, const Names& names, const std:
   return nearest.empty() ? "" : "Did you mean " + dashes + nearest + "? ";
 }
 
-struct Place {
+struct LastCommand {
   const CLI::App* app;
   std::string name;  // as typed: "lockstep ckpt ls"
   Names extras;      // what was left over there
 };
 
 // The last command that was understood; or the first on the way to it that something was left over at.
-Place where_it_ended(const CLI::App& root) {
-  Place place{&root, root.get_name(), root.remaining()};
+LastCommand where_it_ended(const CLI::App& root) {
+  LastCommand place{&root, root.get_name(), root.remaining()};
   while (place.extras.empty() && !place.app->get_subcommands().empty()) {
     const CLI::App* next = place.app->get_subcommands().front();
     place = {next, place.name + " " + next->get_name(), next->remaining()};
@@ -52,7 +52,7 @@ Fault refused(std::string fact, std::string remedy) {
   return {ExitCode::kUsage, std::move(fact), std::move(remedy)};
 }
 
-Fault about_extra(const Place& place) {
+Fault about_extra(const LastCommand& place) {
   const std::string& extra = place.extras.front();
   const std::string help = "See " + place.name + " --help";
   if (extra.size() > 1 && extra[0] == '-') {
@@ -73,7 +73,7 @@ Fault about_extra(const Place& place) {
 }  // namespace
 
 std::string usage_message(const CLI::App& app, const CLI::ParseError& error) {
-  const Place place = where_it_ended(app);
+  const LastCommand place = where_it_ended(app);
   if (!place.extras.empty()) return about_extra(place).what();
   return refused(error.what(), "See " + place.name + " --help").what();
 }

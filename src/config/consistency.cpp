@@ -13,17 +13,6 @@
 
 namespace lockstep {
 
-void refuse_at(const Given& given, const std::string& key, const std::string& what,
-               const std::string& remedy) {
-  const auto setting = given.settings.find(key);
-  if (setting == given.settings.end())
-    throw Fault(ExitCode::kConfig, place(given.file, {}) + ": " + key + ": " + what, remedy);
-  Setting at_key = setting->second;
-  // The key is what is wrong here, not its value: each alone would do.
-  if (at_key.key_at.line != 0) at_key.node.at = at_key.key_at;
-  refuse(at_key, key, what, remedy);
-}
-
 void refuse_without_effect(const Given& given, const RunConfig& config) {
   for (const Row& row : given.schema.rows()) {
     if (!given.has(row.key) || given.schema.applies(row, config)) continue;

@@ -16,7 +16,8 @@ struct Entry {
 
 Value masked(const Row& row, Value value, Secrets secrets) {
   if (secrets == Secrets::kWrite) return value;
-  if (row.kind == Kind::kMap || row.kind == Kind::kJson) return JsonText{mask_secrets(json_text(value))};
+  if (row.kind == KeyKind::kMap || row.kind == KeyKind::kJson)
+    return JsonText{mask_secrets(json_text(value))};
   return value;
 }
 

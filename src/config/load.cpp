@@ -57,7 +57,7 @@ std::string resolved(const std::string& path, const Origin& origin) {
 }
 
 bool is_path_here(const Row& row, const RunConfig& config) {
-  if (row.kind == Kind::kPath || row.kind == Kind::kPaths) return true;
+  if (row.kind == KeyKind::kPath || row.kind == KeyKind::kPaths) return true;
   const bool part = row.key.ends_with(".inputs") || row.key.ends_with(".labels");
   return part && row.key.starts_with("data.") && config.data.type == "idx";
 }

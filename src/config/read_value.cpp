@@ -113,13 +113,13 @@ std::map<std::string, std::string> map_in(const Row& row, const Setting& setting
 }  // namespace
 
 std::string accepts(const Row& row) {
-  if (row.kind == Kind::kWord) return fmt::format("one of {}", fmt::join(row.words, ", "));
+  if (row.kind == KeyKind::kWord) return fmt::format("one of {}", fmt::join(row.words, ", "));
   if (!row.words.empty()) return fmt::format("{} or {}", fmt::join(row.words, ", "), name_of(row.kind));
   const bool exactly = row.items[0] == row.items[1];
   std::string text =
       exactly ? fmt::format("{} of {} items", name_of(row.kind), row.items[0]) : name_of(row.kind);
   const std::string range = row.range.text();
-  const bool is_list = row.kind == Kind::kIntList || row.kind == Kind::kRealList;
+  const bool is_list = row.kind == KeyKind::kIntList || row.kind == KeyKind::kRealList;
   if (!range.empty()) text += (is_list ? ", each " : " ") + range;
   if (is_list && !exactly) text += fmt::format(", at most {} items", row.items[1]);
   return text;
@@ -130,35 +130,35 @@ Value read_value(const Row& row, const Setting& setting) {
   if (node.kind == ConfigNode::Kind::kNull) return {};
   const auto text = [&](const ConfigNode& item) { return text_in(row, setting, item); };
   switch (row.kind) {
-    case Kind::kBool:
+    case KeyKind::kBool:
       return bool_in(row, setting);
-    case Kind::kInt:
+    case KeyKind::kInt:
       return number_in<std::int64_t>(row, setting, node, read_int);
-    case Kind::kUint:
+    case KeyKind::kUint:
       return number_in<std::uint64_t>(row, setting, node, read_uint);
-    case Kind::kReal:
+    case KeyKind::kReal:
       return number_in<double>(row, setting, node, read_real);
-    case Kind::kText:
-    case Kind::kPath:
+    case KeyKind::kText:
+    case KeyKind::kPath:
       return text(node);
-    case Kind::kWord:
+    case KeyKind::kWord:
       return word_from(row, setting);
-    case Kind::kPaths:
+    case KeyKind::kPaths:
       if (node.kind == ConfigNode::Kind::kScalar) return std::vector<std::string>{text(node)};
       return list_in(row, setting, text);
-    case Kind::kTextList:
+    case KeyKind::kTextList:
       return list_in(row, setting, text);
-    case Kind::kIntList:
+    case KeyKind::kIntList:
       return list_in(row, setting, [&](const ConfigNode& item) {
         return number_in<std::int64_t>(row, setting, item, read_int);
       });
-    case Kind::kRealList:
+    case KeyKind::kRealList:
       return list_in(row, setting, [&](const ConfigNode& item) {
         return number_in<double>(row, setting, item, read_real);
       });
-    case Kind::kMap:
+    case KeyKind::kMap:
       return map_in(row, setting);
-    case Kind::kJson:
+    case KeyKind::kJson:
       if (node.kind != ConfigNode::Kind::kMap) refuse_value(row, setting, node);
       return JsonText{json_from_node(setting, row.key)};
   }

@@ -55,7 +55,7 @@ inline constexpr const char* kRegistered = "registered";
 // the starter file and the resume check all read the same row.
 struct Row {
   std::string key;
-  Kind kind = Kind::kText;
+  KeyKind kind = KeyKind::kText;
   std::string text;  // one line
   std::string unit;  // of a number
   Range range;
@@ -76,9 +76,9 @@ struct Row {
   }
   Row counts(std::size_t fewest, std::size_t most) && { return items = {fewest, most}, std::move(*this); }
   Row one_of(std::vector<std::string> all) && {
-    return words = std::move(all), kind = kind == Kind::kText ? Kind::kWord : kind, std::move(*this);
+    return words = std::move(all), kind = kind == KeyKind::kText ? KeyKind::kWord : kind, std::move(*this);
   }
-  Row as(Kind other) && { return kind = other, std::move(*this); }
+  Row as(KeyKind other) && { return kind = other, std::move(*this); }
   Row may_change() && { return on_resume = OnResume::kFree, std::move(*this); }
   Row only(std::string type_key, std::vector<std::string> types) && {
     return governed_by = std::move(type_key), only_with = std::move(types), std::move(*this);
@@ -95,25 +95,25 @@ struct Row {
 namespace binding {
 
 template <class T>
-constexpr Kind kind_of() {
+constexpr KeyKind kind_of() {
   if constexpr (std::is_same_v<T, bool>)
-    return Kind::kBool;
+    return KeyKind::kBool;
   else if constexpr (std::is_same_v<T, std::uint64_t>)
-    return Kind::kUint;
+    return KeyKind::kUint;
   else if constexpr (std::is_integral_v<T> || std::is_same_v<T, std::optional<std::int64_t>>)
-    return Kind::kInt;
+    return KeyKind::kInt;
   else if constexpr (std::is_floating_point_v<T>)
-    return Kind::kReal;
+    return KeyKind::kReal;
   else if constexpr (std::is_same_v<T, std::vector<std::int64_t>>)
-    return Kind::kIntList;
+    return KeyKind::kIntList;
   else if constexpr (std::is_same_v<T, std::vector<std::string>>)
-    return Kind::kTextList;
+    return KeyKind::kTextList;
   else if constexpr (std::is_same_v<T, std::map<std::string, std::string>>)
-    return Kind::kMap;
+    return KeyKind::kMap;
   else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, LossKind>)
-    return Kind::kText;
+    return KeyKind::kText;
   else
-    return Kind::kRealList;
+    return KeyKind::kRealList;
 }
 
 std::string name_of_loss(LossKind loss);

@@ -13,7 +13,7 @@ void add_part(std::vector<Row>& rows, const std::string& name, DataFiles DataOpt
   const std::string of = part == &DataOptions::train ? "training" : "validation";
   // Free to move: whether the content is the same is told by its fingerprint, not by its place.
   rows.push_back(row("data." + name + ".path", d, part, &DataFiles::paths)
-                     .as(Kind::kPaths)
+                     .as(KeyKind::kPaths)
                      .counts(0, 10'000)
                      .only("data.type", kWithPath)
                      .may_change()

@@ -20,7 +20,7 @@ std::vector<Row> run_life_rows() {
   return {
       // A path like others, but for the three words.
       row("resume.mode", &RunConfig::resume, &ResumeOptions::mode)
-          .as(Kind::kPath)
+          .as(KeyKind::kPath)
           .one_of({"auto", "must", "never"})
           .may_change()
           .says("auto: from the newest valid checkpoint, if any; must: or fail; never: start anew, leaving "

@@ -13,7 +13,7 @@ std::vector<Row> weights_rows() {
   using M = ModelOptions;
   return {
       row("model.weights", m, &M::weights)
-          .as(Kind::kPath)
+          .as(KeyKind::kPath)
           .may_change()
           .says("Start a new run from these weights, at step 0; a resume ignores it."),
       row("model.weights_skip", m, &M::weights_skip)

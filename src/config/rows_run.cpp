@@ -20,7 +20,7 @@ std::vector<Row> run_rows() {
       row("run.seed", &RunConfig::run, &RunOptions::seed)
           .says("Seed of initial weights, sample order, dropout and synthetic data."),
       row("run.metadata", &RunConfig::run, &RunOptions::metadata)
-          .as(Kind::kJson)
+          .as(KeyKind::kJson)
           .may_change()
           .says("Anything you like; it goes into every checkpoint."),
       row("run.on_end", &RunConfig::run, &RunOptions::on_end)

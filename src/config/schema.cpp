@@ -79,7 +79,7 @@ std::string default_text(const Row& row) {
 Value value_of(const Row& row, const RunConfig& config) {
   const Value value = row.get(config);
   const auto* text = std::get_if<std::string>(&value);
-  return row.kind == Kind::kJson && text ? Value{JsonText{*text}} : value;
+  return row.kind == KeyKind::kJson && text ? Value{JsonText{*text}} : value;
 }
 
 }  // namespace lockstep

@@ -12,8 +12,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json bound(double number, Kind kind) {
-  const bool whole = kind == Kind::kInt || kind == Kind::kIntList;
+Json bound(double number, KeyKind kind) {
+  const bool whole = kind == KeyKind::kInt || kind == KeyKind::kIntList;
   return whole ? Json(static_cast<std::int64_t>(number)) : Json(number);
 }
 
@@ -27,7 +27,7 @@ void add_range(const Row& row, Json& number) {
 
 Json scalar(const char* type, const Row& row) {
   Json json{{"type", type}};
-  if (row.kind != Kind::kText && row.kind != Kind::kTextList) add_range(row, json);
+  if (row.kind != KeyKind::kText && row.kind != KeyKind::kTextList) add_range(row, json);
   return json;
 }
 
@@ -40,29 +40,29 @@ Json list(const char* type, const Row& row) {
 
 Json type_of(const Row& row) {
   switch (row.kind) {
-    case Kind::kBool:
+    case KeyKind::kBool:
       return {{"type", "boolean"}};
-    case Kind::kInt:
+    case KeyKind::kInt:
       return scalar("integer", row);
-    case Kind::kUint:
+    case KeyKind::kUint:
       return {{"type", "integer"}, {"minimum", 0}};
-    case Kind::kReal:
+    case KeyKind::kReal:
       return scalar("number", row);
-    case Kind::kText:
-    case Kind::kPath:
+    case KeyKind::kText:
+    case KeyKind::kPath:
       return {{"type", "string"}};
-    case Kind::kWord:
+    case KeyKind::kWord:
       return {{"enum", row.words}};
-    case Kind::kPaths:
+    case KeyKind::kPaths:
       return {{"anyOf", Json::array({Json{{"type", "string"}}, list("string", row)})}};
-    case Kind::kIntList:
+    case KeyKind::kIntList:
       return list("integer", row);
-    case Kind::kRealList:
+    case KeyKind::kRealList:
       return list("number", row);
-    case Kind::kTextList:
+    case KeyKind::kTextList:
       return list("string", row);
-    case Kind::kMap:
-    case Kind::kJson:
+    case KeyKind::kMap:
+    case KeyKind::kJson:
       return {{"type", "object"}};
   }
   return {};

@@ -96,7 +96,7 @@ void drop_member(ConfigNode& map, const std::string& path) {
 const Row* free_map_above(const Schema& schema, const std::string& key) {
   for (auto dot = key.rfind('.'); dot != std::string::npos && dot > 0; dot = key.rfind('.', dot - 1)) {
     const Row* row = schema.find(key.substr(0, dot));
-    if (row != nullptr && (row->kind == Kind::kMap || row->kind == Kind::kJson)) return row;
+    if (row != nullptr && (row->kind == KeyKind::kMap || row->kind == KeyKind::kJson)) return row;
   }
   return nullptr;
 }

@@ -76,32 +76,32 @@ Json tree_json(const Setting& setting, const std::string& key, const ConfigNode&
 
 }  // namespace
 
-std::string name_of(Kind kind) {
+std::string name_of(KeyKind kind) {
   switch (kind) {
-    case Kind::kBool:
+    case KeyKind::kBool:
       return "true or false";
-    case Kind::kInt:
-    case Kind::kUint:
+    case KeyKind::kInt:
+    case KeyKind::kUint:
       return "a whole number";
-    case Kind::kReal:
+    case KeyKind::kReal:
       return "a number";
-    case Kind::kText:
+    case KeyKind::kText:
       return "text";
-    case Kind::kWord:
+    case KeyKind::kWord:
       return "a word";
-    case Kind::kPath:
+    case KeyKind::kPath:
       return "a path";
-    case Kind::kPaths:
+    case KeyKind::kPaths:
       return "a path or a list of paths";
-    case Kind::kIntList:
+    case KeyKind::kIntList:
       return "a list of whole numbers";
-    case Kind::kRealList:
+    case KeyKind::kRealList:
       return "a list of numbers";
-    case Kind::kTextList:
+    case KeyKind::kTextList:
       return "a list of texts";
-    case Kind::kMap:
+    case KeyKind::kMap:
       return "a map of names to plain values";
-    case Kind::kJson:
+    case KeyKind::kJson:
       return "a map";
   }
   return "";

@@ -12,7 +12,7 @@
 namespace lockstep {
 
 // What a key holds.
-enum class Kind {
+enum class KeyKind {
   kBool,
   kInt,
   kUint,
@@ -29,7 +29,7 @@ enum class Kind {
 };
 
 // "a whole number", …: how messages and the docs call it.
-std::string name_of(Kind kind);
+std::string name_of(KeyKind kind);
 
 // Free-form data as JSON text; a type of its own so that it is never quoted like a string.
 struct JsonText {

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/descriptor.h"
 #include "data/refuse.h"
 #include "lockstep/base/fault_point.h"
 
@@ -24,24 +25,18 @@ std::int64_t modified_ns(const struct stat& info) {
   return static_cast<std::int64_t>(info.st_mtim.tv_sec) * 1'000'000'000 + info.st_mtim.tv_nsec;
 }
 
-struct Descriptor {
-  int fd;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
-
 }  // namespace
 
 MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
   // O_NONBLOCK: opening a fifo that nobody writes to would wait for ever.
   const Descriptor file{::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.fd < 0)
+  if (file.get() < 0)
     refuse_data_file(
         path_, fmt::format("cannot be opened ({})", std::strerror(errno)),
         "Check the path in the data section and the permissions; relative paths start at the config file.");
   struct stat info {};
-  if (::fstat(file.fd, &info) != 0) refuse_data_file(path_, std::strerror(errno), "Check the file system.");
+  if (::fstat(file.get(), &info) != 0)
+    refuse_data_file(path_, std::strerror(errno), "Check the file system.");
   if (!S_ISREG(info.st_mode))
     refuse_data_file(path_, S_ISDIR(info.st_mode) ? "is a folder, expected a file" : "is not a regular file",
                      "Name a regular file.");
@@ -51,7 +46,7 @@ MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
   // mmap refuses a length of zero.
   if (size_ == 0) return;
   // Shared, so that ranks of one machine hold one copy in the page cache.
-  void* memory = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.fd, 0);
+  void* memory = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.get(), 0);
   if (memory == MAP_FAILED)
     refuse_data_file(path_, fmt::format("{} bytes cannot be mapped ({})", size_, std::strerror(errno)),
                      "Join many small files into fewer, or raise vm.max_map_count.");

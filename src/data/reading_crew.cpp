@@ -29,7 +29,7 @@ void ReadingCrew::run(std::int64_t count, const std::function<void(std::int64_t)
   changed_.notify_all();
   work_on(lock);
   changed_.wait(lock, [this] { return job_.running == 0; });
-  const Job done = std::exchange(job_, {});
+  const ReadTask done = std::exchange(job_, {});
   if (done.error != nullptr) std::rethrow_exception(done.error);
 }
 

@@ -25,7 +25,7 @@ class ReadingCrew {
   void run(std::int64_t count, const std::function<void(std::int64_t)>& work);
 
  private:
-  struct Job {
+  struct ReadTask {
     const std::function<void(std::int64_t)>* work = nullptr;
     std::int64_t count = 0;
     std::int64_t next = 0;
@@ -38,7 +38,7 @@ class ReadingCrew {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  Job job_;
+  ReadTask job_;
   bool stopping_ = false;
   std::vector<std::thread> helpers_;
 };

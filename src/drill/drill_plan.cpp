@@ -109,18 +109,6 @@ void place(Disturbance& fault, std::size_t life, const DrillWishes& wishes) {
 
 }  // namespace
 
-const char* word_for(FaultKind kind) {
-  switch (kind) {
-    case FaultKind::kKill:
-      return "kill";
-    case FaultKind::kHang:
-      return "hang";
-    case FaultKind::kFullDisk:
-      return "disk";
-  }
-  return "";
-}
-
 int ranks_of_life(const std::vector<int>& ranks, std::size_t life) {
   check(!ranks.empty(), "a drill has a number of ranks");
   return ranks[life % ranks.size()];

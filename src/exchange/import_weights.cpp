@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "checkpoint/digest.h"
 #include "checkpoint/file_plan.h"
 #include "checkpoint/file_writer.h"
 #include "exchange/export_parts.h"
@@ -25,7 +26,7 @@ constexpr std::uint64_t kMaxGrowth = 4;
 constexpr std::uint64_t kSmall = 1u << 20;
 
 // A tensor on its way in.
-struct Incoming {
+struct ImportedTensor {
   TensorKey key;
   DType dtype = DType::kFloat32;
   Shape shape;
@@ -86,14 +87,14 @@ class Importer {
 
   void map_names_of_model(const NameRules& rules) {
     std::vector<std::string> given;
-    for (const Incoming& tensor : incoming_) given.push_back(tensor.key.name);
+    for (const ImportedTensor& tensor : incoming_) given.push_back(tensor.key.name);
     MappedNames mapped = map_names(given, {}, rules);
     std::map<std::string, std::string> renamed;
     for (std::size_t i = 0; i < incoming_.size(); ++i) {
       incoming_[i].key.name = mapped.names[i];
       renamed[given[i]] = mapped.names[i];
     }
-    for (Incoming& tensor : incoming_)
+    for (ImportedTensor& tensor : incoming_)
       if (!tensor.alias_of.empty()) tensor.alias_of = renamed.at(tensor.alias_of);
     report_.said = std::move(mapped.said);
   }
@@ -111,7 +112,7 @@ class Importer {
     if (file_ == nullptr || file_->format() == "safetensors") return;
     std::uint64_t bytes = 0;
     const std::uint64_t limit = kMaxGrowth * std::filesystem::file_size(from_) + kSmall;
-    for (const Incoming& tensor : incoming_)
+    for (const ImportedTensor& tensor : incoming_)
       if (tensor.alias_of.empty() && (bytes += byte_count(tensor.dtype, tensor.shape)) > limit)
         refuse_bytes(from_, "tensors that share storages are more than four times as large as the file");
   }
@@ -121,7 +122,7 @@ class Importer {
     Hdf5Plan plan;
     nlohmann::json digests = nlohmann::json::object();
     std::set<std::string> slots;
-    for (const Incoming& tensor : incoming_) {
+    for (const ImportedTensor& tensor : incoming_) {
       const std::string group = "/" + tensor.key.group() + "/";
       const std::string path = group + encode_link(tensor.key.name);
       (tensor.key.in_model() ? report_.tensors : report_.optimizer_tensors) += 1;
@@ -147,7 +148,7 @@ class Importer {
   std::unique_ptr<ForeignFile> file_;
   std::unique_ptr<WeightsSource> source_;
   std::optional<std::int64_t> step_;
-  std::vector<Incoming> incoming_;
+  std::vector<ImportedTensor> incoming_;
   ImportReport report_;
 };
 

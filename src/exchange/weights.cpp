@@ -11,6 +11,7 @@
 #include <map>
 
 #include "base/descriptor.h"
+#include "checkpoint/digest.h"
 #include "checkpoint/reader.h"
 #include "hdf5/model_group.h"
 #include "lockstep/base/error.h"

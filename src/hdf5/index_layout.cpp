@@ -39,7 +39,7 @@ std::string without_format(const std::string& path) {
 
 void add_virtual(const Hdf5Draft& draft, const Hdf5IndexEntry& entry) {
   const Hdf5Session& hdf5 = draft.session();
-  const Hdf5Dataset& dataset = entry.dataset;
+  const PlannedDataset& dataset = entry.dataset;
   const Hdf5Handle type = hdf5_type_of(hdf5, dataset.dtype);
   const Hdf5Handle creation = hdf5.own(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "making a property list");
   hdf5.ok(H5Pset_obj_track_times(creation.get(), false), "switching times off");

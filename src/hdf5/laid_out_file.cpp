@@ -10,7 +10,8 @@ namespace lockstep {
 
 namespace {
 
-std::vector<std::uint64_t> create_datasets(const Hdf5Draft& draft, const std::vector<Hdf5Dataset>& datasets) {
+std::vector<std::uint64_t> create_datasets(const Hdf5Draft& draft,
+                                           const std::vector<PlannedDataset>& datasets) {
   const Hdf5Session& hdf5 = draft.session();
   const Hdf5Handle creation = hdf5.own(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "making a property list");
   hdf5.ok(H5Pset_layout(creation.get(), H5D_CONTIGUOUS), "choosing contiguous storage");
@@ -20,7 +21,7 @@ std::vector<std::uint64_t> create_datasets(const Hdf5Draft& draft, const std::ve
   hdf5.ok(H5Pset_obj_track_times(creation.get(), false), "switching times off");
   std::vector<std::uint64_t> offsets;
   offsets.reserve(datasets.size());
-  for (const Hdf5Dataset& dataset : datasets) {
+  for (const PlannedDataset& dataset : datasets) {
     const Hdf5Handle type = hdf5_type_of(hdf5, dataset.dtype);
     const Hdf5Handle space = draft.create_space(dataset.shape);
     const Hdf5Handle object = hdf5.own(H5Dcreate2(draft.file(), dataset.path.c_str(), type.get(), space.get(),
@@ -56,7 +57,7 @@ std::vector<Hdf5MetadataRun> metadata_runs(const Hdf5Plan& plan, const Hdf5Layou
   };
   for (const std::size_t i : order) {
     run_until(layout.offsets[i]);
-    const Hdf5Dataset& dataset = plan.datasets[i];
+    const PlannedDataset& dataset = plan.datasets[i];
     at = layout.offsets[i] + byte_count(dataset.dtype, dataset.shape);
   }
   run_until(layout.file_bytes);

@@ -25,12 +25,12 @@ struct Hdf5Group {
 };
 
 // One contiguous dataset; the last part of `path` has gone through encode_link().
-struct Hdf5Dataset {
+struct PlannedDataset {
   std::string path;
   DType dtype = DType::kFloat32;
   Shape shape;
 
-  bool operator==(const Hdf5Dataset&) const = default;
+  bool operator==(const PlannedDataset&) const = default;
 };
 
 // A second path of a dataset: both lead to the same bytes.
@@ -44,7 +44,7 @@ struct Hdf5HardLink {
 // What a file is to hold.
 struct Hdf5Plan {
   std::vector<Hdf5Group> groups;
-  std::vector<Hdf5Dataset> datasets;
+  std::vector<PlannedDataset> datasets;
   std::vector<Hdf5HardLink> links = {};
 };
 

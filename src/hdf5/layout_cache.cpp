@@ -16,50 +16,50 @@ constexpr std::size_t kKept = 2;
 
 }  // namespace
 
-struct LayoutCache::Parts {
+struct LayoutCache::Idle {
   std::mutex mutex;
-  std::list<std::unique_ptr<LaidOutFile>> idle;  // the last used first
+  std::list<std::unique_ptr<LaidOutFile>> files;  // the last used first
   std::size_t misses = 0;
 
   // Taken out while it is used, so that threads never share one.
   std::unique_ptr<LaidOutFile> take(const Hdf5Plan& plan) {
     const std::lock_guard lock(mutex);
     const auto found =
-        std::find_if(idle.begin(), idle.end(), [&](const auto& file) { return file->fits(plan); });
-    if (found == idle.end()) {
+        std::find_if(files.begin(), files.end(), [&](const auto& file) { return file->fits(plan); });
+    if (found == files.end()) {
       ++misses;
       return nullptr;
     }
     auto taken = std::move(*found);
-    idle.erase(found);
+    files.erase(found);
     return taken;
   }
 
   void give_back(std::unique_ptr<LaidOutFile> file) {
     const std::lock_guard lock(mutex);
-    idle.push_front(std::move(file));
-    if (idle.size() > kKept) idle.pop_back();
+    files.push_front(std::move(file));
+    if (files.size() > kKept) files.pop_back();
   }
 };
 
-LayoutCache::LayoutCache() : parts_(std::make_unique<Parts>()) {}
+LayoutCache::LayoutCache() : idle_(std::make_unique<Idle>()) {}
 
 LayoutCache::~LayoutCache() = default;
 
 void LayoutCache::with_layout(const Hdf5Plan& plan, const std::function<void(const Hdf5Layout&)>& use) {
-  auto file = parts_->take(plan);
+  auto file = idle_->take(plan);
   if (file)
     file->rewrite(plan);
   else
     file = std::make_unique<LaidOutFile>(plan);
   use(file->layout());
   // Not after an exception: whatever it was, the next save starts from scratch.
-  parts_->give_back(std::move(file));
+  idle_->give_back(std::move(file));
 }
 
 std::size_t LayoutCache::misses() const {
-  const std::lock_guard lock(parts_->mutex);
-  return parts_->misses;
+  const std::lock_guard lock(idle_->mutex);
+  return idle_->misses;
 }
 
 }  // namespace lockstep

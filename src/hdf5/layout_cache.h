@@ -23,8 +23,8 @@ class LayoutCache {
   std::size_t misses() const;
 
  private:
-  struct Parts;
-  std::unique_ptr<Parts> parts_;
+  struct Idle;
+  std::unique_ptr<Idle> idle_;
 };
 
 }  // namespace lockstep

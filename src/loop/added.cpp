@@ -183,7 +183,7 @@ class AddedParallel : public Added {
   std::vector<torch::Tensor> optimized() const override {
     std::vector<torch::Tensor> all;
     for (const auto& lane : parts_.lanes)
-      for (const torch::Tensor& leaf : lane.arena->leaves()) all.push_back(leaf);
+      for (const torch::Tensor& tensor : lane.arena->trainable_tensors()) all.push_back(tensor);
     return all;
   }
 
@@ -194,8 +194,8 @@ class AddedParallel : public Added {
       if (!lane.optimizer) continue;
       const auto& entries = lane.arena->trainable();
       for (std::size_t i = 0; i < entries.size(); ++i) {
-        const std::string& name = names.at(lane.arena->leaves()[i].unsafeGetTensorImpl());
-        for (const Slot& slot : lane.optimizer->slots())
+        const std::string& name = names.at(lane.arena->trainable_tensors()[i].unsafeGetTensorImpl());
+        for (const OptimizerSlot& slot : lane.optimizer->slots())
           all.push_back({{slot.name, name}, ModelArena::view(slot.flat, entries[i]), true, true});
         steps.emplace_back(name, lane.optimizer->steps()[i]);
       }
@@ -212,8 +212,8 @@ class AddedParallel : public Added {
       const auto& entries = lane.arena->trainable();
       std::vector<double> steps;
       for (std::size_t i = 0; i < entries.size(); ++i) {
-        const std::string& name = names.at(lane.arena->leaves()[i].unsafeGetTensorImpl());
-        for (const Slot& slot : lane.optimizer->slots())
+        const std::string& name = names.at(lane.arena->trainable_tensors()[i].unsafeGetTensorImpl());
+        for (const OptimizerSlot& slot : lane.optimizer->slots())
           ModelArena::view(slot.flat, entries[i])
               .copy_(found(stored, {slot.name, name}, "optimizer state " + slot.name + " of " + name));
         steps.push_back(stored_step(stored, name).value_or(0));

@@ -73,8 +73,8 @@ DataParallel::Parts::Parts(Session& of, torch::nn::Module& trained, const Parall
 
 DataParallel::Parts::~Parts() {
   for (const Lane& lane : lanes) {
-    for (const torch::Tensor& leaf : lane.arena->leaves())
-      session.parallel_parameters.erase(leaf.unsafeGetTensorImpl());
+    for (const torch::Tensor& tensor : lane.arena->trainable_tensors())
+      session.parallel_parameters.erase(tensor.unsafeGetTensorImpl());
     for (const torch::Tensor& buffer : lane.arena->buffer_tensors())
       session.parallel_buffers.erase(buffer.unsafeGetTensorImpl());
   }
@@ -92,7 +92,7 @@ void DataParallel::Parts::lay_out() {
     arenas.push_back(arena.get());
     lanes.push_back({std::move(arena), nullptr, nullptr});
   }
-  const LeafRun mine = run_of(session.world.rank(), session.world.size(), options.micro_batches);
+  const MicroBatchRun mine = run_of(session.world.rank(), session.world.size(), options.micro_batches);
   pass = std::make_unique<MicroBatchPass>(
       arenas, PassOptions{mine, options.micro_batches, options.seed, /*spares_others=*/true});
   session.seed = options.seed;
@@ -126,13 +126,13 @@ std::vector<StepMean> DataParallel::Parts::means(const std::string& name, std::i
       if (thrown.kind == ForeignException::Kind::kOutOfMemory)
         return out_of_memory(thrown, "the module", "Make it, or its micro-batches, smaller");
       return Fault(ExitCode::kBug,
-                   fmt::format("step {}, micro-batch {}: {}", step, pass->leaf(), thrown.text),
+                   fmt::format("step {}, micro-batch {}: {}", step, pass->micro_batch(), thrown.text),
                    "Look at the loss given to " + name + "()");
     };
     with_foreign_faults(
         [&] {
-          pass->run(Step(step + 1), [&](int leaf) {
-            return loss(MicroBatch{leaf, options.micro_batches, step});
+          pass->run(Step(step + 1), [&](int micro_batch) {
+            return loss(MicroBatch{micro_batch, options.micro_batches, step});
           });
         },
         fault);

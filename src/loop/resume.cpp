@@ -49,7 +49,7 @@ Candidate next_candidate(const ResumeParts& parts, const std::string& mode) {
 }
 
 // The ranks of a host share its cores, and the page cache: what one of them has read the others need not.
-Reading reading_of(const World& world) {
+ReadOptions reading_of(const World& world) {
   constexpr int kMost = 4;
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   const int ranks = world.place().local_size;

@@ -72,7 +72,7 @@ class Sgd : public FlatOptimizer {
     if (options.momentum > 0.0) momentum_buffer_.push_back(zeros_placed_like(parameters));
   }
 
-  std::vector<Slot> slots() const override {
+  std::vector<OptimizerSlot> slots() const override {
     if (momentum_buffer_.empty()) return {};
     return {{"momentum_buffer", momentum_buffer_.front()}};
   }
@@ -103,7 +103,9 @@ class Adam : public FlatOptimizer {
         step_(torch::zeros({}, torch::TensorOptions(torch::kFloat32).device(parameters.device()))),
         fused_(options.type == "adamw" ? &decoupled : &coupled) {}
 
-  std::vector<Slot> slots() const override { return {{"exp_avg", exp_avg_}, {"exp_avg_sq", exp_avg_sq_}}; }
+  std::vector<OptimizerSlot> slots() const override {
+    return {{"exp_avg", exp_avg_}, {"exp_avg_sq", exp_avg_sq_}};
+  }
 
  protected:
   double run_key(double steps) const override { return steps; }

@@ -13,7 +13,7 @@ namespace lockstep {
 
 // One kind of optimizer state under PyTorch's name, laid out like the parameters it belongs to: what the
 // checkpoint stores.
-struct Slot {
+struct OptimizerSlot {
   std::string name;    // exp_avg, exp_avg_sq or momentum_buffer
   torch::Tensor flat;  // the live tensor, not a copy
 };
@@ -42,7 +42,7 @@ class FlatOptimizer {
   void update(const torch::Tensor& gradients, double lr, const std::vector<char>& reached);
 
   // In a fixed order; empty for sgd without momentum.
-  virtual std::vector<Slot> slots() const = 0;
+  virtual std::vector<OptimizerSlot> slots() const = 0;
 
   // Updates of each parameter so far: torch.optim's `step`. With the slots it is the whole state.
   const std::vector<double>& steps() const { return steps_; }

@@ -109,7 +109,7 @@ void ModelArena::lay_out_parameters(const torch::nn::Module& model, bool trainab
     if (!seen.insert(item.value().unsafeGetTensorImpl()).second) continue;
     if (item.value().requires_grad() != trainable) continue;
     (trainable ? trainable_ : frozen_).push_back(lay_out(item.key(), item.value()));
-    (trainable ? leaves_ : frozen_tensors_).push_back(item.value());
+    (trainable ? trainable_tensors_ : frozen_tensors_).push_back(item.value());
   }
 }
 
@@ -146,7 +146,7 @@ void ModelArena::adopt() {
       tensors[i].set_data(place);
     }
   };
-  move_in(trainable_, leaves_);
+  move_in(trainable_, trainable_tensors_);
   move_in(buffers_, buffer_tensors_);
   move_in(frozen_, frozen_tensors_);
 }
@@ -170,7 +170,7 @@ void ModelArena::require_intact() const {
                     "forward()");
     }
   };
-  look(trainable_, leaves_, true);
+  look(trainable_, trainable_tensors_, true);
   look(frozen_, frozen_tensors_, false);
   look(buffers_, buffer_tensors_, std::nullopt);
 }

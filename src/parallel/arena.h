@@ -49,7 +49,7 @@ class ModelArena {
   const std::vector<ArenaEntry>& frozen() const { return frozen_; }
   const std::vector<ArenaEntry>& buffers() const { return buffers_; }
   // Parameter tensors in the order of trainable(); autograd leaves.
-  const std::vector<torch::Tensor>& leaves() const { return leaves_; }
+  const std::vector<torch::Tensor>& trainable_tensors() const { return trainable_tensors_; }
   const std::vector<torch::Tensor>& frozen_tensors() const { return frozen_tensors_; }
   // Buffer tensors in the order of buffers(); views of values().
   const std::vector<torch::Tensor>& buffer_tensors() const { return buffer_tensors_; }
@@ -98,7 +98,7 @@ class ModelArena {
   std::vector<ArenaEntry> trainable_;
   std::vector<ArenaEntry> frozen_;
   std::vector<ArenaEntry> buffers_;
-  std::vector<torch::Tensor> leaves_;
+  std::vector<torch::Tensor> trainable_tensors_;
   std::vector<torch::Tensor> frozen_tensors_;
   std::vector<torch::Tensor> buffer_tensors_;
   std::vector<std::pair<std::string, torch::Tensor>> integers_;

@@ -7,33 +7,33 @@
 
 namespace lockstep {
 
-LeafRun left_child(LeafRun node) {
+MicroBatchRun left_child(MicroBatchRun node) {
   check(node.count >= 2, "only an inner node has children");
   return {node.first, static_cast<int>(std::bit_floor(static_cast<unsigned>(node.count - 1)))};
 }
 
-LeafRun right_child(LeafRun node) {
-  const LeafRun left = left_child(node);
+MicroBatchRun right_child(MicroBatchRun node) {
+  const MicroBatchRun left = left_child(node);
   return {left.end(), node.count - left.count};
 }
 
-bool is_node(LeafRun run, int leaves) {
-  LeafRun node{0, leaves};
+bool is_node(MicroBatchRun run, int micro_batches) {
+  MicroBatchRun node{0, micro_batches};
   while (node.count > run.count) {
-    const LeafRun left = left_child(node);
+    const MicroBatchRun left = left_child(node);
     node = run.first < left.end() ? left : right_child(node);
   }
   return node == run;
 }
 
-std::vector<LeafRun> complete_subtrees(LeafRun run, int leaves) {
-  std::vector<LeafRun> stack;
-  for (int leaf = run.first; leaf < run.end(); ++leaf) {
-    stack.push_back({leaf, 1});
+std::vector<MicroBatchRun> complete_subtrees(MicroBatchRun run, int micro_batches) {
+  std::vector<MicroBatchRun> stack;
+  for (int index = run.first; index < run.end(); ++index) {
+    stack.push_back({index, 1});
     while (stack.size() >= 2) {
-      const LeafRun left = stack[stack.size() - 2];
-      const LeafRun merged{left.first, left.count + stack.back().count};
-      if (!is_node(merged, leaves)) break;
+      const MicroBatchRun left = stack[stack.size() - 2];
+      const MicroBatchRun merged{left.first, left.count + stack.back().count};
+      if (!is_node(merged, micro_batches)) break;
       stack.pop_back();
       stack.back() = merged;
     }

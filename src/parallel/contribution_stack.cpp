@@ -5,29 +5,30 @@
 
 namespace lockstep {
 
-ContributionStack::ContributionStack(const ModelArena& arena, LeafRun run, int leaves)
-    : arena_(arena), run_(run), leaves_(leaves) {}
+ContributionStack::ContributionStack(const ModelArena& arena, MicroBatchRun run, int micro_batches)
+    : arena_(arena), run_(run), micro_batches_(micro_batches) {}
 
-void ContributionStack::push(LeafRun node) {
+void ContributionStack::push(MicroBatchRun node) {
   if (depth_ == slots_.size()) slots_.push_back({node, arena_.new_contribution()});
   slots_[depth_++].node = node;
 }
 
-void ContributionStack::open(int leaf) {
-  check(leaf >= run_.first && leaf < run_.end(), "a rank computes only its own micro-batches");
-  const LeafRun pair{leaf - 1, 2};
-  accumulates_ = depth_ > 0 && slots_[depth_ - 1].node == LeafRun{leaf - 1, 1} && is_node(pair, leaves_);
+void ContributionStack::open(int index) {
+  check(index >= run_.first && index < run_.end(), "a rank computes only its own micro-batches");
+  const MicroBatchRun pair{index - 1, 2};
+  accumulates_ =
+      depth_ > 0 && slots_[depth_ - 1].node == MicroBatchRun{index - 1, 1} && is_node(pair, micro_batches_);
   if (accumulates_)
     slots_[depth_ - 1].node = pair;
   else
-    push({leaf, 1});
+    push({index, 1});
 }
 
 void ContributionStack::close() {
   while (depth_ >= 2) {
     PartialSum& left = slots_[depth_ - 2];
-    const LeafRun merged{left.node.first, left.node.count + slots_[depth_ - 1].node.count};
-    if (!is_node(merged, leaves_)) return;
+    const MicroBatchRun merged{left.node.first, left.node.count + slots_[depth_ - 1].node.count};
+    if (!is_node(merged, micro_batches_)) return;
     left.flat.add_(slots_[depth_ - 1].flat);
     left.node = merged;
     --depth_;

@@ -12,24 +12,24 @@ namespace lockstep {
 
 // The sum of the contributions of one complete subtree of micro-batches.
 struct PartialSum {
-  LeafRun node;
+  MicroBatchRun node;
   torch::Tensor flat;
 };
 
 // The partial sums of one rank's run of micro-batches during a step: a stack of at most log2(V) + 1
 // contributions, merged as soon as two of them are the children of one node (Note [fixed-order sum]).
 //
-// Local. For each micro-batch in order: open(leaf), then write into target() — add to it where accumulates()
+// Local. For each micro-batch in order: open(index), then write into target() — add to it where accumulates()
 // — then close().
 class ContributionStack {
  public:
-  ContributionStack(const ModelArena& arena, LeafRun run, int leaves);
+  ContributionStack(const ModelArena& arena, MicroBatchRun run, int micro_batches);
 
   // Starts a step: nothing summed yet. Memory is kept.
   void clear() { depth_ = 0; }
 
-  void open(int leaf);
-  // The left sibling's sum when `leaf` merges with it at once (adding there saves a pass over memory), else a
+  void open(int index);
+  // The left sibling's sum when it merges with it at once (adding there saves a pass over memory), else a
   // slot of its own.
   const torch::Tensor& target() const { return slots_[depth_ - 1].flat; }
   bool accumulates() const { return accumulates_; }
@@ -40,11 +40,11 @@ class ContributionStack {
   std::vector<PartialSum> sums() const;
 
  private:
-  void push(LeafRun node);
+  void push(MicroBatchRun node);
 
   const ModelArena& arena_;
-  LeafRun run_;
-  int leaves_;
+  MicroBatchRun run_;
+  int micro_batches_;
   std::vector<PartialSum> slots_;
   std::size_t depth_ = 0;
   bool accumulates_ = false;

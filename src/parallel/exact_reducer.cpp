@@ -19,8 +19,8 @@ class ExactReducer : public GradientReducer {
     if (ranks_ == 1) return;
     result_ = torch::zeros({slice_ * ranks_}, plan.options);
     for (int rank = 0; rank < ranks_; ++rank) {
-      const LeafRun run = run_of(Rank(rank), world.size(), plan.micro_batches);
-      for (const LeafRun node : complete_subtrees(run, plan.micro_batches)) {
+      const MicroBatchRun run = run_of(Rank(rank), world.size(), plan.micro_batches);
+      for (const MicroBatchRun node : complete_subtrees(run, plan.micro_batches)) {
         const bool mine = rank == world.rank().value;
         pieces_.push_back({rank, {node, mine ? torch::Tensor() : torch::empty({my_length()}, plan.options)}});
       }
@@ -78,7 +78,7 @@ class ExactReducer : public GradientReducer {
   }
 
   // Adds the pieces of `node` along the tree into the leftmost of them.
-  torch::Tensor sum_of(LeafRun node) {
+  torch::Tensor sum_of(MicroBatchRun node) {
     for (const Piece& piece : pieces_)
       if (piece.sum.node == node) return piece.sum.flat;
     const torch::Tensor left = sum_of(left_child(node));

@@ -33,7 +33,7 @@ bool is_movable(const torch::Tensor& gradient, const ArenaEntry& entry) {
 // How often each was changed in place, by whoever had it in hand; the optimizer works on the flat tensor.
 std::vector<std::uint32_t> versions_of(const ModelArena& arena) {
   std::vector<std::uint32_t> versions;
-  for (const auto* tensors : {&arena.leaves(), &arena.frozen_tensors()})
+  for (const auto* tensors : {&arena.trainable_tensors(), &arena.frozen_tensors()})
     for (const torch::Tensor& tensor : *tensors)
       versions.push_back(static_cast<std::uint32_t>(tensor._version()));
   return versions;
@@ -42,17 +42,17 @@ std::vector<std::uint32_t> versions_of(const ModelArena& arena) {
 }  // namespace
 
 struct GradientHooks::Target {
-  enum class Place : char {
+  enum class GradientPlace : char {
     kOutside,  // not in the contribution; in .grad, if there is one
     kMoved,
     kSpoiled,  // moved, and then more came
   };
 
   std::vector<ArenaEntry> entries;
-  std::vector<torch::Tensor> leaves;
+  std::vector<torch::Tensor> parameters;
   std::vector<torch::Tensor> views;
-  std::vector<Place> places;  // each written by the one thread that accumulates there
-  std::vector<char> late;     // for good
+  std::vector<GradientPlace> places;  // each written by the one thread that accumulates there
+  std::vector<char> late;             // for good
   std::vector<std::uint32_t> versions;
   torch::Tensor counts;  // the part of the contribution that says who was reached
   torch::Tensor ones;    // what it is nearly always
@@ -61,11 +61,11 @@ struct GradientHooks::Target {
 
   void hook(std::size_t index) {
     if (!watching || late[index]) return;
-    if (places[index] == Place::kOutside) {
-      if (is_movable(leaves[index].grad(), entries[index])) move(index);
+    if (places[index] == GradientPlace::kOutside) {
+      if (is_movable(parameters[index].grad(), entries[index])) move(index);
       return;
     }
-    places[index] = Place::kSpoiled;
+    places[index] = GradientPlace::kSpoiled;
     late[index] = 1;
   }
 
@@ -75,35 +75,35 @@ struct GradientHooks::Target {
 
   void move(std::size_t index) {
     const torch::NoGradGuard no_grad;
-    torch::Tensor& gradient = leaves[index].mutable_grad();
+    torch::Tensor& gradient = parameters[index].mutable_grad();
     put(views[index], gradient);
     gradient.reset();
-    places[index] = Place::kMoved;
+    places[index] = GradientPlace::kMoved;
   }
 
   // False when it cannot be right.
   bool settle(std::size_t index) {
-    torch::Tensor& gradient = leaves[index].mutable_grad();
-    const bool more = gradient.defined() && places[index] == Place::kMoved;
-    if (more || places[index] == Place::kSpoiled) {
+    torch::Tensor& gradient = parameters[index].mutable_grad();
+    const bool more = gradient.defined() && places[index] == GradientPlace::kMoved;
+    if (more || places[index] == GradientPlace::kSpoiled) {
       late[index] = 1;
       return false;
     }
     if (gradient.defined()) {
       if (!is_movable(gradient, entries[index])) refuse(gradient, entries[index]);
       move(index);
-    } else if (places[index] == Place::kOutside && !accumulate) {
+    } else if (places[index] == GradientPlace::kOutside && !accumulate) {
       views[index].zero_();
     }
     return true;
   }
 
   void count_reached() const {
-    if (std::count(places.begin(), places.end(), Place::kMoved) == std::ssize(places))
+    if (std::count(places.begin(), places.end(), GradientPlace::kMoved) == std::ssize(places))
       return put(counts, ones);
     const torch::Tensor reached = torch::zeros_like(ones, ones.options().device(torch::kCPU));
     for (std::size_t i = 0; i < places.size(); ++i)
-      if (places[i] == Place::kMoved) reached[static_cast<std::int64_t>(i)].fill_(1);
+      if (places[i] == GradientPlace::kMoved) reached[static_cast<std::int64_t>(i)].fill_(1);
     put(counts, reached.to(ones.device()));
   }
 };
@@ -113,8 +113,8 @@ namespace {
 template <class Target>
 struct Hook : torch::autograd::PostAccumulateGradHook {
   Hook(std::shared_ptr<Target> owner, std::size_t place) : target(std::move(owner)), index(place) {}
-  void operator()(const torch::autograd::Variable& leaf) override {
-    if (before) (*before)(leaf);
+  void operator()(const torch::autograd::Variable& parameter) override {
+    if (before) (*before)(parameter);
     // Somebody else's hook may want to find .grad where it was.
     if (!before) target->hook(index);
   }
@@ -127,20 +127,20 @@ struct Hook : torch::autograd::PostAccumulateGradHook {
 
 GradientHooks::GradientHooks(const ModelArena& arena) : arena_(arena), target_(std::make_shared<Target>()) {
   target_->entries = arena.trainable();
-  target_->leaves = arena.leaves();
-  target_->late.assign(arena.leaves().size(), 0);
-  target_->ones = torch::ones({std::ssize(arena.leaves())}, arena.values().options());
-  for (std::size_t i = 0; i < target_->leaves.size(); ++i) {
+  target_->parameters = arena.trainable_tensors();
+  target_->late.assign(arena.trainable_tensors().size(), 0);
+  target_->ones = torch::ones({std::ssize(arena.trainable_tensors())}, arena.values().options());
+  for (std::size_t i = 0; i < target_->parameters.size(); ++i) {
     auto hook = std::make_unique<Hook<Target>>(target_, i);
-    hook->before = std::move(torch::autograd::impl::post_acc_grad_hooks(target_->leaves[i]));
-    torch::autograd::impl::set_post_acc_grad_hooks(target_->leaves[i], std::move(hook));
+    hook->before = std::move(torch::autograd::impl::post_acc_grad_hooks(target_->parameters[i]));
+    torch::autograd::impl::set_post_acc_grad_hooks(target_->parameters[i], std::move(hook));
   }
 }
 
 GradientHooks::~GradientHooks() {
-  for (const torch::Tensor& leaf : target_->leaves) {
-    auto* ours = dynamic_cast<Hook<Target>*>(torch::autograd::impl::post_acc_grad_hooks(leaf).get());
-    if (ours != nullptr) torch::autograd::impl::set_post_acc_grad_hooks(leaf, std::move(ours->before));
+  for (const torch::Tensor& parameter : target_->parameters) {
+    auto* ours = dynamic_cast<Hook<Target>*>(torch::autograd::impl::post_acc_grad_hooks(parameter).get());
+    if (ours != nullptr) torch::autograd::impl::set_post_acc_grad_hooks(parameter, std::move(ours->before));
   }
 }
 
@@ -150,8 +150,8 @@ void GradientHooks::aim(const torch::Tensor& contribution, bool accumulate) {
   for (const ArenaEntry& entry : target.entries)
     target.views.push_back(ModelArena::view(contribution, entry));
   target.counts = contribution.narrow(0, arena_.reached_offset(), std::ssize(target.entries));
-  for (const torch::Tensor& leaf : target.leaves) leaf.mutable_grad().reset();
-  target.places.assign(target.leaves.size(), Target::Place::kOutside);
+  for (const torch::Tensor& parameter : target.parameters) parameter.mutable_grad().reset();
+  target.places.assign(target.parameters.size(), Target::GradientPlace::kOutside);
   target.accumulate = accumulate;
   target.versions = versions_of(arena_);
 }
@@ -180,9 +180,9 @@ GradientHooks::Outcome GradientHooks::settle() {
   require_unchanged_parameters();
   const torch::NoGradGuard no_grad;
   bool complete = true;
-  for (std::size_t i = 0; i < target.leaves.size(); ++i) {
+  for (std::size_t i = 0; i < target.parameters.size(); ++i) {
     complete = target.settle(i) && complete;
-    target.leaves[i].mutable_grad().reset();
+    target.parameters[i].mutable_grad().reset();
   }
   if (complete) target.count_reached();
   return complete ? Outcome::kComplete : Outcome::kSpoiled;

@@ -15,8 +15,8 @@ namespace lockstep {
 class GradientReducer {
  public:
   virtual ~GradientReducer() = default;
-  // Collective. `sums` are this rank's, in leaf order; they may be overwritten. Returns the mean,
-  // [contribution_count]; valid until the next call.
+  // Collective. `sums` are this rank's, in the order of micro-batches; they may be overwritten. Returns the
+  // mean, [contribution_count]; valid until the next call.
   virtual torch::Tensor mean_over_micro_batches(const std::vector<PartialSum>& sums) = 0;
 };
 

@@ -79,7 +79,7 @@ MicroBatchPass::MicroBatchPass(std::vector<const ModelArena*> arenas, const Pass
     : options_(options) {
   for (const ModelArena* arena : arenas) {
     lanes_.push_back(std::make_unique<Lane>(*arena, options));
-    for (const torch::Tensor& leaf : arena->leaves()) own_.insert(leaf.unsafeGetTensorImpl());
+    for (const torch::Tensor& tensor : arena->trainable_tensors()) own_.insert(tensor.unsafeGetTensorImpl());
   }
 }
 
@@ -108,39 +108,39 @@ void MicroBatchPass::run(Step step, const Loss& loss) {
 bool MicroBatchPass::run_all(Step step, const Loss& loss) {
   for (const auto& lane : lanes_) lane->stack.clear();
   if (check_) check_->bits.clear();
-  for (int leaf = options_.mine.first; leaf < options_.mine.end(); ++leaf) {
-    if (!run_one(step, leaf, loss)) {
+  for (int micro_batch = options_.mine.first; micro_batch < options_.mine.end(); ++micro_batch) {
+    if (!run_one(step, micro_batch, loss)) {
       undo();
       return false;
     }
-    if (check_ && leaf == options_.mine.first)
+    if (check_ && micro_batch == options_.mine.first)
       for (const auto& lane : lanes_) check_->bits.emplace_back(lane->arena, lane->stack.target());
   }
   return true;
 }
 
-bool MicroBatchPass::run_one(Step step, int leaf, const Loss& loss) {
-  leaf_ = leaf;
-  const bool first = leaf == options_.mine.first;
+bool MicroBatchPass::run_one(Step step, int micro_batch, const Loss& loss) {
+  micro_batch_ = micro_batch;
+  const bool first = micro_batch == options_.mine.first;
   if (!first) undo();
   for (const auto& lane : lanes_) {
-    lane->stack.open(leaf);
+    lane->stack.open(micro_batch);
     lane->aim(lane->stack.target(), lane->stack.accumulates());
   }
-  if (!compute(step, leaf, loss)) return false;
+  if (!compute(step, micro_batch, loss)) return false;
   const torch::NoGradGuard no_grad;
   for (const auto& lane : lanes_) {
     lane->settle_integers(first);
     lane->stack.close();
   }
   ++computed_;
-  fault_point("micro_batch", leaf);
+  fault_point("micro_batch", micro_batch);
   return true;
 }
 
-bool MicroBatchPass::compute(Step step, int leaf, const Loss& loss_of) {
-  torch::manual_seed(micro_batch_key(options_.seed, step, leaf));
-  const torch::Tensor loss = loss_of(leaf);
+bool MicroBatchPass::compute(Step step, int micro_batch, const Loss& loss_of) {
+  torch::manual_seed(micro_batch_key(options_.seed, step, micro_batch));
+  const torch::Tensor loss = loss_of(micro_batch);
   require_scalar(loss, step);
   for (const auto& lane : lanes_) lane->hooks.watch();
   {

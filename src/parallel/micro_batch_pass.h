@@ -16,7 +16,7 @@
 namespace lockstep {
 
 struct PassOptions {
-  LeafRun mine;  // of this rank
+  MicroBatchRun mine;  // of this rank
   int micro_batches = 1;
   std::uint64_t seed = 0;
   // Leave .grad of other modules that a loss goes through as it was.
@@ -31,9 +31,9 @@ struct PassOptions {
 // computed once more (Note [gradients]).
 class MicroBatchPass {
  public:
-  // The mean loss over the samples of micro-batch `leaf`: a scalar. Called again for the same one where Note
-  // [gradients] or Note [model check] asks for it.
-  using Loss = std::function<torch::Tensor(int leaf)>;
+  // The mean loss over the samples of micro-batch `micro_batch`: a scalar. Called again for the same one
+  // where Note [gradients] or Note [model check] asks for it.
+  using Loss = std::function<torch::Tensor(int micro_batch)>;
 
   // The arenas of one model, which outlive it.
   MicroBatchPass(std::vector<const ModelArena*> arenas, const PassOptions& options);
@@ -55,7 +55,7 @@ class MicroBatchPass {
   void check_next();
 
   // The micro-batch that is being computed, or was the last; and how many were since construction.
-  int leaf() const { return leaf_; }
+  int micro_batch() const { return micro_batch_; }
   std::int64_t computed() const { return computed_; }
 
  private:
@@ -63,15 +63,15 @@ class MicroBatchPass {
   struct Check;
 
   bool run_all(Step step, const Loss& loss);
-  bool run_one(Step step, int leaf, const Loss& loss);
-  bool compute(Step step, int leaf, const Loss& loss);
+  bool run_one(Step step, int micro_batch, const Loss& loss);
+  bool compute(Step step, int micro_batch, const Loss& loss);
   void check_model(Step step, const Loss& loss);
 
   PassOptions options_;
   std::vector<std::unique_ptr<Lane>> lanes_;  // one an arena
   OtherGradients::Leaves own_;
   std::int64_t computed_ = 0;
-  int leaf_ = 0;
+  int micro_batch_ = 0;
   std::unique_ptr<Check> check_;  // of the model, at the end of the next run()
 };
 

@@ -21,7 +21,7 @@ class OtherGradients {
   OtherGradients& operator=(const OtherGradients&) = delete;
 
  private:
-  std::vector<std::pair<torch::Tensor, torch::Tensor>> kept_;  // leaf, its .grad
+  std::vector<std::pair<torch::Tensor, torch::Tensor>> kept_;  // tensor, its .grad
 };
 
 }  // namespace lockstep

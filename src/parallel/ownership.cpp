@@ -9,7 +9,7 @@
 
 namespace lockstep {
 
-LeafRun run_of(Rank rank, WorldSize world, int micro_batches) {
+MicroBatchRun run_of(Rank rank, WorldSize world, int micro_batches) {
   if (world.value > micro_batches)
     throw Fault(ExitCode::kConfig,
                 fmt::format("{} ranks, but a step has only {} micro-batches (global_batch / micro_batch)",

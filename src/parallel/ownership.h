@@ -8,6 +8,6 @@ namespace lockstep {
 
 // The micro-batches rank `rank` of `world` computes: a contiguous run; runs differ by at most one, the longer
 // ones first. Throws Fault (78) when there are more ranks than micro-batches, and says which world sizes fit.
-LeafRun run_of(Rank rank, WorldSize world, int micro_batches);
+MicroBatchRun run_of(Rank rank, WorldSize world, int micro_batches);
 
 }  // namespace lockstep

@@ -21,8 +21,8 @@ void StepMean::take_over_buffers() const {
 void StepMean::give_gradients() const {
   const std::vector<char> was_reached = reached();
   for (std::size_t i = 0; i < was_reached.size(); ++i) {
-    torch::Tensor leaf = arena_.leaves()[i];
-    leaf.mutable_grad() =
+    torch::Tensor parameter = arena_.trainable_tensors()[i];
+    parameter.mutable_grad() =
         was_reached[i] ? ModelArena::view(flat_, arena_.trainable()[i]).detach() : torch::Tensor();
   }
 }

@@ -23,8 +23,8 @@ class StepMean {
 
   // The floating buffers become the mean of what the micro-batches left.
   void take_over_buffers() const;
-  // .grad of each leaf becomes its mean, whatever was there; undefined, as torch.optim sees a parameter that
-  // nothing reached.
+  // .grad of each trainable parameter becomes its mean, whatever was there; undefined, as torch.optim sees a
+  // parameter that nothing reached.
   void give_gradients() const;
 
  private:

@@ -159,9 +159,9 @@ std::string key(const std::vector<RunStory>& runs) {
   return html + "</ul>\n";
 }
 
-using Row = std::vector<std::string>;
+using Cells = std::vector<std::string>;
 
-std::string table(const std::string& title, const Row& head, const std::vector<Row>& rows) {
+std::string table(const std::string& title, const Cells& head, const std::vector<Cells>& rows) {
   if (rows.empty()) return "";
   const std::size_t first = rows.size() > kMostRows ? rows.size() - kMostRows : 0;
   std::string html = fmt::format("<h3>{}</h3>", title);
@@ -179,13 +179,13 @@ std::string table(const std::string& title, const Row& head, const std::vector<R
 }
 
 // By attempt: where it began and ended, as far as anybody wrote it.
-std::vector<Row> attempts_of(const RunStory& run) {
-  std::map<std::int64_t, Row> attempts;
+std::vector<Cells> attempts_of(const RunStory& run) {
+  std::map<std::int64_t, Cells> attempts;
   for (const StoryEvent& event : run.events) {
-    Row& row = attempts
-                   .try_emplace(event.attempt, Row{std::to_string(event.attempt), event.time, "", "", "", "",
-                                                   "", event.time})
-                   .first->second;
+    Cells& row = attempts
+                     .try_emplace(event.attempt, Cells{std::to_string(event.attempt), event.time, "", "", "",
+                                                       "", "", event.time})
+                     .first->second;
     row[7] = event.time;
     if (event.name == "resumed") row[2] = event.field("step");
     if (event.name != "attempt_end") continue;
@@ -194,14 +194,14 @@ std::vector<Row> attempts_of(const RunStory& run) {
     row[5] = event.field("cause").empty() ? event.field("reason") : event.field("cause");
     row[6] = event.field("steps_lost");
   }
-  std::vector<Row> rows;
+  std::vector<Cells> rows;
   for (auto& [attempt, row] : attempts) rows.push_back(std::move(row));
   return rows;
 }
 
 std::string tables(const RunStory& run) {
-  std::vector<Row> checkpoints;
-  std::vector<Row> events;
+  std::vector<Cells> checkpoints;
+  std::vector<Cells> events;
   for (const StoryEvent& event : run.events) {
     if (event.name == "checkpoint_saved")
       checkpoints.push_back({std::to_string(event.step), event.field("directory"), event.field("bytes"),

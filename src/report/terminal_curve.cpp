@@ -15,7 +15,7 @@ constexpr int kLabel = 10;
 constexpr int kLeastColumns = 8;  // of dots
 constexpr double kLogarithmic = 1000;
 
-struct Range {
+struct Extent {
   double low = 0;
   double high = 0;
 };
@@ -52,15 +52,15 @@ std::string cell(const Dots& dots, int column, int row, bool utf8) {
 }
 
 // What lies in each column of dots, from its lowest value to its highest.
-std::vector<std::optional<Range>> by_column(const Series& series, int columns) {
-  std::vector<std::optional<Range>> ranges(static_cast<std::size_t>(columns));
+std::vector<std::optional<Extent>> by_column(const Series& series, int columns) {
+  std::vector<std::optional<Extent>> ranges(static_cast<std::size_t>(columns));
   const auto first = static_cast<double>(series.front().step);
   const double width = std::max(static_cast<double>(series.back().step) - first, 1.0);
   for (const Point& point : series) {
     if (!std::isfinite(point.value)) continue;
     const double place = (static_cast<double>(point.step) - first) / width * (columns - 1);
     auto& range = ranges[static_cast<std::size_t>(std::clamp(place, 0.0, columns - 1.0))];
-    if (!range) range = Range{point.value, point.value};
+    if (!range) range = Extent{point.value, point.value};
     range->low = std::min(range->low, point.value);
     range->high = std::max(range->high, point.value);
   }
@@ -68,7 +68,7 @@ std::vector<std::optional<Range>> by_column(const Series& series, int columns) {
 }
 
 // A column reaches to the one before it, so that a curve is one line; not over a gap.
-void draw(Dots& dots, const std::vector<std::optional<Range>>& ranges, const Range& all) {
+void draw(Dots& dots, const std::vector<std::optional<Extent>>& ranges, const Extent& all) {
   const bool logarithmic = all.low > 0 && all.high / all.low > kLogarithmic;
   const auto scaled = [&](double value) { return logarithmic ? std::log(value) : value / 2; };
   const double height = std::max(scaled(all.high) - scaled(all.low), 1e-300);
@@ -98,10 +98,10 @@ std::string terminal_curve(const Series& series, const TerminalShape& shape) {
   if (columns < kLeastColumns || shape.rows < 2 || series.empty()) return "";
   Dots dots(columns * (shape.utf8 ? 2 : 1), shape.rows * (shape.utf8 ? 4 : 1));
   const auto ranges = by_column(series, dots.columns());
-  std::optional<Range> all;
+  std::optional<Extent> all;
   for (const auto& range : ranges) {
     if (!range) continue;
-    all = all ? Range{std::min(all->low, range->low), std::max(all->high, range->high)} : *range;
+    all = all ? Extent{std::min(all->low, range->low), std::max(all->high, range->high)} : *range;
   }
   const auto finite = [](const Point& point) { return std::isfinite(point.value); };
   if (std::count_if(series.begin(), series.end(), finite) < 2) return "";

@@ -22,9 +22,9 @@ namespace lockstep {
 namespace {
 
 // A file of a checkpoint that has been verified, in memory as far as the kernel keeps it there.
-class MappedFile {
+class MappedPayload {
  public:
-  MappedFile(const std::string& path, std::uint64_t bytes) : bytes_(bytes) {
+  MappedPayload(const std::string& path, std::uint64_t bytes) : bytes_(bytes) {
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (descriptor < 0) fail(path);
     struct stat status {};
@@ -35,11 +35,11 @@ class MappedFile {
     ::close(descriptor);
     if (!whole || start_ == MAP_FAILED) fail(path);
   }
-  ~MappedFile() {
+  ~MappedPayload() {
     if (start_ != nullptr) ::munmap(start_, bytes_);
   }
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
+  MappedPayload(const MappedPayload&) = delete;
+  MappedPayload& operator=(const MappedPayload&) = delete;
 
   std::span<const std::byte> at(std::uint64_t offset, std::uint64_t bytes) const {
     return {static_cast<const std::byte*>(start_) + offset, bytes};
@@ -82,7 +82,7 @@ class MappedState {
     return joined;
   }
 
-  std::map<std::string, MappedFile> files_;
+  std::map<std::string, MappedPayload> files_;
   std::deque<std::vector<std::byte>> joined_;
   PlannedState state_;
 };

@@ -72,7 +72,7 @@ PrunePlan plan_prune(Disk& disk, const std::string& folder, const CheckpointOpti
     if (entry.kind != EntryKind::kCheckpoint) continue;
     try {
       const auto reader = CheckpointReader::open(disk, folder + "/" + entry.name);
-      if (ledger.of(*reader) == Verdict::kBad) continue;
+      if (ledger.of(*reader) == Soundness::kBad) continue;
       entries.push_back({entry.step, metric_of(reader->record(), options.keep_best.metric),
                          tagged.steps.contains(entry.step)});
       items.push_back({entry.name, bytes_below(disk, folder + "/" + entry.name)});
@@ -97,7 +97,7 @@ void carry_out(Disk& disk, const std::string& folder, const PrunePlan& plan,
   const auto newest = CheckpointReader::open(disk, folder + "/" + plan.kept.back().directory);
   VerifiedLedger ledger(disk, folder);
   if (!fault_requested("guard.skip_prune_verify")) newest->verify();
-  ledger.note(*newest, Verdict::kGood);
+  ledger.note(*newest, Soundness::kGood);
   for (const PrunePlan::Item& item : plan.removed) {
     remove_checkpoint(disk, Generation(disk, folder), folder + "/" + item.directory);
     removed(item);

@@ -75,7 +75,7 @@ class Repair {
       const auto reader = CheckpointReader::open(disk_, path(directory));
       reader->verify();
       good_[reader->record().step] = {{name, reader->manifest().digest}, reader->record()};
-      if (mending() && directory == name) ledger_.note(*reader, Verdict::kGood);
+      if (mending() && directory == name) ledger_.note(*reader, Soundness::kGood);
       return std::nullopt;
     } catch (const CheckpointDamage& damage) {
       if (damage.place().file == kIndexFile && mend_index(directory, name, damage.reason()))

@@ -10,6 +10,7 @@
 #include "checkpoint/catalog.h"
 #include "checkpoint/commit.h"
 #include "checkpoint/damage.h"
+#include "checkpoint/digest.h"
 #include "checkpoint/file_plan.h"
 #include "checkpoint/reader.h"
 #include "lockstep/base/clock.h"
@@ -24,7 +25,6 @@
 #include "shelf/weights_file.h"
 
 namespace lockstep {
-
 namespace {
 
 // What a commit of this state would have in its manifest.
@@ -63,20 +63,20 @@ struct CheckpointStore::Parts {
 
   std::unique_ptr<CheckpointReader> open(const std::string& name) {
     auto reader = CheckpointReader::open(disk, path(name));
-    if (ledger.of(*reader) == Verdict::kBad)
+    if (ledger.of(*reader) == Soundness::kBad)
       throw CheckpointDamage({reader->directory(), "", ""},
                              "it did not verify when it was last read, and has not changed since");
     return reader;
   }
 
   void accept(const CheckpointReader& reader) {
-    ledger.note(reader, Verdict::kGood);
+    ledger.note(reader, Soundness::kGood);
     trusted[reader.record().step] = reader.state_hash();
   }
 
   // What each writer has read back already is noted for people; the commit stands whether or not it can be.
   void note_read_back(const std::string& name) try {
-    if (options.verify_after_save) ledger.note(*CheckpointReader::open(disk, path(name)), Verdict::kGood);
+    if (options.verify_after_save) ledger.note(*CheckpointReader::open(disk, path(name)), Soundness::kGood);
   } catch (const Fault&) {
     // The next full look will say what has become of it.
   }
@@ -123,7 +123,7 @@ struct CheckpointStore::Parts {
     } catch (const Fault& fault) {
       if (fields.contains("moved_to")) return;  // back in its place after a power cut, it is refused again
       fields["not_moved"] = fault.fact();
-      fields["remembered"] = damaged && ledger.note(*damaged, Verdict::kBad) ? "yes" : "no";
+      fields["remembered"] = damaged && ledger.note(*damaged, Soundness::kBad) ? "yes" : "no";
       if (const auto step = step_from_name(name)) refused.insert(*step);
     }
   }

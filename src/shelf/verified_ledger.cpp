@@ -34,7 +34,7 @@ std::optional<VerifiedLedger::Line> VerifiedLedger::parse(const std::string& tex
   if ((verdict != "good" && verdict != "bad") || !digest || words >> rest ||
       directory.find('/') != std::string::npos || !step_of_directory(directory))
     return std::nullopt;
-  return Line{directory, verdict == "good" ? Verdict::kGood : Verdict::kBad, *digest};
+  return Line{directory, verdict == "good" ? Soundness::kGood : Soundness::kBad, *digest};
 }
 
 std::string VerifiedLedger::text() const try {
@@ -64,7 +64,7 @@ Digest VerifiedLedger::as_it_lies(const CheckpointReader& checkpoint) const {
   return hasher.digest();
 }
 
-std::optional<Verdict> VerifiedLedger::of(const CheckpointReader& checkpoint) const try {
+std::optional<Soundness> VerifiedLedger::of(const CheckpointReader& checkpoint) const try {
   const std::string name = name_in_folder(checkpoint);
   for (const Line& line : lines())
     if (line.directory == name && line.seen == as_it_lies(checkpoint)) return line.verdict;
@@ -73,7 +73,7 @@ std::optional<Verdict> VerifiedLedger::of(const CheckpointReader& checkpoint) co
   return std::nullopt;
 }
 
-bool VerifiedLedger::note(const CheckpointReader& checkpoint, Verdict verdict) try {
+bool VerifiedLedger::note(const CheckpointReader& checkpoint, Soundness verdict) try {
   if (fault_requested("guard.skip_ledger")) return true;
   const Line now{name_in_folder(checkpoint), verdict, as_it_lies(checkpoint)};
   if (!step_of_directory(now.directory)) return false;
@@ -86,7 +86,7 @@ bool VerifiedLedger::note(const CheckpointReader& checkpoint, Verdict verdict) t
   std::string wanted;
   for (const Line& line : all)
     wanted +=
-        (line.verdict == Verdict::kGood ? "good " : "bad ") + line.directory + " " + line.seen.hex() + "\n";
+        (line.verdict == Soundness::kGood ? "good " : "bad ") + line.directory + " " + line.seen.hex() + "\n";
   // What says so already costs no write.
   if (text() == wanted) return true;
   const std::string path = folder_ + "/" + kLedgerFile;

@@ -14,7 +14,7 @@ namespace lockstep {
 inline constexpr const char* kLedgerFile = "verified";
 
 // What a full look at a checkpoint said.
-enum class Verdict { kGood, kBad };
+enum class Soundness { kGood, kBad };
 
 // The file <run>/ckpt/verified: what the last full look at each checkpoint said, so that people see it and a
 // bad one that cannot be moved aside is not read whole at every start. A hint: a restore verifies good ones
@@ -28,15 +28,15 @@ class VerifiedLedger {
 
   // What was noted about the checkpoint as it lies there now. Empty when nothing was, or when it has changed.
   // Never throws for the ledger's sake: one that cannot be read says nothing.
-  std::optional<Verdict> of(const CheckpointReader& checkpoint) const;
+  std::optional<Soundness> of(const CheckpointReader& checkpoint) const;
 
   // Notes it durably, and forgets checkpoints that are gone. False when the folder cannot be written.
-  bool note(const CheckpointReader& checkpoint, Verdict verdict);
+  bool note(const CheckpointReader& checkpoint, Soundness verdict);
 
  private:
   struct Line {
     std::string directory;
-    Verdict verdict = Verdict::kGood;
+    Soundness verdict = Soundness::kGood;
     Digest seen;
   };
   std::string text() const;

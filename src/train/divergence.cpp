@@ -19,10 +19,10 @@ enum class Suspect : int { kSample = 0, kParameter = 1, kLoss = 2, kGradient = 3
 
 struct Finding {
   Suspect suspect = Suspect::kNone;
-  int leaf = 0;
+  int micro_batch = 0;
   DivergenceCause cause;
 
-  std::int64_t rank_among() const { return (static_cast<std::int64_t>(suspect) << 32) + leaf; }
+  std::int64_t rank_among() const { return (static_cast<std::int64_t>(suspect) << 32) + micro_batch; }
 };
 
 bool finite(const torch::Tensor& values) {
@@ -35,10 +35,10 @@ std::string first_odd_value(const torch::Tensor& values) {
   return fmt::format("value {} of {} is {}", at, flat.numel(), without_sign(flat[at].item<double>()));
 }
 
-std::vector<std::int64_t> samples_of(const DivergedStep& diverged, int leaf) {
+std::vector<std::int64_t> samples_of(const DivergedStep& diverged, int micro_batch) {
   std::vector<std::int64_t> indices;
   for (std::int64_t i = 0; i < diverged.plan.micro_batch; ++i)
-    indices.push_back(diverged.order.index_of(diverged.step, leaf * diverged.plan.micro_batch + i));
+    indices.push_back(diverged.order.index_of(diverged.step, micro_batch * diverged.plan.micro_batch + i));
   return indices;
 }
 
@@ -49,13 +49,13 @@ std::optional<Finding> look_at_sample(const DivergedStep& diverged, int number, 
   for (const auto& [name, tensor] : batch.tensors()) {
     const torch::Tensor values = tensor[slot];
     if (!values.is_floating_point() || finite(values)) continue;
-    const int leaf = diverged.plan.mine.first + number;
+    const int micro_batch = diverged.plan.mine.first + number;
     const std::int64_t index =
         (*diverged.batch)[static_cast<std::size_t>(number)].indices()[static_cast<std::size_t>(slot)];
     return Finding{Suspect::kSample,
-                   leaf,
+                   micro_batch,
                    {fmt::format("the {} of {} is not finite: {} (micro-batch {})", name,
-                                places_of(diverged.data, {index}), first_odd_value(values), leaf),
+                                places_of(diverged.data, {index}), first_odd_value(values), micro_batch),
                     "Mend that sample or leave it out, then start again"}};
   }
   return std::nullopt;
@@ -89,34 +89,35 @@ std::optional<Finding> look_at_parameters(const DivergedStep& diverged) {
 }
 
 // One micro-batch once more, its gradients taken aside.
-std::optional<Finding> look_at_micro_batch(const DivergedStep& diverged, const ReadBatch& read, int leaf) {
+std::optional<Finding> look_at_micro_batch(const DivergedStep& diverged, const ReadBatch& read,
+                                           int micro_batch) {
   TrainingState& state = diverged.state;
-  torch::manual_seed(micro_batch_key(diverged.seed, diverged.step, leaf));
+  torch::manual_seed(micro_batch_key(diverged.seed, diverged.step, micro_batch));
   const torch::Tensor loss = diverged.targets.loss(state.model(), state.model().forward(read.batch), read);
   const double value = without_sign(loss.item<double>());
-  const std::string where =
-      fmt::format("micro-batch {} ({})", leaf, places_of(diverged.data, samples_of(diverged, leaf)));
+  const std::string where = fmt::format("micro-batch {} ({})", micro_batch,
+                                        places_of(diverged.data, samples_of(diverged, micro_batch)));
   if (!std::isfinite(value))
     return Finding{
         Suspect::kLoss,
-        leaf,
+        micro_batch,
         {fmt::format("the loss of {} is {}, from inputs and parameters that are finite", where, value),
          "Lower optim.lr or lengthen schedule.warmup_steps; look "
          "for a logarithm or a division in the model's loss"}};
   std::vector<std::string> names;
-  std::vector<torch::Tensor> leaves;
+  std::vector<torch::Tensor> parameters;
   for (const auto& item : state.model().named_parameters())
     if (item.value().requires_grad()) {
       names.push_back(item.key());
-      leaves.push_back(item.value());
+      parameters.push_back(item.value());
     }
   const auto gradients =
-      torch::autograd::grad({loss}, leaves, {}, std::nullopt, false, /*allow_unused=*/true);
+      torch::autograd::grad({loss}, parameters, {}, std::nullopt, false, /*allow_unused=*/true);
   for (std::size_t i = 0; i < gradients.size(); ++i)
     if (gradients[i].defined() && !finite(gradients[i]))
       return Finding{
           Suspect::kGradient,
-          leaf,
+          micro_batch,
           {fmt::format("the gradient of parameter {} is not finite in {}, where the loss is {} ({})",
                        names[i], where, value, first_odd_value(gradients[i])),
            "Look at the backward of what uses it: a square root or "

@@ -39,10 +39,10 @@ std::vector<PartialSum> GradientPass::run(Step step, const MicroBatches& batches
   for (const HostBatch& batch : batches) read.push_back({batch, to_device(batch, state_.compute())});
   std::optional<ReadBatch> first;  // what the check computes with again
   if (checks_) first.emplace(copy_of(read.front()));
-  pass_.run(step, [&](int leaf) {
-    const bool is_checked = first && leaf == plan_.mine.first;
+  pass_.run(step, [&](int micro_batch) {
+    const bool is_checked = first && micro_batch == plan_.mine.first;
     const ReadBatch samples =
-        is_checked ? copy_of(*first) : read[static_cast<std::size_t>(leaf - plan_.mine.first)];
+        is_checked ? copy_of(*first) : read[static_cast<std::size_t>(micro_batch - plan_.mine.first)];
     return loss_of(state_.model().forward(samples.batch), samples);
   });
   checks_ = false;

@@ -36,7 +36,7 @@ class GradientPass {
 
   void undo() { pass_.undo(); }
   void check_next();
-  int leaf() const { return pass_.leaf(); }
+  int micro_batch() const { return pass_.micro_batch(); }
   std::int64_t computed() const { return pass_.computed(); }
 
  private:

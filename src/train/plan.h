@@ -16,7 +16,7 @@ struct TrainingPlan {
   Step last_step{0};
   std::int64_t steps_per_epoch = 0;
   int micro_batches = 1;  // V
-  LeafRun mine;           // this rank's micro-batches of every step
+  MicroBatchRun mine;     // this rank's micro-batches of every step
   std::int64_t micro_batch = 1;
   std::int64_t global_batch = 1;
 };

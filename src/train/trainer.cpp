@@ -301,13 +301,13 @@ std::vector<PartialSum> Trainer::compute(Step step) {
 }
 
 ModelCall Trainer::call_at(Step step) {
-  const int leaf = pass_.leaf();
+  const int index = pass_.micro_batch();
   std::vector<std::int64_t> indices;
   for (std::int64_t i = 0; i < plan_.micro_batch; ++i)
-    indices.push_back(order_.index_of(step, leaf * plan_.micro_batch + i));
+    indices.push_back(order_.index_of(step, index * plan_.micro_batch + i));
   ModelCall call;
   call.model = model_name();
-  call.place = fmt::format("step {}, micro-batch {}", step.value, leaf);
+  call.place = fmt::format("step {}, micro-batch {}", step.value, index);
   call.inputs = shapes_of(*parts_.train_data, plan_.micro_batch);
   call.samples = places_of(*parts_.train_data, indices);
   call.micro_batch = plan_.micro_batch;

@@ -52,7 +52,7 @@ void TrainingState::list_persisted() {
   add_all("", arena_.buffers(), arena_.values(), /*steady=*/false);
   for (const auto& [name, tensor] : arena_.integer_buffers())
     persisted_.push_back(persist({"", name}, tensor, /*steady=*/false));
-  for (const Slot& slot : optimizer_->slots())
+  for (const OptimizerSlot& slot : optimizer_->slots())
     add_all(slot.name, arena_.trainable(), slot.flat, /*steady=*/true);
 }
 
@@ -151,7 +151,7 @@ std::vector<torch::Tensor> TrainingState::replicated() const {
   const std::int64_t frozen = arena_.trainable_count() + arena_.buffer_count();
   std::vector<torch::Tensor> flat = {arena_.trainable_values(),
                                      arena_.values().narrow(0, frozen, arena_.values().numel() - frozen)};
-  for (const Slot& slot : optimizer_->slots()) flat.push_back(slot.flat);
+  for (const OptimizerSlot& slot : optimizer_->slots()) flat.push_back(slot.flat);
   return flat;
 }
 

@@ -66,22 +66,22 @@ std::string other_value(const Row& row) {
   if (!row.words.empty()) return row.words.back();
   if (row.key == "version") return "1";
   switch (row.kind) {
-    case Kind::kBool:
+    case KeyKind::kBool:
       return row.get(RunConfig{}) == Value{true} ? "false" : "true";
-    case Kind::kReal:
+    case KeyKind::kReal:
       return "0.25";
-    case Kind::kIntList:
+    case KeyKind::kIntList:
       return "[3]";
-    case Kind::kRealList:
+    case KeyKind::kRealList:
       return "[0.5, 0.5]";
-    case Kind::kTextList:
-    case Kind::kPaths:
+    case KeyKind::kTextList:
+    case KeyKind::kPaths:
       return "[a]";
-    case Kind::kMap:
-    case Kind::kJson:
+    case KeyKind::kMap:
+    case KeyKind::kJson:
       return "{a: 1}";
-    case Kind::kText:
-    case Kind::kPath:
+    case KeyKind::kText:
+    case KeyKind::kPath:
       return "a";
     default:
       return "2";

@@ -29,26 +29,26 @@ Value value_from(const Row& row, const std::string& text) {
 std::string other_value(const Row& row) {
   const std::string standard = default_text(row);
   switch (row.kind) {
-    case Kind::kBool:
+    case KeyKind::kBool:
       return standard == "true" ? "false" : "true";
-    case Kind::kInt:
-    case Kind::kUint:
+    case KeyKind::kInt:
+    case KeyKind::kUint:
       return standard == "7" ? "8" : "7";
-    case Kind::kReal:
+    case KeyKind::kReal:
       return "0.25";
-    case Kind::kWord:
+    case KeyKind::kWord:
       return row.words.front() == standard ? row.words.back() : row.words.front();
-    case Kind::kText:
-    case Kind::kPath:
+    case KeyKind::kText:
+    case KeyKind::kPath:
       return "other";
-    case Kind::kPaths:
-    case Kind::kTextList:
+    case KeyKind::kPaths:
+    case KeyKind::kTextList:
       return "[a, b]";
-    case Kind::kIntList:
-    case Kind::kRealList:
+    case KeyKind::kIntList:
+    case KeyKind::kRealList:
       return row.key == "optim.betas" ? "[0.5, 0.75]" : "[5, 6]";
-    case Kind::kMap:
-    case Kind::kJson:
+    case KeyKind::kMap:
+    case KeyKind::kJson:
       return "{a: b}";
   }
   return "";

@@ -34,8 +34,14 @@ Violations files_are_short(const Tree& tree);
 Violations functions_are_short(const Tree& tree);
 Violations parameters_are_few(const Tree& tree);
 Violations bools_are_few(const Tree& tree);
+Violations classes_are_short(const Tree& tree);
+Violations rooms_are_small(const Tree& tree);
 Violations comment_shares_are_sane(const Tree& tree);
 Violations conditional_code_is_rare(const Tree& tree);
+
+// Names (name_rules.cpp).
+Violations a_name_is_defined_once(const Tree& tree);
+Violations functions_are_defined_where_declared(const Tree& tree);
 
 // Text (text_rules.cpp).
 Violations files_name_their_license(const Tree& tree);

@@ -185,6 +185,57 @@ TEST(SizeRules, BoolsAreFew) {
             "src/base/x.h:1 ");
 }
 
+TEST(SizeRules, ClassesAreShort) {
+  const auto of = [](int lines) { return "struct A {\n" + repeat("  int f();\n", lines - 2) + "};\n"; };
+  EXPECT_EQ(places(classes_are_short, {{"src/base/x.h", of(150)}}), "");
+  EXPECT_EQ(places(classes_are_short, {{"src/base/x.h", "\n" + of(151)}}), "src/base/x.h:2 ");
+  EXPECT_EQ(places(classes_are_short, {{"src/base/x.cpp", "namespace {\n" + of(151) + "}\n"}}),
+            "src/base/x.cpp:2 ");
+}
+
+TEST(SizeRules, RoomsAreSmall) {
+  Files rooms;
+  for (const std::string room : {"base", "comm", "data", "optim", "train"})
+    rooms.emplace_back("src/" + room + "/x.cpp", repeat("\n", 100));
+  EXPECT_EQ(places(rooms_are_small, rooms), "");
+  // What others may include is part of the room.
+  rooms.emplace_back("include/lockstep/data/x.h", repeat("\n", 30));
+  EXPECT_EQ(places(rooms_are_small, rooms), "src/data:1 ");
+}
+
+TEST(NameRules, ANameIsDefinedOnce) {
+  const auto with = [](const std::string& other) {
+    return places(a_name_is_defined_once,
+                  {{"src/base/a.h", "namespace lockstep {\nenum class Verdict { kGood };\n}\n"},
+                   {"src/comm/b.cpp", "namespace lockstep {\n" + other + "\n}\n"}});
+  };
+  EXPECT_EQ(with("class Verdict;\nclass Judge {};"), "");
+  for (const std::string other :
+       {"struct Verdict {};", "enum class Verdict : int { kBad };", "using Verdict = int;",
+        "namespace watch {\nclass Verdict final {};\n}", "namespace {\nstruct Verdict {};\n}",
+        "class Judge {\nstruct Verdict {};\n};", "struct Judge::Verdict {};"})
+    EXPECT_NE(with(other), "") << other;
+  // What only one class or one file knows may have the name of what another knows.
+  EXPECT_EQ(places(a_name_is_defined_once, {{"src/base/a.h", "class A {\n  struct Parts {};\n};\n"},
+                                            {"src/base/b.h", "class B {\n  struct Parts {};\n};\n"},
+                                            {"src/base/c.cpp", "namespace {\nstruct Parts {};\n}\n"}}),
+            "");
+}
+
+TEST(NameRules, FunctionsAreDefinedWhereDeclared) {
+  const std::string declared = "namespace lockstep {\nint f(int a);\nclass A {\n  void g();\n};\n}\n";
+  const std::string defined = "namespace lockstep {\nint f(int a) { return a; }\nvoid A::g() {}\n}\n";
+  const auto in = [&](const std::string& source, const std::string& other_header) {
+    return places(functions_are_defined_where_declared,
+                  {{"include/lockstep/comm/a.h", declared}, {source, defined}, {other_header, "\n"}});
+  };
+  EXPECT_EQ(in("src/comm/a.cpp", "src/comm/b.h"), "");
+  EXPECT_EQ(in("src/comm/b.cpp", "src/comm/c.h"), "");  // a source without header of its own
+  EXPECT_EQ(in("src/comm/mpi/b.cpp", "src/comm/mpi/b.h"), "");
+  EXPECT_EQ(in("src/comm/b.cpp", "src/comm/b.h"), "include/lockstep/comm/a.h:4 include/lockstep/comm/a.h:2 ");
+  EXPECT_EQ(in("src/data/b.cpp", "src/data/b.h"), "include/lockstep/comm/a.h:4 include/lockstep/comm/a.h:2 ");
+}
+
 TEST(SizeRules, CommentSharesAreSane) {
   const Files sane = {{"src/base/x.h", "// a\nint b;\n"}, {"src/base/x.cpp", "// a\n" + repeat("f();\n", 9)}};
   EXPECT_EQ(places(comment_shares_are_sane, sane), "");

@@ -119,7 +119,7 @@ int parameters_in(const Head& head, std::size_t list) {
   return none ? 0 : commas_in(head, list + 1, end) + 1;
 }
 
-enum class Brace { kNamespace, kClass, kFunction, kOther };
+enum class Brace { kNamespace, kClass, kEnum, kFunction, kOther };
 
 // `Trainer(…) : parts_{…}, next_(…) {`: the last brace opens the body, the others initialise a member.
 bool initialises_member(const Head& head, std::size_t list) {
@@ -141,6 +141,7 @@ Brace kind_of(const Head& head) {
   const auto list = parameter_list(head);
   if (!list) {
     const std::string& key = word(0) == "typedef" ? word(1) : word(0);
+    if (key == "enum") return Brace::kEnum;
     return key == "class" || key == "struct" || key == "union" ? Brace::kClass : Brace::kOther;
   }
   return initialises_member(head, *list) ? Brace::kOther : Brace::kFunction;
@@ -186,14 +187,20 @@ class Reader {
   void open_brace(Head& head) {
     switch (kind_of(head)) {
       case Brace::kNamespace:
-        enter(nullptr);
+        enter(nullptr, namespace_name(head));
         break;
       case Brace::kClass: {
-        Class found{class_name(head), head[begin_of(head)].line, 0};
-        enter(&found);
+        Class found{class_name(head), head[begin_of(head)].line, 0, 0};
+        shape_.types.push_back({found.name, scope_ + owner_in(head), found.line});
+        enter(&found, found.name);
+        if (at_ < tokens_.size()) found.lines = tokens_[at_].line - found.line + 1;
         shape_.classes.push_back(found);
         break;
       }
+      case Brace::kEnum:
+        shape_.types.push_back({class_name(head), scope_, head[0].line});
+        skip_braces(head);
+        return;
       case Brace::kFunction:
         define(head);
         break;
@@ -204,9 +211,12 @@ class Reader {
     head.clear();
   }
 
-  void enter(Class* owner) {
+  void enter(Class* owner, const std::string& name) {
+    const std::size_t outside = scope_.size();
+    scope_ += name + "::";
     ++at_;
     scan(owner);
+    scope_.resize(outside);
     if (at_ >= tokens_.size()) shape_.balanced = false;
   }
 
@@ -229,7 +239,7 @@ class Reader {
 
   void define(const Head& head) {
     const std::size_t list = *parameter_list(head);
-    Function found{name_before(head, list), head[0].line, 0, parameters_in(head, list)};
+    Function found{name_before(head, list), scope_, head[0].line, 0, parameters_in(head, list)};
     skip_to_partner();
     if (at_ < tokens_.size()) found.lines = tokens_[at_].line - found.line + 1;
     shape_.functions.push_back(found);
@@ -238,9 +248,13 @@ class Reader {
   void declare(const Head& head, Class* owner) {
     static const std::set<std::string> kNoFunctions = {"using", "typedef", "static_assert"};
     const std::size_t begin = begin_of(head);
-    if (begin >= head.size() || kNoFunctions.count(head[begin].text) != 0) return;
+    if (begin >= head.size()) return;
+    if (head[begin].text == "using" && begin + 2 < head.size() && head[begin + 2].text == "=")
+      shape_.types.push_back({head[begin + 1].text, scope_, head[0].line});
+    if (kNoFunctions.count(head[begin].text) != 0) return;
     if (const auto list = parameter_list(head))
-      shape_.functions.push_back({name_before(head, *list), head[0].line, 0, parameters_in(head, *list)});
+      shape_.functions.push_back(
+          {name_before(head, *list), scope_, head[0].line, 0, parameters_in(head, *list)});
     else if (owner != nullptr)
       owner->bools += bools_in(head, begin);
   }
@@ -262,8 +276,24 @@ class Reader {
     return name;
   }
 
+  // A:: of `struct A::B {`.
+  static std::string owner_in(const Head& head) {
+    std::string owner;
+    for (std::size_t i = begin_of(head); i + 1 < head.size() && head[i].text != ":"; ++i)
+      if (head[i + 1].text == "::") owner += head[i].text + "::";
+    return owner;
+  }
+
+  static std::string namespace_name(const Head& head) {
+    std::string name;
+    for (const Token& token : head)
+      if (token.text != "namespace" && token.text != "inline") name += token.text;
+    return name.empty() ? "(unnamed)" : name;
+  }
+
   std::vector<Token> tokens_;
   std::size_t at_ = 0;
+  std::string scope_;
   Shape shape_;
 };
 

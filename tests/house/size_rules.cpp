@@ -19,6 +19,8 @@ constexpr int kMainMax = 20;
 constexpr int kWiringMax = 45;
 constexpr int kParameters = 4;
 constexpr int kBools = 2;
+constexpr int kClassMax = 150;
+constexpr int kRoomPercent = 20;
 constexpr double kLeastComments = 5;
 constexpr double kMostComments = 50;
 constexpr double kIfsPerThousandLines = 1;
@@ -190,6 +192,37 @@ Violations bools_are_few(const Tree& tree) {
       if (one.bools > kBools)
         found.push_back({file.path, one.line, one.name + ": bool members " + over(one.bools, kBools)});
   }
+  return found;
+}
+
+Violations classes_are_short(const Tree& tree) {
+  Violations found;
+  for (const File& file : tree) {
+    if (!file.is_ours()) continue;
+    for (const Class& one : shape_of(file).classes)
+      if (one.lines > kClassMax)
+        found.push_back({file.path, one.line, one.name + ": class of lines " + over(one.lines, kClassMax)});
+  }
+  return found;
+}
+
+Violations rooms_are_small(const Tree& tree) {
+  static const std::regex kRoom("(?:src|include/lockstep)/([^/]+)/.*");
+  std::map<std::string, int> rooms;
+  int house = 0;
+  for (const File& file : tree) {
+    std::smatch match;
+    if (!file.is_ours()) continue;
+    const int lines = static_cast<int>(file.lines.size());
+    house += lines;
+    if (std::regex_match(file.path, match, kRoom)) rooms[match[1]] += lines;
+  }
+  Violations found;
+  for (const auto& [room, lines] : rooms)
+    if (lines * 100 > house * kRoomPercent)
+      found.push_back({"src/" + room, 1,
+                       std::to_string(lines) + " of the house's " + std::to_string(house) + " lines, limit " +
+                           std::to_string(kRoomPercent) + " %"});
   return found;
 }
 

@@ -67,6 +67,15 @@ TEST_F(House, ParametersAreFew) {
 TEST_F(House, BoolsAreFew) {
   holds(bools_are_few);
 }
+TEST_F(House, RoomsAreSmall) {
+  holds(rooms_are_small);
+}
+TEST_F(House, ANameIsDefinedOnce) {
+  holds(a_name_is_defined_once);
+}
+TEST_F(House, FunctionsAreDefinedWhereDeclared) {
+  holds(functions_are_defined_where_declared);
+}
 TEST_F(House, ConditionalCodeIsRare) {
   holds(conditional_code_is_rare);
 }

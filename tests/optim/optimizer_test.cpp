@@ -119,7 +119,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 std::vector<std::string> slot_names(const OptimOptions& options) {
   std::vector<std::string> names;
-  for (const Slot& slot : FlatOptimizer::make(options, torch::zeros({4}))->slots())
+  for (const OptimizerSlot& slot : FlatOptimizer::make(options, torch::zeros({4}))->slots())
     names.push_back(slot.name);
   return names;
 }

@@ -74,7 +74,7 @@ TEST_P(SkippedParameters, AreSkippedAsTorchSkipsThem) {
   }
   EXPECT_EQ(optimizer->steps(), counts);
   EXPECT_TRUE(torch::equal(part(ours, 5), never));
-  for (const Slot& slot : optimizer->slots())
+  for (const OptimizerSlot& slot : optimizer->slots())
     EXPECT_EQ(part(slot.flat, 5).abs().max().item<double>(), 0) << slot.name;
 }
 

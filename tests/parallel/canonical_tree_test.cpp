@@ -10,11 +10,11 @@ namespace lockstep {
 namespace {
 
 TEST(CanonicalTree, PutsTheLargestPowerOfTwoBelowOnTheLeft) {
-  EXPECT_EQ(left_child({0, 12}), (LeafRun{0, 8}));
-  EXPECT_EQ(right_child({0, 12}), (LeafRun{8, 4}));
-  EXPECT_EQ(left_child({8, 4}), (LeafRun{8, 2}));
-  EXPECT_EQ(left_child({4, 2}), (LeafRun{4, 1}));
-  EXPECT_EQ(right_child({4, 3}), (LeafRun{6, 1}));
+  EXPECT_EQ(left_child({0, 12}), (MicroBatchRun{0, 8}));
+  EXPECT_EQ(right_child({0, 12}), (MicroBatchRun{8, 4}));
+  EXPECT_EQ(left_child({8, 4}), (MicroBatchRun{8, 2}));
+  EXPECT_EQ(left_child({4, 2}), (MicroBatchRun{4, 1}));
+  EXPECT_EQ(right_child({4, 3}), (MicroBatchRun{6, 1}));
 }
 
 TEST(CanonicalTree, KnowsItsNodes) {
@@ -51,7 +51,7 @@ TEST(Ownership, RunsAreContiguousCoverEverythingAndDifferByAtMostOne) {
     for (int world = 1; world <= micro_batches; ++world) {
       int at = 0;
       for (int rank = 0; rank < world; ++rank) {
-        const LeafRun run = run_of(Rank(rank), WorldSize(world), micro_batches);
+        const MicroBatchRun run = run_of(Rank(rank), WorldSize(world), micro_batches);
         EXPECT_EQ(run.first, at);
         EXPECT_GE(run.count, micro_batches / world);
         EXPECT_LE(run.count, (micro_batches + world - 1) / world);

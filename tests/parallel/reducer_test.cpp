@@ -47,7 +47,7 @@ torch::Tensor mean_of(int leaves, int ranks, const MakeReducer& make) {
   run_loopback(WorldSize(ranks), [&](World& world) {
     Net net;
     const ModelArena arena(net);
-    const LeafRun run = run_of(world.rank(), world.size(), leaves);
+    const MicroBatchRun run = run_of(world.rank(), world.size(), leaves);
     ContributionStack stack(arena, run, leaves);
     for (int leaf = run.first; leaf < run.end(); ++leaf) {
       stack.open(leaf);

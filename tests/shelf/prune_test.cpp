@@ -152,7 +152,7 @@ TEST_F(Prune, NotesTheCheckpointItVerified) {
   prune(1);
   EXPECT_EQ(removed_, (std::vector<std::string>{"step-00000001"}));
   const auto reader = CheckpointReader::open(real_disk(), dir_ + "/step-00000002");
-  EXPECT_EQ(VerifiedLedger(real_disk(), dir_).of(*reader), Verdict::kGood);
+  EXPECT_EQ(VerifiedLedger(real_disk(), dir_).of(*reader), Soundness::kGood);
 }
 
 TEST_F(Prune, LeavesEachCheckpointWholeOrGoneWhicheverOperationFails) {

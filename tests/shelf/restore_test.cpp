@@ -135,7 +135,7 @@ class LargeRestore : public ::testing::Test {
     }).save(owned_.state, false);
   }
   bool is_cached() const { return is_mostly_cached(path_ + "/checkpoint.h5"); }
-  void expect_restored(OpeningsDisk& disk, const Reading& reading) {
+  void expect_restored(OpeningsDisk& disk, const ReadOptions& reading) {
     const auto reader = CheckpointReader::open(disk, path_);
     std::vector<MutableStateTensor> places = owned_.blank();
     std::deque<AlignedBlock> pages;

@@ -37,7 +37,7 @@ class VerifiedLedgerTest : public ::testing::Test {
   std::unique_ptr<CheckpointReader> open(const std::string& name) {
     return CheckpointReader::open(real_disk(), dir_ + "/" + name);
   }
-  std::optional<Verdict> verdict(const std::string& name) {
+  std::optional<Soundness> verdict(const std::string& name) {
     return VerifiedLedger(real_disk(), dir_).of(*open(name));
   }
 
@@ -50,7 +50,7 @@ TEST_F(VerifiedLedgerTest, RemembersWhatARestoreVerified) {
   for (const std::int64_t step : {1, 2}) save(step);
   EXPECT_EQ(verdict("step-00000002"), std::nullopt);
   EXPECT_TRUE(store(real_disk()).open_newest_verified());
-  EXPECT_EQ(verdict("step-00000002"), Verdict::kGood);
+  EXPECT_EQ(verdict("step-00000002"), Soundness::kGood);
   EXPECT_EQ(verdict("step-00000001"), std::nullopt);
 }
 
@@ -58,7 +58,7 @@ TEST_F(VerifiedLedgerTest, RemembersWhatASaveReadBack) {
   CheckpointOptions options;
   options.verify_after_save = true;
   CheckpointStore(dir_, options, real_disk(), log_.sink()).save(OwnedState(1).state, false);
-  EXPECT_EQ(verdict("step-00000001"), Verdict::kGood);
+  EXPECT_EQ(verdict("step-00000001"), Soundness::kGood);
 }
 
 TEST_F(VerifiedLedgerTest, ForgetsACheckpointThatChangedSince) {
@@ -69,7 +69,7 @@ TEST_F(VerifiedLedgerTest, ForgetsACheckpointThatChangedSince) {
   fs::last_write_time(path, time + std::chrono::seconds(1));
   EXPECT_EQ(verdict("step-00000001"), std::nullopt);
   fs::last_write_time(path, time);
-  EXPECT_EQ(verdict("step-00000001"), Verdict::kGood);
+  EXPECT_EQ(verdict("step-00000001"), Soundness::kGood);
   fs::remove_all(dir_ + "/step-00000001");
   store(real_disk()).save(OwnedState(1, 2, 400).state, false);
   EXPECT_EQ(verdict("step-00000001"), std::nullopt) << "another checkpoint of the same step";
@@ -78,14 +78,14 @@ TEST_F(VerifiedLedgerTest, ForgetsACheckpointThatChangedSince) {
 TEST_F(VerifiedLedgerTest, IgnoresWhatIsNoLineOfIt) {
   save(1);
   VerifiedLedger ledger(real_disk(), dir_);
-  ASSERT_TRUE(ledger.note(*open("step-00000001"), Verdict::kGood));
+  ASSERT_TRUE(ledger.note(*open("step-00000001"), Soundness::kGood));
   const std::string good = slurp(dir_ + "/verified");
   for (const std::string& text :
        {std::string("\n\xff\n good\n"), good.substr(0, good.size() - 5), "fine" + good.substr(4),
         std::string(3 << 20, 'x'), "good ../step-00000001 " + good.substr(19)}) {
     spill(dir_ + "/verified", text);
     EXPECT_EQ(ledger.of(*open("step-00000001")), std::nullopt) << text.substr(0, 80);
-    EXPECT_TRUE(ledger.note(*open("step-00000001"), Verdict::kGood));
+    EXPECT_TRUE(ledger.note(*open("step-00000001"), Soundness::kGood));
     EXPECT_EQ(slurp(dir_ + "/verified"), good);
   }
 }
@@ -96,7 +96,7 @@ TEST_F(VerifiedLedgerTest, KeepsNoLineOfACheckpointThatIsGone) {
     store(real_disk()).open_newest_verified();
   }
   fs::remove_all(dir_ + "/step-00000001");
-  VerifiedLedger(real_disk(), dir_).note(*open("step-00000002"), Verdict::kGood);
+  VerifiedLedger(real_disk(), dir_).note(*open("step-00000002"), Soundness::kGood);
   EXPECT_EQ(slurp(dir_ + "/verified").find("step-00000001"), std::string::npos);
 }
 
@@ -124,7 +124,7 @@ TEST_F(VerifiedLedgerTest, ABadCheckpointThatCannotBeMovedIsReadWholeOnlyOnce) {
   EXPECT_EQ(log_.last("checkpoint_refused").at("tensor"), "optimizer/exp_avg_sq/layers.0.weight");
   EXPECT_EQ(log_.last("checkpoint_refused").at("remembered"), "yes");
   EXPECT_TRUE(log_.last("checkpoint_refused").contains("not_moved"));
-  EXPECT_EQ(verdict("step-00000002"), Verdict::kBad);
+  EXPECT_EQ(verdict("step-00000002"), Soundness::kBad);
   const std::int64_t first = disk.operations();
   disk.arm({.fail_at = 1 << 30, .only = "read"});
   EXPECT_EQ(store(disk).open_newest_verified()->record().step, Step{1});

@@ -43,7 +43,7 @@ OptimOptions standing_still() {
   return optim;
 }
 
-TrainingPlan plan_for(LeafRun mine, int micro_batches) {
+TrainingPlan plan_for(MicroBatchRun mine, int micro_batches) {
   TrainingPlan plan;
   plan.micro_batches = micro_batches;
   plan.mine = mine;
@@ -53,7 +53,7 @@ TrainingPlan plan_for(LeafRun mine, int micro_batches) {
 }
 
 // The partial sums that a rank with `run` of 4 micro-batches makes of step 1.
-std::vector<PartialSum> sums_of(LeafRun run) {
+std::vector<PartialSum> sums_of(MicroBatchRun run) {
   TrainingState state(make_net(0.5), standing_still(), {});
   GradientPass pass(state, plan_for(run, 4), {.seed = 11});
   auto sums = pass.run(Step(1), points(run.first * kMicroBatch, run.count * kMicroBatch, kMicroBatch));
@@ -68,7 +68,7 @@ TEST(GradientPass, ContributionIsTheSameBitsWhateverRanBeforeIt) {
   const auto after_two = sums_of({0, 3});
   ASSERT_EQ(after_one.size(), 2u);
   ASSERT_EQ(after_two.size(), 2u);
-  EXPECT_EQ(after_two[1].node, (LeafRun{2, 1}));
+  EXPECT_EQ(after_two[1].node, (MicroBatchRun{2, 1}));
   EXPECT_TRUE(torch::equal(after_one[1].flat, alone));
   EXPECT_TRUE(torch::equal(after_two[1].flat, alone));
   EXPECT_FALSE(torch::equal(after_one[0].flat, alone));

@@ -31,7 +31,7 @@ TEST(Plan, StepsAreTakenAsTheyAre) {
   EXPECT_EQ(plan.last_step, Step(400));
   EXPECT_EQ(plan.steps_per_epoch, 4);
   EXPECT_EQ(plan.micro_batches, 6);
-  EXPECT_EQ(plan.mine, (LeafRun{0, 6}));
+  EXPECT_EQ(plan.mine, (MicroBatchRun{0, 6}));
 }
 
 TEST(Plan, EpochsAreWholeStepsOfTheData) {
@@ -45,7 +45,7 @@ TEST(Plan, RanksShareTheMicroBatchesAndNobodyHasMoreThanHisShare) {
     std::vector<int> computed(6);
     std::mutex mutex;
     run_loopback(WorldSize(ranks), [&](World& world) {
-      const LeafRun mine = make_plan(options(1, 0), order_of(100), world).mine;
+      const MicroBatchRun mine = make_plan(options(1, 0), order_of(100), world).mine;
       const std::lock_guard lock(mutex);
       EXPECT_LE(mine.count, (6 + ranks - 1) / ranks);
       for (int leaf = mine.first; leaf < mine.end(); ++leaf) ++computed.at(static_cast<std::size_t>(leaf));

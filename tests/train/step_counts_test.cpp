@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include "checkpoint/digest.h"
 #include "checkpoint/reader.h"
 #include "comm/loopback/loopback_world.h"
 #include "loop/checkpointer.h"

@@ -46,7 +46,7 @@ struct Linear : Model {
   torch::Tensor weight;
 };
 
-TrainingPlan plan_for(LeafRun mine) {
+TrainingPlan plan_for(MicroBatchRun mine) {
   TrainingPlan plan;
   plan.micro_batches = kMicroBatches;
   plan.mine = mine;
@@ -55,7 +55,7 @@ TrainingPlan plan_for(LeafRun mine) {
   return plan;
 }
 
-MicroBatches batches_of(const Dataset& data, LeafRun mine) {
+MicroBatches batches_of(const Dataset& data, MicroBatchRun mine) {
   MicroBatches batches;
   for (int leaf = mine.first; leaf < mine.end(); ++leaf)
     read_chunk(data, {leaf * kMicroBatch, kMicroBatch}, batches.emplace_back());
@@ -70,7 +70,7 @@ HostBatch whole(const Dataset& data) {
 }
 
 // The losses of a rank's micro-batches, whose gradients are added to those of `model`.
-std::vector<double> losses_of(World& world, Model& model, LeafRun mine) {
+std::vector<double> losses_of(World& world, Model& model, MicroBatchRun mine) {
   const Gaps data;
   TargetReader reader(data, plan_for(mine), {LossKind::kAuto, kIgnored});
   const MicroBatches batches = batches_of(data, mine);

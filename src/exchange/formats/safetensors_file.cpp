@@ -130,7 +130,7 @@ class HeaderReader {
 };
 
 // Where a tensor lies: which shard, and where in it.
-struct Place {
+struct TensorPlace {
   std::shared_ptr<const ReadableFile> file;
   std::uint64_t offset = 0;
   const PyValue* tensor = nullptr;
@@ -157,7 +157,7 @@ class SafetensorsFile : public ForeignFile {
       if (name == safetensors::kMetadata) continue;
       next->tensor.storage = {name, next->tensor.dtype, 0, 0};
       PyValue* tensor = pool_.tensor(std::move(next->tensor));
-      if (!places_.try_emplace(name, Place{file, payload + next->first, tensor}).second)
+      if (!places_.try_emplace(name, TensorPlace{file, payload + next->first, tensor}).second)
         refuse_bytes(origin, "a name is there twice: " + name);
       put(*root_, pool_.text(name), tensor);
       ++next;
@@ -175,7 +175,7 @@ class SafetensorsFile : public ForeignFile {
   const PyValue& root() const override { return *root_; }
   void read(const TensorRef& tensor, std::span<std::byte> bytes) const override {
     check(bytes.size() == byte_count(tensor), "a tensor to read into has the bytes its shape says");
-    const Place& place = places_.at(tensor.storage.key);
+    const TensorPlace& place = places_.at(tensor.storage.key);
     if (!bytes.empty()) place.file->read_at(place.offset, bytes);
   }
 
@@ -194,7 +194,7 @@ class SafetensorsFile : public ForeignFile {
 
   ValuePool pool_;
   PyValue* root_;
-  std::map<std::string, Place> places_;
+  std::map<std::string, TensorPlace> places_;
   std::set<std::string> aliases_;
 };
 
