@@ -18,7 +18,7 @@ namespace {
               "Add what was added when it was written, or start a run in another directory");
 }
 
-const torch::Tensor& found(const Stored& stored, const TensorKey& key, const std::string& what) {
+const torch::Tensor& found(const StoredState& stored, const TensorKey& key, const std::string& what) {
   const auto tensor = stored.find(key.path());
   if (tensor == stored.end()) missing(what);
   return tensor->second;
@@ -58,7 +58,7 @@ class AddedModule : public Added {
     return {};
   }
 
-  void take(const Stored& stored, const ParameterNames&) override {
+  void take(const StoredState& stored, const ParameterNames&) override {
     const torch::NoGradGuard no_grad;
     for (const auto& [name, tensor] : tensors()) {
       const torch::Tensor& from = found(stored, {"", name}, name);
@@ -91,14 +91,14 @@ void keep_steps(const StepCounts& steps, bool shared, std::vector<Kept>& all) {
     all.push_back({{kStepSlot, name}, torch::tensor(static_cast<float>(step)), false, shared});
 }
 
-std::optional<double> stored_step(const Stored& stored, const std::string& name) {
+std::optional<double> stored_step(const StoredState& stored, const std::string& name) {
   const auto step = stored.find(TensorKey{kStepSlot, name}.path());
   if (step == stored.end()) return std::nullopt;
   return step->second.item<double>();
 }
 
 // What a checkpoint has of one parameter.
-OptimizerSlots stored_slots(const Stored& stored, const std::string& name) {
+OptimizerSlots stored_slots(const StoredState& stored, const std::string& name) {
   OptimizerSlots slots;
   slots.step = stored_step(stored, name);
   for (const auto& [path, tensor] : stored) {
@@ -143,7 +143,7 @@ class AddedOptimizer : public Added {
     return all;
   }
 
-  void take(const Stored& stored, const ParameterNames& names) override {
+  void take(const StoredState& stored, const ParameterNames& names) override {
     for (const torch::Tensor& parameter : optimized()) {
       OptimizerSlots slots = stored_slots(stored, names.at(parameter.unsafeGetTensorImpl()));
       for (auto& [slot, tensor] : slots.tensors) tensor = tensor.to(parameter.device());
@@ -205,7 +205,7 @@ class AddedParallel : public Added {
     return all;
   }
 
-  void take(const Stored& stored, const ParameterNames& names) override {
+  void take(const StoredState& stored, const ParameterNames& names) override {
     const torch::NoGradGuard no_grad;
     for (const auto& lane : parts_.lanes) {
       if (!lane.optimizer) continue;
@@ -251,7 +251,7 @@ class AddedValue : public Added {
   std::vector<Kept> kept(const ParameterNames&) const override {
     return {{own_key(name()), access_.get().detach(), false, false}};
   }
-  void take(const Stored& stored, const ParameterNames&) override {
+  void take(const StoredState& stored, const ParameterNames&) override {
     access_.set(found(stored, own_key(name()), name()));
   }
 

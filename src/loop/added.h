@@ -31,7 +31,7 @@ struct Kept {
 // Names of parameters, by their TensorImpl.
 using ParameterNames = std::map<const void*, std::string>;
 // What a checkpoint holds, by path.
-using Stored = std::map<std::string, torch::Tensor>;
+using StoredState = std::map<std::string, torch::Tensor>;
 
 // Something that a loop wants in its checkpoints. Local.
 class Added {
@@ -46,7 +46,7 @@ class Added {
   // Where a tensor of a checkpoint may be read to directly; undefined: nowhere.
   virtual torch::Tensor place(const TensorKey& /*key*/) const { return {}; }
   // Throws Fault (78) for what it needs and is not there.
-  virtual void take(const Stored& stored, const ParameterNames& names) = 0;
+  virtual void take(const StoredState& stored, const ParameterNames& names) = 0;
 
   virtual torch::nn::Module* module() const { return nullptr; }
   virtual std::vector<torch::Tensor> optimized() const { return {}; }

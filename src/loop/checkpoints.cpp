@@ -306,13 +306,13 @@ Checkpoints& Checkpoints::add(const std::string& name, std::string& text) {
 
 Checkpoints& Checkpoints::add_number(const std::string& name, NumberAccess access) {
   const auto exact = [access] {
-    const Value value = access.get();
+    const StoredNumber value = access.get();
     if (const auto* real = std::get_if<double>(&value)) return torch::tensor(*real, torch::kFloat64);
     return torch::tensor(std::get<std::int64_t>(value), torch::kInt64);
   };
   parts_->state.add(lockstep::add_number(name, exact, [access](const torch::Tensor& stored) {
-    access.set(stored.is_floating_point() ? Value(stored.item<double>())
-                                          : Value(stored.item<std::int64_t>()));
+    access.set(stored.is_floating_point() ? StoredNumber(stored.item<double>())
+                                          : StoredNumber(stored.item<std::int64_t>()));
   }));
   return *this;
 }

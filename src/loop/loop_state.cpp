@@ -53,11 +53,11 @@ ParameterNames names_of(const std::vector<std::unique_ptr<Added>>& added) {
 }
 
 // A checkpoint's one step is that of every parameter with other state.
-void split_steps(Stored& stored) {
+void split_steps(StoredState& stored) {
   const auto all = stored.find(TensorKey{kStepSlot, kAllParameters}.path());
   if (all == stored.end()) return;
   const torch::Tensor step = all->second;
-  Stored own;
+  StoredState own;
   for (const auto& [path, tensor] : stored) {
     constexpr std::string_view kGroup = "optimizer/";
     if (!path.starts_with(kGroup)) continue;

@@ -8,7 +8,6 @@
 #include "comm/agree.h"
 #include "comm/agree_alike.h"
 #include "comm/launch/job.h"
-#include "comm/loopback/loopback_world.h"
 #include "config/environment.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/hash.h"
@@ -16,7 +15,6 @@
 #include "loop/compute_device.h"
 #include "loop/one_catch.h"
 #include "loop/opened_run.h"
-#include "loop/session_over.h"
 #include "loop/session_parts.h"
 #include "loop/standard_streams.h"
 #include "parallel/arena.h"
@@ -116,19 +114,6 @@ std::string Session::agree_on_root(const std::string& mine) {
 void Session::agree_same(const std::string& what, const std::string& mine) {
   parts_->begin_verb("agree_same(" + what + ")");
   lockstep::agree_same(parts_->world, what, mine, ExitCode::kBug);
-}
-
-std::unique_ptr<Session> session_over(World world, torch::Device device) {
-  return std::unique_ptr<Session>(new Session(std::make_unique<Session::Parts>(std::move(world), device)));
-}
-
-std::unique_ptr<Session> serial_session() {
-  listen_for_stop_signals();
-  supervisor_line().join(supervisor_address(), rank_by_launcher());
-  std::unique_ptr<Session> session = session_over(world_of_one());
-  session->parts().stop_times = stop_times();
-  limit_stops(session->parts().stop_times);
-  return session;
 }
 
 int run_job(const std::function<void(Session&)>& body, const JobOptions& options) {

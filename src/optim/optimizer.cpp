@@ -65,9 +65,9 @@ torch::Tensor zeros_placed_like(const torch::Tensor& parameters) {
 // is one pass at memory speed. Each element is computed by itself, so the split over threads cannot change a
 // bit. Where parameters are skipped or have been, a call each for the stretches between them (Run) does the
 // same; in the normal case there is one, and it is the whole.
-class Sgd : public FlatOptimizer {
+class FlatSgd : public FlatOptimizer {
  public:
-  Sgd(const OptimOptions& options, const torch::Tensor& parameters, ParameterOffsets offsets)
+  FlatSgd(const OptimOptions& options, const torch::Tensor& parameters, ParameterOffsets offsets)
       : FlatOptimizer(options, parameters, std::move(offsets)) {
     if (options.momentum > 0.0) momentum_buffer_.push_back(zeros_placed_like(parameters));
   }
@@ -94,9 +94,9 @@ class Sgd : public FlatOptimizer {
   std::vector<torch::Tensor> momentum_buffer_;
 };
 
-class Adam : public FlatOptimizer {
+class FlatAdam : public FlatOptimizer {
  public:
-  Adam(const OptimOptions& options, const torch::Tensor& parameters, ParameterOffsets offsets)
+  FlatAdam(const OptimOptions& options, const torch::Tensor& parameters, ParameterOffsets offsets)
       : FlatOptimizer(options, parameters, std::move(offsets)),
         exp_avg_(zeros_placed_like(parameters)),
         exp_avg_sq_(zeros_placed_like(parameters)),
@@ -118,13 +118,13 @@ class Adam : public FlatOptimizer {
   }
 
  private:
-  static void decoupled(Adam& self, const Run& run, const torch::Tensor& gradients, double lr) {
+  static void decoupled(FlatAdam& self, const Run& run, const torch::Tensor& gradients, double lr) {
     const OptimOptions& o = self.options_;
     at::_fused_adamw_({run.of(self.parameters_)}, {gradients}, {run.of(self.exp_avg_)},
                       {run.of(self.exp_avg_sq_)}, {}, {self.step_}, lr, o.betas[0], o.betas[1],
                       o.weight_decay, o.eps, /*amsgrad=*/false, /*maximize=*/false);
   }
-  static void coupled(Adam& self, const Run& run, const torch::Tensor& gradients, double lr) {
+  static void coupled(FlatAdam& self, const Run& run, const torch::Tensor& gradients, double lr) {
     const OptimOptions& o = self.options_;
     at::_fused_adam_({run.of(self.parameters_)}, {gradients}, {run.of(self.exp_avg_)},
                      {run.of(self.exp_avg_sq_)}, {}, {self.step_}, lr, o.betas[0], o.betas[1], o.weight_decay,
@@ -134,7 +134,7 @@ class Adam : public FlatOptimizer {
   torch::Tensor exp_avg_;
   torch::Tensor exp_avg_sq_;
   torch::Tensor step_;
-  void (*fused_)(Adam&, const Run&, const torch::Tensor&, double);
+  void (*fused_)(FlatAdam&, const Run&, const torch::Tensor&, double);
 };
 
 }  // namespace
@@ -162,8 +162,8 @@ std::unique_ptr<FlatOptimizer> FlatOptimizer::make(const OptimOptions& options,
           fmt::format("optim.type is '{}'", options.type), "use sgd, adam or adamw");
   check_options(options);
   const torch::NoGradGuard no_grad;
-  if (options.type == "sgd") return std::make_unique<Sgd>(options, parameters, std::move(offsets));
-  return std::make_unique<Adam>(options, parameters, std::move(offsets));
+  if (options.type == "sgd") return std::make_unique<FlatSgd>(options, parameters, std::move(offsets));
+  return std::make_unique<FlatAdam>(options, parameters, std::move(offsets));
 }
 
 void FlatOptimizer::set_steps(std::vector<double> steps) {

@@ -25,7 +25,7 @@ OtherGradients::OtherGradients(const torch::Tensor& loss, const Leaves& own) {
 }
 
 OtherGradients::~OtherGradients() {
-  for (auto& [leaf, gradient] : kept_) tensor.mutable_grad() = gradient;
+  for (auto& [tensor, gradient] : kept_) tensor.mutable_grad() = gradient;
 }
 
 }  // namespace lockstep

@@ -9,8 +9,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "supervise/process_session.h"
 #include "supervise/scratch.h"
-#include "supervise/session.h"
 
 namespace lockstep {
 namespace {

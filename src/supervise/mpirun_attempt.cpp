@@ -98,13 +98,13 @@ void MpirunAttempt::end_remote_ranks() {
       "for f in /proc/[0-9]*/environ; do if grep -qs 'LOCKSTEP_SUPERVISOR={}' \"$f\"; then p=${{f#/proc/}}; "
       "kill -KILL \"${{p%/environ}}\"; fi; done",
       parts_.line.token());
-  std::vector<std::unique_ptr<Session>> sweeps;
+  std::vector<std::unique_ptr<ProcessSession>> sweeps;
   for (const std::string& host : parts_.hosts.names())
     if (!is_here(host))
-      sweeps.push_back(
-          std::make_unique<Session>(std::vector<std::string>{"timeout", "10", "ssh", "-o", "BatchMode=yes",
-                                                             "-o", "ConnectTimeout=4", host, script},
-                                    std::map<std::string, std::string>{}));
+      sweeps.push_back(std::make_unique<ProcessSession>(
+          std::vector<std::string>{"timeout", "10", "ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=4",
+                                   host, script},
+          std::map<std::string, std::string>{}));
   for (const auto& sweep : sweeps)
     while (!sweep->ended()) std::this_thread::sleep_for(milliseconds(20));
 }

@@ -73,7 +73,7 @@ MpirunLaunch::MpirunLaunch(const LaunchParts& parts, std::string address, Begin 
     environment["LOCKSTEP_GATE"] = scratch_.sockets() + "/gate";
     gate_ = std::make_unique<Gate>(environment["LOCKSTEP_GATE"]);
   }
-  mpirun_ = std::make_unique<Session>(command(parts.hosts), environment);
+  mpirun_ = std::make_unique<ProcessSession>(command(parts.hosts), environment);
 }
 
 std::string MpirunLaunch::write_hostfile(const HostPool& hosts) const {

@@ -9,8 +9,8 @@
 #include "run/gate.h"
 #include "supervise/hosts.h"
 #include "supervise/mpirun_job.h"
+#include "supervise/process_session.h"
 #include "supervise/scratch.h"
-#include "supervise/session.h"
 
 namespace lockstep {
 
@@ -44,8 +44,8 @@ class MpirunLaunch {
   // Starts it. Its ranks speak to a supervisor at `address`. Throws Fault (69).
   MpirunLaunch(const LaunchParts& parts, std::string address, Begin begin);
 
-  Session& mpirun() { return *mpirun_; }
-  const Session& mpirun() const { return *mpirun_; }
+  ProcessSession& mpirun() { return *mpirun_; }
+  const ProcessSession& mpirun() const { return *mpirun_; }
   const LaunchPlan& plan() const { return plan_; }
   const std::string& address() const { return address_; }
   std::vector<std::string> scratch() const { return scratch_.folders(); }
@@ -62,7 +62,7 @@ class MpirunLaunch {
   std::string address_;
   Scratch scratch_;
   std::unique_ptr<Gate> gate_;
-  std::unique_ptr<Session> mpirun_;
+  std::unique_ptr<ProcessSession> mpirun_;
 };
 
 }  // namespace lockstep

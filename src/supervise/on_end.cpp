@@ -7,7 +7,7 @@
 
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
-#include "supervise/session.h"
+#include "supervise/process_session.h"
 
 namespace lockstep {
 
@@ -15,9 +15,9 @@ void run_on_end(const std::string& command, const JobEnd& end) {
   if (command.empty()) return;
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
   try {
-    Session shell({"/bin/sh", "-c", command}, {{"LOCKSTEP_CODE", std::to_string(end.code)},
-                                               {"LOCKSTEP_REASON", end.reason},
-                                               {"LOCKSTEP_RUN_DIR", end.run_directory}});
+    ProcessSession shell({"/bin/sh", "-c", command}, {{"LOCKSTEP_CODE", std::to_string(end.code)},
+                                                      {"LOCKSTEP_REASON", end.reason},
+                                                      {"LOCKSTEP_RUN_DIR", end.run_directory}});
     std::string said;
     while (!shell.ended() && std::chrono::steady_clock::now() < deadline) {
       pollfd wanted{shell.said(), POLLIN, 0};

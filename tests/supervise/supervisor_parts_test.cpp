@@ -15,9 +15,9 @@
 #include "supervise/launcher_words.h"
 #include "supervise/on_end.h"
 #include "supervise/preflight.h"
+#include "supervise/process_session.h"
 #include "supervise/run_events.h"
 #include "supervise/scratch.h"
-#include "supervise/session.h"
 #include "supervise/standby.h"
 #include "supervise/stop_requests.h"
 #include "supervise/unit_file.h"
@@ -111,8 +111,8 @@ TEST(UnitFile, WordsReachTheProgramAsTheyWere) {
   EXPECT_NE(unit.find("WorkingDirectory=/data/100%%\n"), std::string::npos);
 }
 
-TEST(Session, OutputEndAndLeftoversAreSeen) {
-  Session session({"sh", "-c", "echo said >&2; sleep 60 & exit 7"}, {{"MARK", "m-1"}});
+TEST(ProcessSession, OutputEndAndLeftoversAreSeen) {
+  ProcessSession session({"sh", "-c", "echo said >&2; sleep 60 & exit 7"}, {{"MARK", "m-1"}});
   while (!session.ended()) std::this_thread::sleep_for(milliseconds(5));
   EXPECT_EQ(session.ended(), 7);
   EXPECT_FALSE(session.killed());
@@ -126,7 +126,7 @@ TEST(Session, OutputEndAndLeftoversAreSeen) {
 
 TEST(FormerLife, AnAttemptWhoseSupervisorLivesIsNotTakenOver) {
   const TempDir run;
-  Session ranks({"sleep", "60"}, {{"MARK", "token-1"}});
+  ProcessSession ranks({"sleep", "60"}, {{"MARK", "token-1"}});
   AttemptRecord record;
   record.sessions = {{ranks.id(), "token-1", {}}};
   keep_record(run.path(), record);

@@ -73,13 +73,14 @@ class Checkpoints {
                                                                                  Number& number) {
     if constexpr (std::integral<Number>)
       return add_number(name, {[&number] { return static_cast<std::int64_t>(number); },
-                               [&number](const Value& value) {
+                               [&number](const StoredNumber& value) {
                                  number = static_cast<Number>(std::get<std::int64_t>(value));
                                }});
     else
-      return add_number(
-          name, {[&number] { return static_cast<double>(number); },
-                 [&number](const Value& value) { number = static_cast<Number>(std::get<double>(value)); }});
+      return add_number(name, {[&number] { return static_cast<double>(number); },
+                               [&number](const StoredNumber& value) {
+                                 number = static_cast<Number>(std::get<double>(value));
+                               }});
   }
 
   // Collective, verb, once, after all was added and before the first step. Fills what was added from the
@@ -100,10 +101,10 @@ class Checkpoints {
   std::int64_t last_saved() const;
 
  private:
-  using Value = std::variant<std::int64_t, double>;
+  using StoredNumber = std::variant<std::int64_t, double>;
   struct NumberAccess {
-    std::function<Value()> get;
-    std::function<void(const Value&)> set;
+    std::function<StoredNumber()> get;
+    std::function<void(const StoredNumber&)> set;
   };
   Checkpoints& add_number(const std::string& name, NumberAccess access);
 

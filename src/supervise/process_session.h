@@ -15,12 +15,13 @@ namespace lockstep {
 
 // A program and all it starts on this machine, in a process session of its own: a terminal's Ctrl-C does not
 // reach it. It outlives this process. What it writes to standard error is read here. Local; one thread.
-class Session {
+class ProcessSession {
  public:
   // With `environment` on top of this process's own. Throws Fault (69) when no process or pipe can be had.
-  Session(const std::vector<std::string>& words, const std::map<std::string, std::string>& environment);
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
+  ProcessSession(const std::vector<std::string>& words,
+                 const std::map<std::string, std::string>& environment);
+  ProcessSession(const ProcessSession&) = delete;
+  ProcessSession& operator=(const ProcessSession&) = delete;
 
   pid_t id() const { return pid_; }
   // Readable when the program has written something, or has ended.

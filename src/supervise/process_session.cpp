@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "supervise/session.h"
+#include "supervise/process_session.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -22,16 +22,21 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+constexpr int kRoomWithoutReader = 1 << 20;  // bytes: what an unprivileged process may ask for
+
 // In the child. Signals are as a program expects them, but those that whoever started us had ignored (nohup).
 [[noreturn]] void become(char* const* arguments, const std::map<std::string, std::string>& environment,
-                         int output) {
+                         const std::array<int, 2>& said) {
   ::setsid();
   for (const int signal : {SIGUSR1, SIGUSR2, SIGTERM, SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_DFL);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
-  ::dup2(output, STDERR_FILENO);
+  ::dup2(said[1], STDERR_FILENO);
+  // It holds the reader's end too: mpirun gives up at its tenth broken pipe, and must outlive its supervisor.
+  ::fcntl(said[0], F_SETPIPE_SZ, kRoomWithoutReader);
+  ::fcntl(said[0], F_SETFD, 0);
   ::execvp(arguments[0], arguments);
   ::_exit(127);
 }
@@ -66,14 +71,14 @@ std::vector<pid_t> all_processes() {
 
 }  // namespace
 
-Session::Session(const std::vector<std::string>& words,
-                 const std::map<std::string, std::string>& environment) {
+ProcessSession::ProcessSession(const std::vector<std::string>& words,
+                               const std::map<std::string, std::string>& environment) {
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   const std::array<int, 2> ends = open_pipe();
   pid_ = ::fork();
-  if (pid_ == 0) become(arguments.data(), environment, ends[1]);
+  if (pid_ == 0) become(arguments.data(), environment, ends);
   ::close(ends[1]);
   said_.emplace(ends[0]);
   if (pid_ < 0)
@@ -81,7 +86,7 @@ Session::Session(const std::vector<std::string>& words,
                 "Raise the limit of processes (ulimit -u)");
 }
 
-std::string Session::read_said() {
+std::string ProcessSession::read_said() {
   std::string text;
   std::array<char, 4096> piece;
   for (;;) {
@@ -91,11 +96,11 @@ std::string Session::read_said() {
   }
 }
 
-void Session::send(int signal) const {
+void ProcessSession::send(int signal) const {
   if (!code_) ::kill(pid_, signal);
 }
 
-std::optional<int> Session::ended() {
+std::optional<int> ProcessSession::ended() {
   int status = 0;
   if (!code_ && retry_interrupted([&] { return ::waitpid(pid_, &status, WNOHANG); }) == pid_) {
     killed_ = WIFSIGNALED(status);
