@@ -8,12 +8,9 @@ find_package(spdlog REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
-pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
-include(CheckCXXSymbolExists)
-set(CMAKE_REQUIRED_LIBRARIES PkgConfig::XXHASH)
-check_cxx_symbol_exists(XXH3_128bits_update_dispatch xxh_x86dispatch.h LOCKSTEP_XXHASH_DISPATCHES)
-unset(CMAKE_REQUIRED_LIBRARIES)
-pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5-serial)
+# Under names of our own: what pkg_check_modules sets is set where find_package(Lockstep) stands, and HDF5_LIBRARIES is a user's.
+pkg_check_modules(LOCKSTEP_XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(LOCKSTEP_HDF5 REQUIRED IMPORTED_TARGET hdf5-serial)
 find_package(ZLIB REQUIRED)
 
 set(LOCKSTEP_TORCH "$ENV{LOCKSTEP_TORCH}" CACHE PATH
@@ -34,8 +31,8 @@ if(NOT EXISTS "${LOCKSTEP_TORCH}/lib/libtorch_cpu.so")
   message(FATAL_ERROR "No LibTorch in ${LOCKSTEP_TORCH}. Run launch/setup, or point LOCKSTEP_TORCH at a LibTorch 2.11 folder.")
 endif()
 
-# Imported, and so found anew by whoever uses an installed Lockstep.
-add_library(lockstep_torch INTERFACE IMPORTED GLOBAL)
+# Imported, and so found anew by whoever uses an installed Lockstep; like all others here, in that folder and below.
+add_library(lockstep_torch INTERFACE IMPORTED)
 # After everything else (-idirafter, as system headers): the wheel carries headers of other projects, among them a newer fmt
 # whose symbols no library here has.
 target_compile_options(lockstep_torch INTERFACE "SHELL:-idirafter ${LOCKSTEP_TORCH}/include"
@@ -53,7 +50,7 @@ if(LOCKSTEP_CUDA)
                HINTS ${LOCKSTEP_TORCH}/../nvidia/nccl/lib /usr/lib/x86_64-linux-gnu)
   find_library(LOCKSTEP_CUDART_LIBRARY NAMES libcudart.so.13 REQUIRED NO_DEFAULT_PATH
                HINTS ${LOCKSTEP_TORCH}/../nvidia/cu13/lib /usr/local/cuda/lib64)
-  add_library(lockstep_cuda_deps INTERFACE IMPORTED GLOBAL)
+  add_library(lockstep_cuda_deps INTERFACE IMPORTED)
   target_include_directories(lockstep_cuda_deps SYSTEM INTERFACE ${LOCKSTEP_CUDA_INCLUDE} ${LOCKSTEP_NCCL_INCLUDE})
   # --no-as-needed: dropping torch_cuda would drop the registration of its kernels.
   target_link_libraries(lockstep_cuda_deps INTERFACE ${LOCKSTEP_NCCL_LIBRARY} ${LOCKSTEP_CUDART_LIBRARY}

@@ -23,6 +23,12 @@ endif()
 install(TARGETS lockstep_all ${modules} EXPORT LockstepTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS lockstep RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/lockstep DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+# Each finds bin/lockstep from where it lies, so the tree can be moved as a whole.
+set(share_folder ${CMAKE_INSTALL_DATAROOTDIR}/lockstep)
+install(PROGRAMS ${PROJECT_SOURCE_DIR}/launch/run DESTINATION ${share_folder}/launch)
+install(FILES ${PROJECT_SOURCE_DIR}/launch/lib.sh DESTINATION ${share_folder}/launch)
+install(PROGRAMS ${PROJECT_SOURCE_DIR}/slurm/train.sbatch DESTINATION ${share_folder}/slurm)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples DESTINATION ${share_folder})
 install(EXPORT LockstepTargets NAMESPACE Lockstep:: DESTINATION ${package_folder})
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/LockstepConfig.cmake.in ${PROJECT_BINARY_DIR}/LockstepConfig.cmake
   INSTALL_DESTINATION ${package_folder})

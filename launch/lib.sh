@@ -37,7 +37,8 @@ have_torch_cuda() {
     [ -e "$torch/../nvidia/cu13/include/cuda_runtime.h" ]
 }
 
-# find_lockstep: prints the binary to run: LOCKSTEP_BIN, a build beside this folder, or the one installed beside it.
+# find_lockstep: prints the binary to run: LOCKSTEP_BIN, a build beside this folder, or the one installed with it (from
+# <prefix>/share/lockstep).
 find_lockstep() {
   local candidate
   if [ -n "${LOCKSTEP_BIN:-}" ]; then
@@ -45,7 +46,7 @@ find_lockstep() {
     printf '%s\n' "$LOCKSTEP_BIN"
     return 0
   fi
-  for candidate in build/dev/src/lockstep build/release/src/lockstep bin/lockstep; do
+  for candidate in build/dev/src/lockstep build/release/src/lockstep ../../bin/lockstep; do
     if [ -x "$lockstep_root/$candidate" ]; then
       printf '%s\n' "$lockstep_root/$candidate"
       return 0

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# run_test.sh CMAKE BUILD PROJECT WORK CCACHE: a user's model and dataset against an installed Lockstep.
+# run_test.sh CMAKE BUILD PROJECT WORK CCACHE: programs elsewhere, against a Lockstep that was installed and then moved: loops of
+# their own (examples/), a model and dataset of their own (project/), and HDF5 and MPI of their own (beside/).
 set -euo pipefail
 cmake=$1 build=$2 project=$3 work=$4 ccache=$5
 
@@ -9,16 +10,52 @@ fail() {
   exit 1
 }
 
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo
+unset LOCKSTEP_BIN
 rm -rf "$work"
 mkdir -p "$work"
-"$cmake" --install "$build" --prefix "$work/prefix" >"$work/install.log" || fail "install: $(tail -5 "$work/install.log")"
-"$work/prefix/bin/lockstep" --version | grep -q '^lockstep ' || fail "the installed binary does not start"
+"$cmake" --install "$build" --prefix "$work/first" >"$work/install.log" || fail "install: $(tail -5 "$work/install.log")"
+prefix=$work/prefix
+mv "$work/first" "$prefix"
+share=$prefix/share/lockstep
+"$prefix/bin/lockstep" --version | grep -q '^lockstep ' || fail "the installed binary does not start"
+for header in $(cd "$project/../../../include" && find lockstep -name '*.h'); do
+  [[ -e $prefix/include/$header ]] || fail "$header is not installed"
+done
 
-"$cmake" -S "$project" -B "$work/build" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_BUILD_TYPE=Release \
-  -DCMAKE_CXX_COMPILER_LAUNCHER="$ccache" >"$work/configure.log" || fail "configure: $(tail -5 "$work/configure.log")"
-"$cmake" --build "$work/build" >"$work/build.log" || fail "build: $(tail -20 "$work/build.log")"
+# compile SOURCE NAME
+compile() {
+  "$cmake" -S "$1" -B "$work/$2" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release \
+    -DCMAKE_CXX_COMPILER_LAUNCHER="$ccache" >"$work/$2.log" 2>&1 || fail "configure $2: $(tail -5 "$work/$2.log")"
+  "$cmake" --build "$work/$2" >"$work/$2.log" 2>&1 || fail "build $2: $(tail -20 "$work/$2.log")"
+}
+
+compile "$project/../beside" beside
+for order in lockstep_first others_first; do
+  [[ $("$work/beside/${order//_/-}/$order") =~ ^HDF5\ 1,\ MPI\ [34],\ [0-9a-f]{32}$ ]] || fail "$order does not run"
+done
 
 cd "$work"
+compile "$share/examples" loops
+hash_of() { sed -n 's/.*"state_hash":"\([0-9a-f]*\)".*/\1/p' "$1/DONE"; }
+for example in own_loop gan serial simulation; do
+  "$work/loops/$example" "runs/$example" 12 >"$example.log" 2>&1 || fail "$example: $(tail -5 "$example.log")"
+  [[ $(hash_of "runs/$example") ]] || fail "$example is not done: $(tail -5 "$example.log")"
+done
+"$share/launch/run" -n 2 -- "$work/loops/own_loop" runs/two 12 >two.log 2>&1 || fail "launch/run: $(tail -5 two.log)"
+[[ $(hash_of runs/two) == "$(hash_of runs/own_loop)" ]] || fail "2 ranks end in another state"
+"$prefix/bin/lockstep" ckpt verify runs/two >verify.log 2>&1 || fail "ckpt verify: $(cat verify.log)"
+
+# The batch script, where it lies and as the copy that Slurm runs.
+bash "$share/slurm/train.sbatch" --help | grep -q 'lockstep run --slurm' || fail "train.sbatch does not find lockstep"
+mkdir spool
+cp "$share/slurm/train.sbatch" spool/slurm_script
+printf '#!/bin/sh\necho "   Command=%s run.yaml"\n' "$share/slurm/train.sbatch" >spool/scontrol
+chmod +x spool/scontrol
+PATH=$work/spool:$PATH bash spool/slurm_script --help | grep -q 'lockstep run --slurm' || fail "its copy does not find lockstep"
+
+compile "$project" build
 wave=$work/build/wave
 config=$project/run.yaml
 "$wave" config check -c "$config" || fail "the registered types are not known to config check"
