@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/folder_owner.h"
+#include "base/run_layout.h"
 #include "lockstep/base/disk.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
@@ -22,7 +23,8 @@ namespace {
 std::optional<std::string> run_of(const std::string& folder) {
   const fs::path path(folder);
   std::error_code error;
-  if (path.filename() != "ckpt" || !fs::exists(path.parent_path() / "run.json", error)) return std::nullopt;
+  if (path.filename() != kCheckpointsFolder || !fs::exists(RunLayout(path.parent_path()).identity(), error))
+    return std::nullopt;
   return path.parent_path().string();
 }
 
@@ -44,7 +46,8 @@ CkptTarget resolve_ckpt(const std::string& directory) {
                 std::string(wanted) + "; of a file of weights only lockstep ckpt show tells");
   if (fs::exists(path / kManifestFile, error) || step_of_directory(path.string()))
     return {path.string(), true};
-  if (fs::is_directory(path / "ckpt", error)) return {(path / "ckpt").string(), false};
+  if (fs::is_directory(path / kCheckpointsFolder, error))
+    return {(path / kCheckpointsFolder).string(), false};
   return {path.string(), false};
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "base/run_layout.h"
 #include "cli/ckpt_common.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
@@ -22,8 +23,8 @@ struct DoctorArguments {
 
 // Where the checkpoints of that run lie, or what is there so far of the way to it.
 std::string folder_of(const std::string& run) {
-  const auto checkpoints = real_disk().info(run + "/ckpt");
-  if (checkpoints && checkpoints->is_directory) return run + "/ckpt";
+  const auto checkpoints = real_disk().info(RunLayout(run).checkpoints());
+  if (checkpoints && checkpoints->is_directory) return RunLayout(run).checkpoints();
   std::string folder = run;
   while (!real_disk().info(folder)) folder = parent_of(folder);
   if (!real_disk().info(folder)->is_directory)

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "base/run_layout.h"
 #include "config/load.h"
 #include "lockstep/base/clock.h"
 #include "lockstep/base/disk.h"
@@ -26,7 +27,7 @@ std::string newest_config(const std::string& directory, Attempt attempts) {
     const std::string path = fmt::format("{}/config.attempt-{}.yaml", directory, attempt);
     if (real_disk().info(path)) return path;
   }
-  return directory + "/config.yaml";
+  return RunLayout(directory).config();
 }
 
 double seconds_now() {
@@ -81,7 +82,7 @@ Signs RunView::signs() const {
   signs.held = status_.owner.has_value();
   signs.attempt = status_.attempts.value;
   signs.now = seconds_now();
-  if (const auto run = real_disk().info(directory_ + "/run.json"))
+  if (const auto run = real_disk().info(RunLayout(directory_).identity()))
     signs.began = static_cast<double>(run->modified_ns) * 1e-9;
   const auto lives = supervisor_lives(directory_);
   if (lives) signs.supervisor = *lives ? Signs::Supervisor::kLives : Signs::Supervisor::kGone;

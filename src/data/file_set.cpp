@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/run_layout.h"
 #include "data/refuse.h"
 
 namespace lockstep {
@@ -49,7 +50,8 @@ const char* no_data(std::string_view name) {
 // Its logs would change the data while the run that trains on them goes on.
 bool is_run_directory(const std::string& folder) {
   std::error_code error;
-  return fs::is_regular_file(folder + "/run.json", error) && fs::is_regular_file(folder + "/lock", error);
+  return fs::is_regular_file(RunLayout(folder).identity(), error) &&
+         fs::is_regular_file(folder + "/lock", error);
 }
 
 class Walk {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drill/life_story.h"
+#include "base/run_layout.h"
 
 #include <nlohmann/json.hpp>
 
@@ -28,8 +29,8 @@ T field(const Json& json, const char* key, T otherwise) {
 }  // namespace
 
 LifeStory::LifeStory(const std::string& run_directory)
-    : events_(real_disk(), run_directory + "/events.jsonl"),
-      metrics_(real_disk(), run_directory + "/metrics.jsonl") {}
+    : events_(real_disk(), RunLayout(run_directory).events()),
+      metrics_(real_disk(), RunLayout(run_directory).metrics()) {}
 
 bool LifeStory::read() {
   const std::int64_t before = step();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drill/strike.h"
+#include "base/run_layout.h"
 
 #include <poll.h>
 #include <sys/syscall.h>
@@ -33,9 +34,9 @@ std::uintmax_t largest_file(const std::string& folder, const std::string& extens
 // much larger that both can be; else nothing is written any more.
 std::uintmax_t room_in(const std::string& run_directory) {
   const std::uintmax_t lines =
-      std::max(largest_file(run_directory, ".jsonl"), largest_file(run_directory + "/log", ".log"));
+      std::max(largest_file(run_directory, ".jsonl"), largest_file(RunLayout(run_directory).logs(), ".log"));
   const std::uintmax_t room = lines + kRoomForLines;
-  return largest_file(run_directory + "/ckpt", ".h5") > room ? room : 0;
+  return largest_file(RunLayout(run_directory).checkpoints(), ".h5") > room ? room : 0;
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/run_layout.h"
 #include "comm/agree.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
@@ -85,7 +86,7 @@ struct Checkpoints::Parts {
   Parts(Session& of, const std::string& directory, const SaveOptions& chosen);
 
   World& world() { return session.world; }
-  std::string checkpoints() const { return run.directory + "/ckpt"; }
+  std::string checkpoints() const { return RunLayout(run.directory).checkpoints(); }
   std::int64_t begin_run();
   void make_savers();
   TrainRecord record_of(const StepRecord& step) const;
@@ -142,7 +143,7 @@ void Checkpoints::Parts::make_savers() {
   saver->prepare();
   stops = std::make_unique<StopPolicy>(StopPolicy::Parts{
       world(), real_clock(), run.reporter, session.stop_times, static_cast<double>(state.bytes())});
-  if (world().is_root()) saver->remember(save_times_of(*run.disk, run.directory + "/events.jsonl"));
+  if (world().is_root()) saver->remember(save_times_of(*run.disk, RunLayout(run.directory).events()));
 }
 
 std::int64_t Checkpoints::Parts::begin_run() {
@@ -247,7 +248,7 @@ void Checkpoints::Parts::finish(const StepRecord& step) {
     saver->save(record_of(step), is_best(step) ? SaveReason::kBest : SaveReason::kAsked);
   saver->require(step.step);
   on_root(world(), [&] {
-    store->write_weights_file(run.directory + "/weights.h5");
+    store->write_weights_file(RunLayout(run.directory).weights());
     run.reporter.flush();
     run.run_directory->finish({step.step, step.epoch, saver->last_hash()});
     run.reporter.event("done",

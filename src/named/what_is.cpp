@@ -6,6 +6,7 @@
 #include <fstream>
 #include <string_view>
 
+#include "base/run_layout.h"
 #include "checkpoint/catalog.h"
 #include "checkpoint/manifest.h"
 #include "exchange/formats/foreign_file.h"
@@ -43,9 +44,9 @@ WhatIs folder_is(const fs::path& folder) {
   std::error_code ignored;
   if (fs::exists(folder / kManifestFile, ignored) || step_of_directory(folder.string()))
     return {PathKind::kCheckpoint, folder.string(), "a checkpoint"};
-  if (fs::is_directory(folder / "ckpt", ignored))
-    return {PathKind::kRun, (folder / "ckpt").string(), "a run directory"};
-  if (has_checkpoints(folder) || folder.filename() == "ckpt")
+  if (fs::is_directory(folder / kCheckpointsFolder, ignored))
+    return {PathKind::kRun, (folder / kCheckpointsFolder).string(), "a run directory"};
+  if (has_checkpoints(folder) || folder.filename() == kCheckpointsFolder)
     return {PathKind::kCheckpoints, folder.string(), "a folder of checkpoints"};
   return {PathKind::kOtherFolder, folder.string(), "a folder with no checkpoint in it"};
 }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/read_lines.h"
+#include "base/run_layout.h"
 #include "report/run_story.h"
 
 namespace lockstep {
@@ -39,7 +40,7 @@ struct Pulse {
 class PulseReader {
  public:
   PulseReader(Disk& disk, const std::string& directory)
-      : metrics_(disk, directory + "/metrics.jsonl"), events_(disk, directory + "/events.jsonl") {}
+      : metrics_(disk, RunLayout(directory).metrics()), events_(disk, RunLayout(directory).events()) {}
 
   // Takes in what was written since the last call. Throws Fault (74).
   const Pulse& read_on();

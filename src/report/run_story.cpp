@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/read_lines.h"
+#include "base/run_layout.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -103,13 +104,14 @@ std::string StoryEvent::field(const std::string& key) const {
 }
 
 RunStory read_run_story(Disk& disk, const std::string& directory) {
-  if (!disk.info(directory + "/run.json"))
+  if (!disk.info(RunLayout(directory).identity()))
     throw Fault(ExitCode::kInputMissing, directory + ": no run directory: it has no run.json",
                 "Name a run.dir; lockstep config show -c run.yaml prints it");
   Reading reading;
-  for_each_line(disk, directory + "/metrics.jsonl", [&](const std::string& line) { reading.metrics(line); });
-  for_each_line(disk, directory + "/events.jsonl", [&](const std::string& line) { reading.event(line); });
-  const Json run = Json::parse(read_text(disk, directory + "/run.json"), nullptr, false);
+  for_each_line(disk, RunLayout(directory).metrics(),
+                [&](const std::string& line) { reading.metrics(line); });
+  for_each_line(disk, RunLayout(directory).events(), [&](const std::string& line) { reading.event(line); });
+  const Json run = Json::parse(read_text(disk, RunLayout(directory).identity()), nullptr, false);
   reading.story.name = run.is_object() ? word(run, "name") : "";
   if (reading.story.name.empty()) reading.story.name = directory;
   return std::move(reading.story);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/run_layout.h"
 #include "run/tensorboard.h"
 
 namespace lockstep {
@@ -36,8 +37,8 @@ std::string json_number(double value) {
 Journal::Journal(Disk& disk, const Clock& clock, const std::string& run_directory, Attempt attempt)
     : disk_(&disk),
       clock_(&clock),
-      metrics_(run_directory + "/metrics.jsonl"),
-      events_(run_directory + "/events.jsonl"),
+      metrics_(RunLayout(run_directory).metrics()),
+      events_(RunLayout(run_directory).events()),
       attempt_(attempt),
       writer_(std::make_shared<LineWriter>(
           [&disk](const std::string& path, const std::string& line) { disk.append(path, line); })) {

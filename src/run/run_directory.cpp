@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/folder_owner.h"
+#include "base/run_layout.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 
@@ -48,14 +49,14 @@ std::string behind_links(const std::string& path) {
 
 RunDirectory::RunDirectory(Disk& disk, const RunDirectoryOptions& options)
     : disk_(disk), name_(options.name), path_(options.dir) {
-  for (const std::string& folder : {path_, path_ + "/log", checkpoints()}) make_own_folder(folder);
+  for (const std::string& folder : {path_, RunLayout(path_).logs(), checkpoints()}) make_own_folder(folder);
   lock_ = std::make_unique<RunLock>(path_, options.job);
   try {
     read_history();
-    replace_text(disk_, path_ + "/run.json",
+    replace_text(disk_, RunLayout(path_).identity(),
                  Json{{"name", name_}, {"run_id", run_id_}, {"attempts", attempt_.value}}.dump(2) + "\n");
     keep_config(options.config_text);
-    was_done_ = disk_.info(path_ + "/DONE").has_value();
+    was_done_ = disk_.info(RunLayout(path_).done()).has_value();
   } catch (const Fault& fault) {
     throw unusable(path_, fault.fact());
   }
@@ -73,7 +74,7 @@ void RunDirectory::make_own_folder(const std::string& folder) {
 
 void RunDirectory::read_history() {
   run_id_ = new_run_id();
-  const std::string path = path_ + "/run.json";
+  const std::string path = RunLayout(path_).identity();
   if (!disk_.info(path)) return;
   const Json json = Json::parse(read_text(disk_, path), nullptr, /*allow_exceptions=*/false);
   // Far more lives than a run has, and few enough to be counted on.
@@ -90,7 +91,7 @@ void RunDirectory::read_history() {
 }
 
 void RunDirectory::keep_config(const std::string& text) {
-  const std::string path = path_ + "/config.yaml";
+  const std::string path = RunLayout(path_).config();
   if (!disk_.info(path)) {
     replace_text(disk_, path, text);
   } else if (read_text(disk_, path) != text) {
@@ -100,12 +101,12 @@ void RunDirectory::keep_config(const std::string& text) {
 }
 
 void RunDirectory::reopen() {
-  if (disk_.info(path_ + "/DONE")) disk_.remove(path_ + "/DONE");
+  if (disk_.info(RunLayout(path_).done())) disk_.remove(RunLayout(path_).done());
 }
 
 void RunDirectory::finish(const Completion& done) {
   replace_text(
-      disk_, path_ + "/DONE",
+      disk_, RunLayout(path_).done(),
       Json{{"step", done.step.value}, {"epoch", done.epoch.value}, {"state_hash", done.state_hash.hex()}}
               .dump() +
           "\n");

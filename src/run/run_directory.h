@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "base/run_layout.h"
 #include "lockstep/base/disk.h"
 #include "lockstep/base/hash.h"
 #include "lockstep/base/units.h"
@@ -39,7 +40,7 @@ class RunDirectory {
   RunDirectory(Disk& disk, const RunDirectoryOptions& options);
 
   const std::string& path() const { return path_; }
-  std::string checkpoints() const { return path_ + "/ckpt"; }
+  std::string checkpoints() const { return RunLayout(path_).checkpoints(); }
   const std::string& run_id() const { return run_id_; }
   Attempt attempt() const { return attempt_; }
 

@@ -7,11 +7,11 @@
 #include <charconv>
 
 #include "checkpoint/catalog.h"
-#include "checkpoint/damage.h"
 #include "checkpoint/reader.h"
+#include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
 #include "shelf/retention.h"
-#include "shelf/tags.h"
+#include "shelf/shelf.h"
 #include "shelf/verified_ledger.h"
 
 namespace lockstep {
@@ -26,11 +26,6 @@ std::uint64_t bytes_below(Disk& disk, const std::string& directory) {
     if (info && !info->is_directory) bytes += info->bytes;
   }
   return bytes;
-}
-
-std::optional<double> metric_of(const TrainRecord& record, const std::string& name) {
-  const auto found = record.metrics.find(name);
-  return found == record.metrics.end() ? std::nullopt : std::optional(found->second);
 }
 
 void read_number(const TrainRecord& record, const std::string& key, std::int64_t& into) {
@@ -59,33 +54,21 @@ CheckpointOptions rules_in(const TrainRecord& record) {
 }
 
 PrunePlan plan_prune(Disk& disk, const std::string& folder, const CheckpointOptions& options) {
-  const TaggedSteps tagged = tagged_steps(disk, folder);
-  if (!tagged.damaged.empty())
+  const VerifiedLedger ledger(disk, folder);
+  Shelf shelf(disk, folder, ledger);
+  std::vector<std::string> unreadable;
+  const std::vector<RetentionEntry> entries = shelf.usable(options.keep_best.metric, unreadable);
+  if (!unreadable.empty())
     throw Fault(
         ExitCode::kNoValidCheckpoint,
-        fmt::format("{}: what these tags keep cannot be read: {}", folder, fmt::join(tagged.damaged, ", ")),
+        fmt::format("{}: what these tags keep cannot be read: {}", folder, fmt::join(unreadable, ", ")),
         "Set each again, or take it off: lockstep ckpt tag --remove");
-  const VerifiedLedger ledger(disk, folder);
-  std::vector<RetentionEntry> entries;
-  std::vector<PrunePlan::Item> items;
-  for (const CatalogEntry& entry : list_catalog(disk, folder)) {
-    if (entry.kind != EntryKind::kCheckpoint) continue;
-    try {
-      const auto reader = CheckpointReader::open(disk, folder + "/" + entry.name);
-      if (ledger.of(*reader) == Soundness::kBad) continue;
-      entries.push_back({entry.step, metric_of(reader->record(), options.keep_best.metric),
-                         tagged.steps.contains(entry.step)});
-      items.push_back({entry.name, bytes_below(disk, folder + "/" + entry.name)});
-    } catch (const CheckpointDamage&) {
-      // Never counted among those kept, and never removed.
-    }
-  }
-  const auto best = read_pointer(disk, folder + "/best");
-  const auto gone = steps_to_prune(entries, options, best ? step_from_name(best->directory) : std::nullopt);
+  const auto gone = steps_to_prune(entries, options, shelf.best());
   PrunePlan plan;
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    const bool goes = std::find(gone.begin(), gone.end(), entries[i].step) != gone.end();
-    (goes ? plan.removed : plan.kept).push_back(items[i]);
+  for (const RetentionEntry& entry : entries) {
+    const bool goes = std::ranges::find(gone, entry.step) != gone.end();
+    const std::string name = step_directory(entry.step);
+    (goes ? plan.removed : plan.kept).push_back({name, bytes_below(disk, shelf.path(name))});
   }
   return plan;
 }

@@ -15,6 +15,7 @@
 #include "shelf/pointer.h"
 #include "shelf/prune.h"
 #include "shelf/retention.h"
+#include "shelf/shelf.h"
 #include "shelf/tags.h"
 #include "shelf/verified_ledger.h"
 
@@ -22,10 +23,82 @@ namespace lockstep {
 
 namespace {
 
+// A checkpoint that verifies, under the name it has or will have.
+struct Good {
+  CheckpointPointer pointer;
+  TrainRecord record;
+};
+using GoodByStep = std::map<Step, Good>;
+
+// `latest` and `best`, which name the newest and the best of those that verify.
+class PointerRepair {
+ public:
+  PointerRepair(const Shelf& shelf, const GoodByStep& good, RepairMode mode,
+                const std::function<void(const RepairLine&)>& say)
+      : disk_(shelf.disk()), shelf_(shelf), good_(good), mends_(mode == RepairMode::kMend), say_(say) {}
+
+  void mend_latest() {
+    const CheckpointPointer& newest = good_.rbegin()->second.pointer;
+    const auto now = read_pointer(disk_, path("latest"));
+    if (now == newest) return;
+    const std::string fault = fault_of("latest", now);
+    mend_pointer("latest", fault.empty() ? "it names " + now->directory + ", not the newest" : fault, newest);
+  }
+
+  void mend_best() {
+    const bool there = disk_.info(path("best")).has_value();
+    const KeepBest rule = rules_in(good_.rbegin()->second.record).keep_best;
+    if (!there && rule.count == 0) return;
+    const std::string fault = fault_of("best", read_pointer(disk_, path("best")));
+    if (fault.empty()) return;
+    std::vector<RetentionEntry> entries;
+    for (const auto& [step, good] : good_) entries.push_back(retention_entry(good.record, rule.metric));
+    const std::vector<Step> best = best_steps(entries, rule);
+    if (!best.empty())
+      mend_pointer("best", fault, good_.at(best.front()).pointer);
+    else if (there)
+      mend_pointer("best", fault, std::nullopt);
+  }
+
+ private:
+  std::string path(const std::string& name) const { return shelf_.path(name); }
+
+  void mend_pointer(const std::string& pointer, const std::string& finding,
+                    const std::optional<CheckpointPointer>& target) {
+    if (mends_ && target) write_pointer(disk_, path(pointer), *target);
+    if (mends_ && !target) {
+      disk_.remove(path(pointer));
+      disk_.sync_directory(shelf_.folder());
+    }
+    say_({pointer, finding, target ? "pointed at " + target->directory : "removed"});
+  }
+
+  // What is wrong with a pointer, whatever it should name; empty when it names a checkpoint that verifies.
+  std::string fault_of(const std::string& pointer, const std::optional<CheckpointPointer>& now) const {
+    if (!disk_.info(path(pointer))) return "it is missing";
+    if (!now) return "it is damaged";
+    for (const auto& [step, good] : good_)
+      if (good.pointer == *now) return "";
+    return "it names " + now->directory + ", which is gone, bad or another one";
+  }
+
+  Disk& disk_;
+  const Shelf& shelf_;
+  const GoodByStep& good_;
+  bool mends_;
+  const std::function<void(const RepairLine&)>& say_;
+};
+
 class Repair {
  public:
-  Repair(Disk& disk, std::string folder, RepairMode mode, const std::function<void(const RepairLine&)>& say)
-      : disk_(disk), folder_(std::move(folder)), mode_(mode), say_(say), ledger_(disk, folder_) {}
+  Repair(Disk& disk, const std::string& folder, RepairMode mode,
+         const std::function<void(const RepairLine&)>& say)
+      : disk_(disk),
+        folder_(folder),
+        mode_(mode),
+        say_(say),
+        ledger_(disk, folder),
+        shelf_(disk, folder, ledger_) {}
 
   bool run() {
     // Listed before anything moves: what is set aside now has just been looked at.
@@ -35,21 +108,18 @@ class Repair {
       if (entry.kind == EntryKind::kCheckpoint) judge(entry);
     for (const CatalogEntry& entry : entries)
       if (entry.kind == EntryKind::kBad) bring_back(entry);
-    mend_latest();
-    mend_best();
+    if (!good_.empty()) {
+      PointerRepair pointers(shelf_, good_, mode_, say_);
+      pointers.mend_latest();
+      pointers.mend_best();
+    }
     name_lost_tags();
     return !good_.empty();
   }
 
  private:
-  // A checkpoint that verifies, under the name it has or will have.
-  struct Good {
-    CheckpointPointer pointer;
-    TrainRecord record;
-  };
-
   bool mending() const { return mode_ == RepairMode::kMend; }
-  std::string path(const std::string& name) const { return folder_ + "/" + name; }
+  std::string path(const std::string& name) const { return shelf_.path(name); }
 
   void rename(const std::string& from, const std::string& to) {
     if (!mending()) return;
@@ -119,53 +189,6 @@ class Repair {
     say_({entry.name, "it verifies after all", "put back as " + name});
   }
 
-  void mend_pointer(const std::string& pointer, const std::string& finding,
-                    const std::optional<CheckpointPointer>& target) {
-    if (mending() && target) write_pointer(disk_, path(pointer), *target);
-    if (mending() && !target) {
-      disk_.remove(path(pointer));
-      disk_.sync_directory(folder_);
-    }
-    say_({pointer, finding, target ? "pointed at " + target->directory : "removed"});
-  }
-
-  // What is wrong with a pointer, whatever it should name; empty when it names a checkpoint that verifies.
-  std::string fault_of(const std::string& pointer, const std::optional<CheckpointPointer>& now) const {
-    if (!disk_.info(path(pointer))) return "it is missing";
-    if (!now) return "it is damaged";
-    for (const auto& [step, good] : good_)
-      if (good.pointer == *now) return "";
-    return "it names " + now->directory + ", which is gone, bad or another one";
-  }
-
-  void mend_latest() {
-    if (good_.empty()) return;
-    const CheckpointPointer& newest = good_.rbegin()->second.pointer;
-    const auto now = read_pointer(disk_, path("latest"));
-    if (now == newest) return;
-    const std::string fault = fault_of("latest", now);
-    mend_pointer("latest", fault.empty() ? "it names " + now->directory + ", not the newest" : fault, newest);
-  }
-
-  void mend_best() {
-    if (good_.empty()) return;
-    const bool there = disk_.info(path("best")).has_value();
-    const KeepBest rule = rules_in(good_.rbegin()->second.record).keep_best;
-    if (!there && rule.count == 0) return;
-    const std::string fault = fault_of("best", read_pointer(disk_, path("best")));
-    if (fault.empty()) return;
-    std::vector<RetentionEntry> entries;
-    for (const auto& [step, good] : good_) {
-      const auto metric = good.record.metrics.find(rule.metric);
-      if (metric != good.record.metrics.end()) entries.push_back({step, metric->second});
-    }
-    const std::vector<Step> best = best_steps(entries, rule);
-    if (!best.empty())
-      mend_pointer("best", fault, good_.at(best.front()).pointer);
-    else if (there)
-      mend_pointer("best", fault, std::nullopt);
-  }
-
   void name_lost_tags() {
     for (const CheckpointTag& tag : list_tags(disk_, folder_)) {
       const std::string subject = "tags/" + tag.name;
@@ -183,7 +206,8 @@ class Repair {
   RepairMode mode_;
   const std::function<void(const RepairLine&)>& say_;
   VerifiedLedger ledger_;
-  std::map<Step, Good> good_;
+  Shelf shelf_;
+  GoodByStep good_;
   std::set<Step> free_;  // steps whose name is, or would be, free again
 };
 

@@ -4,12 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <set>
 
 #include "checkpoint/catalog.h"
 #include "checkpoint/commit.h"
-#include "checkpoint/damage.h"
 #include "checkpoint/digest.h"
 #include "checkpoint/file_plan.h"
 #include "checkpoint/reader.h"
@@ -18,8 +15,9 @@
 #include "shelf/generation.h"
 #include "shelf/pointer.h"
 #include "shelf/prune.h"
+#include "shelf/refusals.h"
 #include "shelf/retention.h"
-#include "shelf/tags.h"
+#include "shelf/shelf.h"
 #include "shelf/usable_folder.h"
 #include "shelf/verified_ledger.h"
 #include "shelf/weights_file.h"
@@ -38,250 +36,169 @@ Digest hash_of(const PlannedState& state) {
 }  // namespace
 
 struct CheckpointStore::Parts {
-  std::string directory;
+  Parts(Disk& disk, std::string directory, CheckpointOptions how, CheckpointEvent tell)
+      : options(std::move(how)),
+        event(std::move(tell)),
+        generation(disk, directory),
+        ledger(disk, directory, generation),
+        shelf(disk, std::move(directory), ledger),
+        refusals(shelf, ledger, generation, event) {}
+
   CheckpointOptions options;
-  Disk& disk;
   CheckpointEvent event;
-  // Manifests never change, so each is read once in the life of a store.
-  std::map<Step, RetentionEntry> known;
+  Generation generation;
+  VerifiedLedger ledger;
+  Shelf shelf;
+  Refusals refusals;
   // Committed or verified by this store: needs no second look.
   std::map<Step, Digest> trusted;
-  // Refused by this store, and still in their place because they could not be moved.
-  std::set<Step> refused;
-  Generation generation{disk, directory};
-  VerifiedLedger ledger{disk, directory, generation};
   LayoutCache layouts;
 
-  std::string path(const std::string& name) const { return directory + "/" + name; }
-
-  // Listed anew each time: others (a person, a copy job) work in this folder too.
-  std::vector<CatalogEntry> entries(EntryKind kind) const {
-    std::vector<CatalogEntry> all = list_catalog(disk, directory);
-    std::erase_if(all, [&](const CatalogEntry& entry) { return entry.kind != kind; });
-    return all;
-  }
-
-  std::unique_ptr<CheckpointReader> open(const std::string& name) {
-    auto reader = CheckpointReader::open(disk, path(name));
-    if (ledger.of(*reader) == Soundness::kBad)
-      throw CheckpointDamage({reader->directory(), "", ""},
-                             "it did not verify when it was last read, and has not changed since");
-    return reader;
-  }
-
-  void accept(const CheckpointReader& reader) {
-    ledger.note(reader, Soundness::kGood);
-    trusted[reader.record().step] = reader.state_hash();
-  }
-
-  // What each writer has read back already is noted for people; the commit stands whether or not it can be.
-  void note_read_back(const std::string& name) try {
-    if (options.verify_after_save) ledger.note(*CheckpointReader::open(disk, path(name)), Soundness::kGood);
-  } catch (const Fault&) {
-    // The next full look will say what has become of it.
-  }
-
-  // How closely a checkpoint is looked at before it is handed out.
-  enum class Look { kManifestAndLengths, kEveryByte };
-
-  // The reader, or empty once a bad checkpoint has been moved aside and reported. `reason` says why.
-  std::unique_ptr<CheckpointReader> open_or_set_aside(const std::string& name, Look look,
-                                                      std::string& reason) {
-    std::unique_ptr<CheckpointReader> reader;
-    try {
-      reader = open(name);
-      if (look == Look::kEveryByte) {
-        reader->verify();
-        accept(*reader);
-      }
-      return reader;
-    } catch (const Fault& fault) {
-      reason = fault.what();
-      refuse(name, reader.get(), fault);
-    }
-    return nullptr;
-  }
-
-  // What is unreadable twice is as good as damaged.
-  void refuse(const std::string& name, const CheckpointReader* reader, const Fault& why) {
-    std::map<std::string, std::string> fields = fields_of(why);
-    fields["directory"] = name;
-    set_aside(name, why.code() == ExitCode::kNoValidCheckpoint ? reader : nullptr, fields);
-    event("checkpoint_refused", fields);
-  }
-
-  // Out of the way of the next commit of that step, and kept for a person to look at. Where it cannot be
-  // moved, it is remembered instead, so that no later start reads it whole again.
-  void set_aside(const std::string& name, const CheckpointReader* damaged,
-                 std::map<std::string, std::string>& fields) {
-    generation.require();
-    try {
-      const std::string aside = free_name(disk, directory, name + ".bad");
-      disk.rename(path(name), path(aside));
-      fields["moved_to"] = aside;
-      disk.sync_directory(directory);
-    } catch (const Fault& fault) {
-      if (fields.contains("moved_to")) return;  // back in its place after a power cut, it is refused again
-      fields["not_moved"] = fault.fact();
-      fields["remembered"] = damaged && ledger.note(*damaged, Soundness::kBad) ? "yes" : "no";
-      if (const auto step = step_from_name(name)) refused.insert(*step);
-    }
-  }
-
-  // What this store has committed or verified itself needs no second look at its bytes.
-  std::unique_ptr<CheckpointReader> open_trusted(Step step) {
-    if (!trusted.contains(step)) return nullptr;
-    try {
-      return CheckpointReader::open(disk, path(step_directory(step)));
-    } catch (const Fault&) {
-      // Spoiled since then: the full look will say how.
-      return nullptr;
-    }
-  }
-
-  // A checkpoint of this step that is there already: one of the same state is a success, another state is
-  // never overwritten.
-  std::optional<Digest> already_there(const PlannedState& state) {
-    const Step step = state.record->step;
-    const std::string name = step_directory(step);
-    if (!disk.info(path(name))) return std::nullopt;
-    const Digest hash = hash_of(state);
-    std::string reason;
-    auto reader = open_trusted(step);
-    if (!reader) reader = open_or_set_aside(name, Look::kEveryByte, reason);
-    if (!reader && disk.info(path(name)))
-      throw Fault(ExitCode::kRunDirectory,
-                  fmt::format("{}: a damaged checkpoint of step {} is in the way, and it cannot be moved",
-                              path(name), step.value),
-                  "Move it yourself, or take another run.dir");
-    if (!reader) return std::nullopt;
-    if (reader->state_hash() != hash)
-      throw Fault(
-          ExitCode::kRunDirectory,
-          fmt::format("{}: a checkpoint of step {} with another state is there (state hash {}, now {})",
-                      path(name), step.value, reader->state_hash().hex(), hash.hex()),
-          "A commit never overwrites. Resume from it, or from an older one (the newer ones are then set "
-          "aside)");
-    // The life that made it may have died before it was durable.
-    disk.sync_directory(directory);
-    return reader->manifest().digest;
-  }
-
-  void judge_latest() {
-    const std::string reason = why_no_pointer(disk, directory, "latest");
-    if (!reason.empty()) event("pointer_ignored", {{"pointer", "latest"}, {"reason", reason}});
-  }
-
-  void know(const TrainRecord& record) {
-    const auto metric = record.metrics.find(options.keep_best.metric);
-    known[record.step] = {record.step, std::nullopt};
-    // As a manifest gives it back: JSON has no infinity.
-    if (metric != record.metrics.end())
-      known[record.step].metric = std::isfinite(metric->second) ? metric->second : std::nan("");
-  }
-
-  // Checkpoints with a good manifest, by step. One without is left alone: it is for open_newest_verified() to
-  // refuse. One that was refused already is not counted.
-  std::vector<RetentionEntry> retention_entries() {
-    std::vector<RetentionEntry> out;
-    for (const CatalogEntry& entry : entries(EntryKind::kCheckpoint)) {
-      if (refused.contains(entry.step)) continue;
-      if (!known.contains(entry.step)) {
-        try {
-          know(CheckpointReader::open(disk, path(entry.name))->record());
-        } catch (const Fault&) {
-          continue;
-        }
-      }
-      out.push_back(known.at(entry.step));
-    }
-    return out;
-  }
-
-  std::optional<Step> best_pointer() const {
-    const auto pointer = read_pointer(disk, path("best"));
-    return pointer ? step_from_name(pointer->directory) : std::nullopt;
-  }
-
-  // The end of every save, in an order that a kill between any two leaves nothing wrong.
-  std::vector<std::string> point_and_prune(const CheckpointPointer& newest, bool is_best) {
-    write_pointer(disk, generation, path("latest"), newest);
-    fault_point("ckpt.after_latest");
-    if (is_best) write_pointer(disk, generation, path("best"), newest);
-    return prune();
-  }
+  Disk& disk() const { return shelf.disk(); }
+  std::string path(const std::string& name) const { return shelf.path(name); }
+  const std::string& metric() const { return options.keep_best.metric; }
+  void trust(const CheckpointReader& reader) { trusted[reader.record().step] = reader.state_hash(); }
 
   StagedCheckpoint staged(Step step) {
     const std::string name = step_directory(step);
-    return {disk,
-            {directory, name, generation.making(name)},
+    return {disk(),
+            {shelf.folder(), name, generation.making(name)},
             FileWriting{static_cast<int>(options.writers), options.verify_after_save, &layouts}};
   }
 
-  std::vector<std::string> prune() {
-    fault_point("ckpt.before_prune");
-    std::vector<std::string> pruned;
-    const TaggedSteps tagged = tagged_steps(disk, directory);
-    if (!tagged.damaged.empty()) {
-      event("prune_skipped", {{"reason", fmt::format("what these tags keep cannot be read: {}",
-                                                     fmt::join(tagged.damaged, ", "))}});
-      return pruned;
-    }
-    std::vector<RetentionEntry> all = retention_entries();
-    for (RetentionEntry& entry : all)
-      entry.pinned =
-          tagged.steps.contains(entry.step) || (!trusted.empty() && entry.step == trusted.rbegin()->first);
-    for (const Step step : steps_to_prune(all, options, best_pointer())) {
-      const std::string name = step_directory(step);
-      remove_checkpoint(disk, generation, path(name));
-      known.erase(step);
-      trusted.erase(step);
-      pruned.push_back(name);
-    }
+  void judge_latest();
+  void make_folder_again();
+  std::unique_ptr<CheckpointReader> open_trusted(Step step);
+  std::optional<Digest> already_there(const PlannedState& state);
+  SaveReport commit(const PlannedState& state, std::span<const WrittenShard> shards, bool is_best);
+  void note_read_back(const std::string& name);
+  SaveReport add_evaluation(const TrainRecord& record, bool is_best);
+  std::vector<std::string> point_and_prune(const CheckpointPointer& newest, bool is_best);
+  std::vector<std::string> prune();
+  void repoint(const std::string& pointer, const std::optional<std::string>& name);
+  std::vector<std::string> weights_candidates();
+};
+
+void CheckpointStore::Parts::judge_latest() {
+  const std::string reason = why_no_pointer(disk(), shelf.folder(), "latest");
+  const auto pointer = read_pointer(disk(), path("latest"));
+  const bool is_news = !pointer || !refusals.refused(pointer->directory);
+  if (is_news && !reason.empty()) event("pointer_ignored", {{"pointer", "latest"}, {"reason", reason}});
+}
+
+// Somebody may have removed it while the run was going on.
+void CheckpointStore::Parts::make_folder_again() {
+  if (disk().info(shelf.folder()) || fault_requested("guard.skip_remake")) return;
+  make_durable_folder(disk(), shelf.folder());
+  generation.make_again();
+}
+
+// What this store has committed or verified itself needs no second look at its bytes.
+std::unique_ptr<CheckpointReader> CheckpointStore::Parts::open_trusted(Step step) {
+  if (!trusted.contains(step)) return nullptr;
+  try {
+    return CheckpointReader::open(disk(), path(step_directory(step)));
+  } catch (const Fault&) {
+    // Spoiled since then: the full look will say how.
+    return nullptr;
+  }
+}
+
+// A checkpoint of this step that is there already: one of the same state is a success, another state is never
+// overwritten.
+std::optional<Digest> CheckpointStore::Parts::already_there(const PlannedState& state) {
+  const Step step = state.record->step;
+  const std::string name = step_directory(step);
+  if (!disk().info(path(name))) return std::nullopt;
+  const Digest hash = hash_of(state);
+  std::string reason;
+  auto reader = open_trusted(step);
+  if (!reader) reader = refusals.open(name, Scrutiny::kEveryByte, reason);
+  if (!reader && disk().info(path(name)))
+    throw Fault(ExitCode::kRunDirectory,
+                fmt::format("{}: a damaged checkpoint of step {} is in the way, and it cannot be moved",
+                            path(name), step.value),
+                "Move it yourself, or take another run.dir");
+  if (!reader) return std::nullopt;
+  trust(*reader);
+  if (reader->state_hash() != hash)
+    throw Fault(
+        ExitCode::kRunDirectory,
+        fmt::format("{}: a checkpoint of step {} with another state is there (state hash {}, now {})",
+                    path(name), step.value, reader->state_hash().hex(), hash.hex()),
+        "A commit never overwrites. Resume from it, or from an older one (the newer ones are then set "
+        "aside)");
+  // The life that made it may have died before it was durable.
+  disk().sync_directory(shelf.folder());
+  return reader->manifest().digest;
+}
+
+// What each writer has read back already is noted for people; the commit stands whether or not it can be.
+void CheckpointStore::Parts::note_read_back(const std::string& name) try {
+  if (options.verify_after_save) ledger.note(*CheckpointReader::open(disk(), path(name)), Soundness::kGood);
+} catch (const Fault&) {
+  // The next full look will say what has become of it.
+}
+
+// The end of every save, in an order that a kill between any two leaves nothing wrong.
+std::vector<std::string> CheckpointStore::Parts::point_and_prune(const CheckpointPointer& newest,
+                                                                 bool is_best) {
+  write_pointer(disk(), generation, path("latest"), newest);
+  fault_point("ckpt.after_latest");
+  if (is_best) write_pointer(disk(), generation, path("best"), newest);
+  return prune();
+}
+
+std::vector<std::string> CheckpointStore::Parts::prune() {
+  fault_point("ckpt.before_prune");
+  std::vector<std::string> pruned, unreadable;
+  std::vector<RetentionEntry> all = shelf.usable(metric(), unreadable);
+  if (!unreadable.empty()) {
+    event("prune_skipped",
+          {{"reason", fmt::format("what these tags keep cannot be read: {}", fmt::join(unreadable, ", "))}});
     return pruned;
   }
-
-  // Somebody may have removed it while the run was going on.
-  void make_folder_again() {
-    if (disk.info(directory) || fault_requested("guard.skip_remake")) return;
-    make_durable_folder(disk, directory);
-    generation.make_again();
+  for (RetentionEntry& entry : all)
+    entry.pinned = entry.pinned || (!trusted.empty() && entry.step == trusted.rbegin()->first);
+  for (const Step step : steps_to_prune(all, options, shelf.best())) {
+    const std::string name = step_directory(step);
+    remove_checkpoint(disk(), generation, path(name));
+    shelf.forget(step);
+    trusted.erase(step);
+    pruned.push_back(name);
   }
+  return pruned;
+}
 
-  std::unique_ptr<CheckpointReader> newest(Look look);
-  SaveReport commit(const PlannedState& state, std::span<const WrittenShard> shards, bool is_best);
-  SaveReport add_evaluation(const TrainRecord& record, bool is_best);
-
-  // Points `pointer` at `name`, or removes it when there is nothing to point at.
-  void repoint(const std::string& pointer, const std::optional<std::string>& name) {
-    if (name) {
-      write_pointer(disk, generation, path(pointer),
-                    {*name, CheckpointReader::open(disk, path(*name))->manifest().digest});
-    } else {
-      remove_pointer(disk, generation, path(pointer));
-    }
+// Points `pointer` at `name`, or removes it when there is nothing to point at.
+void CheckpointStore::Parts::repoint(const std::string& pointer, const std::optional<std::string>& name) {
+  if (name) {
+    write_pointer(disk(), generation, path(pointer),
+                  {*name, CheckpointReader::open(disk(), path(*name))->manifest().digest});
+  } else {
+    remove_pointer(disk(), generation, path(pointer));
   }
+}
 
-  // Names in the order write_weights_file() tries them: the best, the next best, then from the newest down.
-  std::vector<std::string> weights_candidates() {
-    const std::vector<Step> steps = best_first(retention_entries(), options.keep_best, best_pointer());
-    std::vector<std::string> names;
-    for (const Step step : steps)
-      if (disk.info(path(step_directory(step))) &&
-          std::find(names.begin(), names.end(), step_directory(step)) == names.end())
-        names.push_back(step_directory(step));
-    return names;
-  }
-};
+// Names in the order write_weights_file() tries them: the best, the next best, then from the newest down.
+std::vector<std::string> CheckpointStore::Parts::weights_candidates() {
+  const std::vector<Step> steps = best_first(shelf.usable(metric()), options.keep_best, shelf.best());
+  std::vector<std::string> names;
+  for (const Step step : steps)
+    if (disk().info(path(step_directory(step))) &&
+        std::find(names.begin(), names.end(), step_directory(step)) == names.end())
+      names.push_back(step_directory(step));
+  return names;
+}
 
 CheckpointStore::CheckpointStore(std::string directory, CheckpointOptions options, Disk& disk,
                                  CheckpointEvent event)
-    : parts_(new Parts{std::move(directory), std::move(options), disk, std::move(event), {}, {}, {}}) {}
+    : parts_(new Parts(disk, std::move(directory), std::move(options), std::move(event))) {}
 
 CheckpointStore::~CheckpointStore() = default;
 
 void CheckpointStore::prepare(std::uint64_t bytes_needed) {
-  require_usable_folder(parts_->disk, parts_->directory, bytes_needed);
+  require_usable_folder(parts_->disk(), parts_->shelf.folder(), bytes_needed);
 }
 
 std::string CheckpointStore::begin_generation(Attempt attempt) {
@@ -338,7 +255,7 @@ SaveReport CheckpointStore::Parts::commit(const PlannedState& state, std::span<c
                                           bool is_best) {
   const Step step = state.record->step;
   const Committed committed = staged(step).commit(state, shards);
-  know(*state.record);
+  shelf.know(*state.record);
   trusted[step] = committed.state_hash;
   note_read_back(committed.directory);
   SaveReport report{committed.directory, committed.state_hash, committed.bytes, 0, true, {}};
@@ -359,76 +276,67 @@ SaveReport CheckpointStore::repeat_save(const PlannedState& state, const Digest&
   return report;
 }
 
-std::unique_ptr<CheckpointReader> CheckpointStore::Parts::newest(Look look) {
-  auto checkpoints = entries(EntryKind::kCheckpoint);
+std::unique_ptr<CheckpointReader> CheckpointStore::open_newest() {
+  Shelf& shelf = parts_->shelf;
+  auto checkpoints = shelf.entries(EntryKind::kCheckpoint);
   if (fault_requested("guard.trust_pointer"))
-    std::erase_if(checkpoints, [latest = read_pointer(disk, path("latest"))](const auto& entry) {
-      return !latest || entry.name != latest->directory;
-    });
+    std::erase_if(checkpoints, [latest = read_pointer(shelf.disk(), shelf.path("latest"))](
+                                   const auto& entry) { return !latest || entry.name != latest->directory; });
   // The folder decides, not the pointer: a life that ended between commit and pointer leaves a stale one.
-  judge_latest();
+  parts_->judge_latest();
   std::vector<std::string> reasons;
   for (auto entry = checkpoints.rbegin(); entry != checkpoints.rend(); ++entry) {
     std::string reason = entry->name + " is refused";
-    if (refused.contains(entry->step)) {
-      reasons.push_back(reason);
-      continue;
-    }
-    if (auto reader = open_or_set_aside(entry->name, look, reason)) return reader;
+    if (!shelf.disregards(entry->step))
+      if (auto reader = parts_->refusals.open(entry->name, Scrutiny::kManifestAndLengths, reason))
+        return reader;
     reasons.push_back(reason);
   }
   // Those set aside in an earlier life count as well: a second start must not become a fresh one.
   for (const EntryKind kind : {EntryKind::kBad, EntryKind::kLeft})
-    for (const CatalogEntry& entry : entries(kind)) reasons.push_back(entry.name + " is set aside");
+    for (const CatalogEntry& entry : shelf.entries(kind)) reasons.push_back(entry.name + " is set aside");
   if (reasons.empty() || fault_requested("guard.skip_no_fresh_start")) return nullptr;
   throw Fault(
       ExitCode::kNoValidCheckpoint,
-      fmt::format("{}: there were checkpoints, and none of them is valid: {}", directory,
+      fmt::format("{}: there were checkpoints, and none of them is valid: {}", shelf.folder(),
                   fmt::join(reasons, "; ")),
       "Bring one back from a copy, name one with resume.mode=PATH, or start a new run in another run.dir");
 }
 
-std::unique_ptr<CheckpointReader> CheckpointStore::open_newest() {
-  return parts_->newest(Parts::Look::kManifestAndLengths);
-}
-
-std::unique_ptr<CheckpointReader> CheckpointStore::open_newest_verified() {
-  return parts_->newest(Parts::Look::kEveryByte);
-}
-
 void CheckpointStore::accept(const CheckpointReader& restored) {
-  parts_->accept(restored);
+  parts_->ledger.note(restored, Soundness::kGood);
+  parts_->trust(restored);
 }
 
 void CheckpointStore::refuse(const CheckpointReader& damaged, const Fault& why) {
-  parts_->refuse(step_directory(damaged.record().step), &damaged, why);
+  parts_->refusals.refuse(step_directory(damaged.record().step), &damaged, why);
 }
 
 void CheckpointStore::leave_newer_than(Step step, Attempt attempt) {
-  Disk& disk = parts_->disk;
+  Shelf& shelf = parts_->shelf;
   std::optional<std::string> newest;
   bool moved = false;
-  for (const CatalogEntry& entry : parts_->entries(EntryKind::kCheckpoint)) {
+  for (const CatalogEntry& entry : shelf.entries(EntryKind::kCheckpoint)) {
     if (entry.step <= step) {
       newest = entry.name;
       continue;
     }
     parts_->generation.require();
     const std::string left =
-        free_name(disk, parts_->directory, fmt::format("{}.left-{}", entry.name, attempt.value));
-    disk.rename(parts_->path(entry.name), parts_->path(left));
-    parts_->known.erase(entry.step);
+        free_name(shelf.disk(), shelf.folder(), fmt::format("{}.left-{}", entry.name, attempt.value));
+    shelf.disk().rename(shelf.path(entry.name), shelf.path(left));
+    shelf.forget(entry.step);
     parts_->trusted.erase(entry.step);
     parts_->event("checkpoint_left", {{"directory", entry.name}, {"moved_to", left}});
     moved = true;
   }
   if (!moved) return;
-  disk.sync_directory(parts_->directory);
+  shelf.disk().sync_directory(shelf.folder());
   parts_->repoint("latest", newest);
-  const auto best = parts_->best_pointer();
+  const auto best = shelf.best();
   if (!best || *best <= step) return;
   // The best may have been among those left; the run goes on with the best that remains.
-  const auto others = best_steps(parts_->retention_entries(), parts_->options.keep_best);
+  const auto others = best_steps(shelf.usable(parts_->metric()), parts_->options.keep_best);
   parts_->repoint("best", others.empty() ? std::nullopt : std::optional(step_directory(others.front())));
 }
 
@@ -437,12 +345,12 @@ void CheckpointStore::write_weights_file(const std::string& path) {
   std::vector<std::string> refused;
   for (const std::string& name : parts_->weights_candidates()) {
     std::string reason;
-    if (const auto reader = parts_->open_or_set_aside(name, Parts::Look::kEveryByte, reason))
-      return write_weights(parts_->disk, *reader, path);
+    if (const auto reader = parts_->refusals.open(name, Scrutiny::kEveryByte, reason))
+      return write_weights(parts_->disk(), *reader, path);
     refused.push_back(reason);
   }
   throw Fault(ExitCode::kNoValidCheckpoint,
-              fmt::format("{}: no valid checkpoint to take the weights from: {}", parts_->directory,
+              fmt::format("{}: no valid checkpoint to take the weights from: {}", parts_->shelf.folder(),
                           refused.empty() ? "there is none" : fmt::format("{}", fmt::join(refused, "; "))));
 }
 
@@ -452,7 +360,7 @@ SaveReport CheckpointStore::add_evaluation(const TrainRecord& record, bool is_be
 
 SaveReport CheckpointStore::Parts::add_evaluation(const TrainRecord& record, bool is_best) {
   const std::string name = step_directory(record.step);
-  Manifest manifest = CheckpointReader::open(disk, path(name))->manifest();
+  Manifest manifest = CheckpointReader::open(disk(), path(name))->manifest();
   // Nothing is added to what an older Lockstep wrote: its format has no place for it.
   const bool has_place = manifest.format >= 3;
   if (has_place && (manifest.record.metrics != record.metrics || manifest.record.best != record.best)) {
@@ -465,7 +373,7 @@ SaveReport CheckpointStore::Parts::add_evaluation(const TrainRecord& record, boo
     manifest.digest = *manifest_digest(text);
     note_read_back(name);
   }
-  know(record);
+  shelf.know(record);
   SaveReport report{name, manifest.state_hash, 0, 0, false, {}};
   report.pruned = point_and_prune({name, manifest.digest}, is_best);
   return report;
@@ -480,7 +388,7 @@ std::map<std::string, double> CheckpointStore::settle_best(const TrainRecord& re
   };
   std::map<std::string, double> best = record.best;
   const bool same_rule = had("metric") == keep.metric && had("mode") == keep.mode && had("count") != "0";
-  const std::vector<RetentionEntry> all = parts_->retention_entries();
+  const std::vector<RetentionEntry> all = parts_->shelf.usable(parts_->metric());
   if (!same_rule) {
     best.clear();
     for (const Step step : best_steps(all, keep)) {

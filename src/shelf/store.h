@@ -82,12 +82,10 @@ class CheckpointStore {
   // checkpoints there are.
   std::map<std::string, double> settle_best(const TrainRecord& record);
 
-  // The newest checkpoint that verifies in full, newest first by step; bad ones are moved aside as .bad with
-  // an event. Empty when there has never been one; Fault (65) when there were some and none is valid.
-  std::unique_ptr<CheckpointReader> open_newest_verified();
-
-  // The same, but of its files only manifest, names and lengths are looked at: whoever restores from it
-  // compares the digests while reading, and then says accept() or, before it asks again, refuse().
+  // The newest checkpoint, by step; of its files only manifest, names and lengths are looked at: whoever
+  // restores from it compares the digests while reading, and then says accept() or, before it asks again,
+  // refuse(). Those seen to be bad are moved aside as .bad with an event. Empty when there has never been
+  // one; Fault (65) when there were some and none is valid.
   std::unique_ptr<CheckpointReader> open_newest();
   // Every byte of it was compared.
   void accept(const CheckpointReader& restored);

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/run_layout.h"
 #include "supervise/process_session.h"
 #include "supervise/scratch.h"
 
@@ -18,7 +19,7 @@ namespace {
 using Json = nlohmann::json;
 
 std::string path_in(const std::string& run_directory) {
-  return run_directory + "/supervisor.json";
+  return RunLayout(run_directory).supervisor();
 }
 
 std::string host_name() {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/read_lines.h"
+#include "base/run_layout.h"
 #include "checkpoint/catalog.h"
 #include "checkpoint/reader.h"
 #include "lockstep/base/error.h"
@@ -75,20 +76,20 @@ void add_newest_checkpoint(Disk& disk, const std::string& folder, RunStatus& sta
 }  // namespace
 
 RunStatus read_run_status(Disk& disk, const std::string& directory) {
-  if (!disk.info(directory + "/run.json"))
+  if (!disk.info(RunLayout(directory).identity()))
     throw Fault(ExitCode::kInputMissing, directory + ": no run directory: it has no run.json",
                 "Name a run.dir; lockstep config show -c run.yaml prints it");
-  const Json run = parse(read_text(disk, directory + "/run.json"));
+  const Json run = parse(read_text(disk, RunLayout(directory).identity()));
   RunStatus status;
   status.name = get_or<std::string>(run, "name", "");
   status.run_id = get_or<std::string>(run, "run_id", "");
   status.attempts = Attempt(get_or<int>(run, "attempts", 0));
   status.owner = lock_owner(directory);
-  add_save_interval(disk, directory + "/events.jsonl", status);
+  add_save_interval(disk, RunLayout(directory).events(), status);
   add_setbacks(disk, directory, status);
-  add_newest_checkpoint(disk, directory + "/ckpt", status);
-  if (disk.info(directory + "/DONE")) {
-    const Json done = parse(read_text(disk, directory + "/DONE"));
+  add_newest_checkpoint(disk, RunLayout(directory).checkpoints(), status);
+  if (disk.info(RunLayout(directory).done())) {
+    const Json done = parse(read_text(disk, RunLayout(directory).done()));
     status.done = Step(get_or<std::int64_t>(done, "step", 0));
     status.state_hash = get_or<std::string>(done, "state_hash", "");
   }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/run_layout.h"
 #include "checkpoint/catalog.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
@@ -135,7 +136,7 @@ void Setbacks::skip(const BadStep& bad) {
 bool Setbacks::has_checkpoint_until(Step limit) {
   bool found = false;
   on_root(parts_.world, [&] {
-    for (const CatalogEntry& entry : list_catalog(parts_.disk, parts_.directory + "/ckpt"))
+    for (const CatalogEntry& entry : list_catalog(parts_.disk, RunLayout(parts_.directory).checkpoints()))
       found = found || (entry.kind == EntryKind::kCheckpoint && entry.step <= limit);
   });
   return agree_max(parts_.world, found).value;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "base/run_layout.h"
 #include "comm/agree.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
@@ -69,7 +70,7 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
       targets_(*parts_.train_data, plan_, {options.train.loss, options.ignore_label}),
       pass_(state_, plan_, {options.run.seed, options.train.loss, &targets_}),
       reducer_(make_reducer(parts_.world, options.dist, plan_, state_.arena())),
-      store_(parts_.directory + "/ckpt", options.checkpoint, parts_.disk,
+      store_(RunLayout(parts_.directory).checkpoints(), options.checkpoint, parts_.disk,
              [this](const std::string& event, const auto& fields) { parts_.reporter.event(event, fields); }),
       replicas_({parts_.world, parts_.disk, parts_.reporter, state_, parts_.directory},
                 options.replica_hash_every),
@@ -83,7 +84,7 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
               room_for_one_checkpoint(state_.bytes()) + state_.arena().values().nbytes(), parts_.attempt);
   checkpointer_.prepare();
   if (parts_.world.is_root())
-    checkpointer_.remember(save_times_of(parts_.disk, parts_.directory + "/events.jsonl"));
+    checkpointer_.remember(save_times_of(parts_.disk, RunLayout(parts_.directory).events()));
 }
 
 Ending Trainer::run() {
@@ -161,8 +162,8 @@ Step Trainer::resume_from_newest_verified() {
 
 std::optional<ResumedFrom> Trainer::resume_by(const ResumeOptions& options) {
   TrainerTarget target(state_, {parts_.admit, options.allow_changes, parts_.world.is_root()});
-  return resume({parts_.world, target, store_, parts_.reporter, parts_.disk, parts_.directory + "/ckpt",
-                 parts_.attempt},
+  return resume({parts_.world, target, store_, parts_.reporter, parts_.disk,
+                 RunLayout(parts_.directory).checkpoints(), parts_.attempt},
                 options);
 }
 
@@ -414,7 +415,7 @@ Ending Trainer::finish(StepRecord record) {
   }
   const Ending ending{ExitCode::kDone, checkpointer_.last_step(), checkpointer_.last_hash(), trained};
   on_root(parts_.world, [&] {
-    store_.write_weights_file(parts_.directory + "/weights.h5");
+    store_.write_weights_file(RunLayout(parts_.directory).weights());
     parts_.reporter.flush();
     parts_.run_directory->finish({ending.step, order_.epoch_of(ending.step), ending.state_hash});
     parts_.reporter.event(

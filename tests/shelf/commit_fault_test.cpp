@@ -2,6 +2,7 @@
 #include <functional>
 #include <set>
 
+#include "shelf/newest_whole.h"
 #include "shelf/sharded_save.h"
 #include "support/faulty_disk.h"
 
@@ -28,7 +29,7 @@ class Commit : public ::testing::Test {
     for (const std::int64_t step : {1, 2}) store(real_disk()).save(OwnedState(step, 1, 4).state, false);
     log_.events.clear();
   }
-  Step newest() { return store(real_disk()).open_newest_verified()->record().step; }
+  Step newest() { return newest_whole(store(real_disk()))->record().step; }
   bool any_staging() {
     for (const std::string& name : real_disk().list(dir_))
       if (name.starts_with(".staging") || name.starts_with(".trash")) return true;
@@ -105,7 +106,7 @@ class Commit : public ::testing::Test {
       const bool last = disk.injections() == 0;
       disk.power_cut(what);
       try {
-        const auto reader = store(real_disk()).open_newest_verified();
+        const auto reader = newest_whole(store(real_disk()));
         survived = survived && reader && reader->record().step >= Step{done ? 3 : 2} &&
                    log_.count("checkpoint_refused") == 0;
       } catch (const Fault&) {
@@ -376,11 +377,11 @@ TEST_F(Commit, ReadingTriesAStorageErrorOnceMoreAndThenFallsBack) {
     start_over();
     FaultyDisk once(real_disk());
     once.arm({.fail_at = k, .only = "read"});
-    EXPECT_EQ(store(once).open_newest_verified()->record().step, Step{2});
+    EXPECT_EQ(newest_whole(store(once))->record().step, Step{2});
     if (once.injections() == 0) break;
     FaultyDisk dead(real_disk());
     dead.arm({.fail_at = k, .for_ever = true, .only = "read"});
-    EXPECT_EQ(code_of([&] { store(dead).open_newest_verified(); }), ExitCode::kNoValidCheckpoint);
+    EXPECT_EQ(code_of([&] { newest_whole(store(dead)); }), ExitCode::kNoValidCheckpoint);
     fallbacks += log_.count("checkpoint_refused") > 0 ? 1 : 0;
   }
   EXPECT_GT(fallbacks, 2);

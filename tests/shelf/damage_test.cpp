@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "shelf/fixture.h"
+#include "shelf/newest_whole.h"
 
 namespace lockstep {
 namespace {
@@ -25,7 +26,7 @@ class Damage : public ::testing::Test {
   }
   // Whether the older one was taken, and the newer refused with this file named.
   ::testing::AssertionResult refused(const std::string& file) {
-    const auto reader = store().open_newest_verified();
+    const auto reader = newest_whole(store());
     if (!reader || reader->record().step != Step{1})
       return ::testing::AssertionFailure() << "the damaged one was used";
     if (log_.count("checkpoint_refused") != 1) return ::testing::AssertionFailure() << "not said";
@@ -75,7 +76,7 @@ TEST_F(Damage, UsesFlippedBitsWithoutTheDigests) {
 }
 
 TEST_F(Damage, RefusesReadingATensorThatChangedAfterVerification) {
-  const auto reader = store().open_newest_verified();
+  const auto reader = newest_whole(store());
   std::string bytes = good_["checkpoint.h5"];
   const ManifestTensor& tensor = reader->manifest().tensors.back();
   bytes[tensor.pieces[0].offset] ^= 1;
@@ -200,7 +201,7 @@ TEST_F(Damage, NoticesEveryFlippedBitOfThePointer) {
     text[bit / 8] = static_cast<char>(text[bit / 8] ^ (1 << (bit % 8)));
     spill(dir_ + "/latest", text);
     log_.events.clear();
-    EXPECT_EQ(store().open_newest_verified()->record().step, Step{2});
+    EXPECT_EQ(newest_whole(store())->record().step, Step{2});
     EXPECT_EQ(log_.count("pointer_ignored"), 1u) << bit;
   }
 }
@@ -211,7 +212,7 @@ TEST_F(Damage, NoticesEveryWrongLengthOfThePointer) {
     spill(dir_ + "/latest", good);
     fs::resize_file(dir_ + "/latest", length);
     log_.events.clear();
-    EXPECT_EQ(store().open_newest_verified()->record().step, Step{2});
+    EXPECT_EQ(newest_whole(store())->record().step, Step{2});
     EXPECT_EQ(log_.count("pointer_ignored"), 1u) << length;
   }
 }

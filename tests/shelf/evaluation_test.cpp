@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "checkpoint/index.h"
+#include "shelf/newest_whole.h"
 #include "shelf/pointer.h"
 #include "shelf/sharded_save.h"
 #include "support/faulty_disk.h"
@@ -86,7 +87,7 @@ TEST_F(LateEvaluation, WhicheverOperationFailsTheCheckpointIsWhole) {
     reader->verify();
     // The next life finds it, and does what was left to do.
     auto next = this->store();
-    EXPECT_EQ(next.open_newest_verified()->record().step, Step(2)) << "operation " << k;
+    EXPECT_EQ(newest_whole(next)->record().step, Step(2)) << "operation " << k;
     next.add_evaluation(evaluated_, true);
     EXPECT_EQ(open()->record().metrics, evaluated_.metrics);
     EXPECT_EQ(pointer("best"), "step-00000002");

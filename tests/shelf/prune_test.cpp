@@ -3,6 +3,7 @@
 
 #include "checkpoint/catalog.h"
 #include "shelf/fixture.h"
+#include "shelf/newest_whole.h"
 #include "shelf/tags.h"
 #include "shelf/verified_ledger.h"
 #include "support/faulty_disk.h"
@@ -183,7 +184,7 @@ TEST_F(Prune, KeepsTheNewestGoodOneBesideABadNewerOne) {
   FaultyDisk disk(real_disk());
   disk.arm({.fail_at = 1, .for_ever = true, .error = EPERM, .only = "rename"});
   auto immovable = store(disk, 1);
-  EXPECT_EQ(immovable.open_newest_verified()->record().step, Step{1});
+  EXPECT_EQ(newest_whole(immovable)->record().step, Step{1});
   EXPECT_GE(disk.injections(), 1);
   disk.arm({});
   immovable.save(OwnedState(2, 1, 4).state, false);
@@ -203,7 +204,7 @@ TEST_F(Prune, OfASavePrunesOnlyOnceTheNewOneIsDurable) {
       const bool last = disk.injections() == 0;
       disk.power_cut(PowerCut::kLoseDirectoryChanges);
       try {
-        if (!store(real_disk(), 1).open_newest_verified()) return false;
+        if (!newest_whole(store(real_disk(), 1))) return false;
       } catch (const Fault&) {
         return false;
       }

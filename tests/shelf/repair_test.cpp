@@ -3,6 +3,7 @@
 
 #include "checkpoint/catalog.h"
 #include "shelf/fixture.h"
+#include "shelf/newest_whole.h"
 #include "shelf/pointer.h"
 #include "shelf/sharded_save.h"
 #include "shelf/tags.h"
@@ -145,7 +146,7 @@ class LostIndex : public RepairTest {
     good_ = slurp(dir_ + "/step-00000001/index.h5");
     fs::remove(dir_ + "/step-00000001/index.h5");
     flip(dir_ + "/step-00000002/index.h5");
-    EXPECT_EQ(code_of([&] { store.open_newest_verified(); }), ExitCode::kNoValidCheckpoint);
+    EXPECT_EQ(code_of([&] { newest_whole(store); }), ExitCode::kNoValidCheckpoint);
     ASSERT_EQ(names(), (Lines{"step-00000001.bad", "step-00000002.bad"}));
   }
   std::string good_;

@@ -4,6 +4,7 @@
 
 #include "checkpoint/shard_plan.h"
 #include "shelf/fixture.h"
+#include "shelf/newest_whole.h"
 #include "shelf/resnet18_state.h"
 #include "support/draw.h"
 #include "support/faulty_disk.h"
@@ -113,7 +114,7 @@ class Resnet18Save : public ::testing::TestWithParam<int> {
     ASSERT_GT(disk.injections(), 0);
     ++injected_;
     ASSERT_TRUE(code == ExitCode::kDone || code == ExitCode::kStorage) << message;
-    const auto newest = store(real_disk()).open_newest_verified();
+    const auto newest = newest_whole(store(real_disk()));
     ASSERT_TRUE(newest);
     const Step step = newest->record().step;
     ASSERT_GE(step, code == ExitCode::kDone ? Step{3} : Step{2}) << message;
@@ -123,7 +124,7 @@ class Resnet18Save : public ::testing::TestWithParam<int> {
     // The same save goes through once the disk is well.
     if (step == Step{3}) return;
     ASSERT_EQ(code_of([&] { save(broken, third_.state); }, &message), ExitCode::kDone) << message;
-    ASSERT_EQ(store(real_disk()).open_newest_verified()->state_hash(), hashes_.at(Step{3}));
+    ASSERT_EQ(newest_whole(store(real_disk()))->state_hash(), hashes_.at(Step{3}));
   }
 
   ScratchFolder scratch_{1u << 30};

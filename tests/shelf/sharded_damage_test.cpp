@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "checkpoint/damage.h"
+#include "shelf/newest_whole.h"
 #include "shelf/sharded_save.h"
 
 namespace lockstep {
@@ -35,7 +36,7 @@ class ShardDamage : public ::testing::Test {
   }
   void expect_refused(const std::string& file) {
     ++injected_;
-    const auto reader = store().open_newest_verified();
+    const auto reader = newest_whole(store());
     ASSERT_TRUE(reader);
     EXPECT_EQ(reader->record().step, Step{1}) << "the damaged one was used";
     ASSERT_EQ(log_.count("checkpoint_refused"), 1u);
@@ -74,7 +75,7 @@ TEST_F(ShardDamage, RefusesAFileThatTheManifestDoesNotList) {
 TEST_F(ShardDamage, LeavesFilesOfPeopleAlone) {
   restore();
   spill(newest_ + "/notes.txt", "keep");
-  EXPECT_EQ(store().open_newest_verified()->record().step, Step{2});
+  EXPECT_EQ(newest_whole(store())->record().step, Step{2});
 }
 
 TEST_F(ShardDamage, RefusesSwappedShards) {
@@ -121,7 +122,7 @@ TEST_F(ShardDamage, UsesAShardOfAnotherRunWithoutTheDigests) {
   restore();
   spill(newest_ + "/" + shard(1), slurp(dir_ + "/step-00000001/" + shard(1)));
   const ArmedPlan no_guard("nan@point=guard.skip_digest");
-  EXPECT_EQ(store().open_newest_verified()->record().step, Step{2});
+  EXPECT_EQ(newest_whole(store())->record().step, Step{2});
 }
 
 TEST_F(ShardDamage, RefusesFilesOfAnyOtherLength) {
@@ -157,7 +158,7 @@ TEST_F(ShardDamage, FindsEveryWrongLengthOfEveryFile) {
     spill(newest_ + "/" + file, bytes);
   }
   EXPECT_GT(cases, 1000u);
-  EXPECT_EQ(store().open_newest_verified()->record().step, Step{2}) << "every file is whole again";
+  EXPECT_EQ(newest_whole(store())->record().step, Step{2}) << "every file is whole again";
 }
 
 TEST_F(ShardDamage, FindsFlippedBitsAndNamesFileAndTensor) {

@@ -3,6 +3,7 @@
 
 #include "exchange/weights.h"
 #include "shelf/fixture.h"
+#include "shelf/newest_whole.h"
 #include "shelf/pointer.h"
 #include "shelf/verified_ledger.h"
 
@@ -35,7 +36,7 @@ TEST_F(Store, GivesBackEveryTensorAndTheRecord) {
   const SaveReport report = store.save(owned.state, false);
   EXPECT_TRUE(report.written);
   EXPECT_EQ(report.directory, "step-00000007");
-  const auto reader = store.open_newest_verified();
+  const auto reader = newest_whole(store);
   ASSERT_TRUE(reader);
   EXPECT_EQ(reader->state_hash(), report.state_hash);
   expect_reads_back(*reader, owned);
@@ -59,9 +60,9 @@ TEST_F(Store, GivesBackEveryTensorAndTheRecord) {
 
 TEST_F(Store, SaysThereHasNeverBeenACheckpoint) {
   auto store = make();
-  EXPECT_EQ(store.open_newest_verified(), nullptr);
+  EXPECT_EQ(newest_whole(store), nullptr);
   store.prepare(0);
-  EXPECT_EQ(store.open_newest_verified(), nullptr);
+  EXPECT_EQ(newest_whole(store), nullptr);
 }
 
 TEST_F(Store, RefusesADifferentModelWithTheTwoValues) {
@@ -71,16 +72,16 @@ TEST_F(Store, RefusesADifferentModelWithTheTwoValues) {
   OwnedState wide(1, 1, 41);
   auto blank = wide.blank();
   std::string message;
-  EXPECT_EQ(code_of([&] { store.open_newest_verified()->read(blank, true); }, &message), ExitCode::kConfig);
+  EXPECT_EQ(code_of([&] { newest_whole(store)->read(blank, true); }, &message), ExitCode::kConfig);
   EXPECT_NE(message.find("[40, 784]"), std::string::npos) << message;
   EXPECT_NE(message.find("[41, 784]"), std::string::npos) << message;
   blank = small.blank();
   blank.pop_back();
-  EXPECT_EQ(code_of([&] { store.open_newest_verified()->read(blank, true); }, &message), ExitCode::kConfig);
+  EXPECT_EQ(code_of([&] { newest_whole(store)->read(blank, true); }, &message), ExitCode::kConfig);
   EXPECT_NE(message.find("optimizer/exp_avg_sq/layers.0.weight"), std::string::npos) << message;
-  EXPECT_EQ(code_of([&] { store.open_newest_verified()->read(blank, false); }), ExitCode::kDone);
+  EXPECT_EQ(code_of([&] { newest_whole(store)->read(blank, false); }), ExitCode::kDone);
   blank[0].dtype = DType::kInt32;
-  EXPECT_EQ(code_of([&] { store.open_newest_verified()->read(blank, false); }, &message), ExitCode::kConfig);
+  EXPECT_EQ(code_of([&] { newest_whole(store)->read(blank, false); }, &message), ExitCode::kConfig);
   EXPECT_NE(message.find("float32"), std::string::npos) << message;
 }
 
@@ -114,7 +115,7 @@ TEST_F(Store, OrdersByStepWhateverTheClockAndThePointerSay) {
   auto store = make();
   for (const std::int64_t step : {100000000, 99999999, 20}) store.save(OwnedState(step).state, false);
   EXPECT_EQ(read_pointer(real_disk(), dir_ + "/latest")->directory, "step-00000020");
-  EXPECT_EQ(store.open_newest_verified()->record().step, Step{100000000});
+  EXPECT_EQ(newest_whole(store)->record().step, Step{100000000});
 }
 
 TEST_F(Store, TakesTheNewestWhenThePointerIsMissingWrongOrStale) {
@@ -129,15 +130,15 @@ TEST_F(Store, TakesTheNewestWhenThePointerIsMissingWrongOrStale) {
                                              good.substr(0, 20)};
   for (const std::string& text : pointers) {
     spill(dir_ + "/latest", text);
-    EXPECT_EQ(store.open_newest_verified()->record().step, Step{3});
+    EXPECT_EQ(newest_whole(store)->record().step, Step{3});
   }
   EXPECT_EQ(log_.count("pointer_ignored"), 6u);
   const Digest first = parse_manifest(slurp(dir_ + "/step-00000001/manifest.json"), "m").digest;
   spill(dir_ + "/latest", "step-00000001 " + first.hex() + "\n");
-  EXPECT_EQ(store.open_newest_verified()->record().step, Step{3});
+  EXPECT_EQ(newest_whole(store)->record().step, Step{3});
   EXPECT_EQ(log_.count("pointer_ignored"), 6u) << "a stale pointer is no damage";
   fs::remove(dir_ + "/latest");
-  EXPECT_EQ(store.open_newest_verified()->record().step, Step{3});
+  EXPECT_EQ(newest_whole(store)->record().step, Step{3});
 }
 
 TEST_F(Store, FallsBackThroughBadOnesAndNamesThem) {
@@ -147,7 +148,7 @@ TEST_F(Store, FallsBackThroughBadOnesAndNamesThem) {
   bytes[bytes.size() - 1000] ^= 4;
   spill(dir_ + "/step-00000003/checkpoint.h5", bytes);
   fs::remove(dir_ + "/step-00000002/checkpoint.h5");
-  EXPECT_EQ(make().open_newest_verified()->record().step, Step{1});
+  EXPECT_EQ(newest_whole(make())->record().step, Step{1});
   EXPECT_EQ(names(), (std::vector<std::string>{"step-00000001", "step-00000002.bad", "step-00000003.bad"}));
   ASSERT_EQ(log_.count("checkpoint_refused"), 2u);
   EXPECT_EQ(log_.events[0].second.at("directory"), "step-00000003");
@@ -164,11 +165,11 @@ TEST_F(Store, NeverStartsFreshWhenAllAreBad) {
     spill(dir_ + "/" + "step-0000000" + std::to_string(step) + "/manifest.json", "");
   }
   std::string message;
-  EXPECT_EQ(code_of([&] { make().open_newest_verified(); }, &message), ExitCode::kNoValidCheckpoint);
+  EXPECT_EQ(code_of([&] { newest_whole(make()); }, &message), ExitCode::kNoValidCheckpoint);
   EXPECT_NE(message.find("step-00000001"), std::string::npos) << message;
   EXPECT_NE(message.find("step-00000002"), std::string::npos) << message;
   // Nor at the next start, when they all stand aside.
-  EXPECT_EQ(code_of([&] { make().open_newest_verified(); }, &message), ExitCode::kNoValidCheckpoint);
+  EXPECT_EQ(code_of([&] { newest_whole(make()); }, &message), ExitCode::kNoValidCheckpoint);
   EXPECT_NE(message.find("step-00000002.bad"), std::string::npos) << message;
 }
 
@@ -176,7 +177,7 @@ TEST_F(Store, NumbersTheBadOnes) {
   for (int i = 0; i < 3; ++i) {
     make().save(OwnedState(1).state, false);
     spill(dir_ + "/step-00000001/manifest.json", "x");
-    EXPECT_EQ(code_of([&] { make().open_newest_verified(); }), ExitCode::kNoValidCheckpoint);
+    EXPECT_EQ(code_of([&] { newest_whole(make()); }), ExitCode::kNoValidCheckpoint);
   }
   EXPECT_EQ(names(),
             (std::vector<std::string>{"step-00000001.bad", "step-00000001.bad-2", "step-00000001.bad-3"}));
@@ -197,7 +198,7 @@ TEST_F(Store, GoingBackLeavesTheNewerOnes) {
   EXPECT_EQ(log_.count("checkpoint_left"), 2u);
   EXPECT_EQ(read_pointer(real_disk(), dir_ + "/latest")->directory, "step-00000001");
   EXPECT_EQ(read_pointer(real_disk(), dir_ + "/best")->directory, "step-00000001");
-  EXPECT_EQ(make().open_newest_verified()->record().step, Step{1});
+  EXPECT_EQ(newest_whole(make())->record().step, Step{1});
   EXPECT_TRUE(store.save(OwnedState(2, 9).state, false).written);
 }
 
@@ -235,7 +236,7 @@ TEST_F(Store, NeverTouchesWhatIsNotItsOwn) {
   make(options).prepare(0);
   EXPECT_EQ(names().size(), 9u);
   EXPECT_EQ(slurp(scratch_ / "outside/file"), "precious");
-  EXPECT_EQ(make(options).open_newest_verified()->record().step, Step{6});
+  EXPECT_EQ(newest_whole(make(options))->record().step, Step{6});
 }
 
 TEST_F(Store, RefusesPlantedLinks) {
@@ -243,7 +244,7 @@ TEST_F(Store, RefusesPlantedLinks) {
   make().save(OwnedState(2).state, false);
   fs::rename(dir_ + "/step-00000002/checkpoint.h5", scratch_ / "elsewhere.h5");
   fs::create_symlink(scratch_ / "elsewhere.h5", dir_ + "/step-00000002/checkpoint.h5");
-  EXPECT_EQ(make().open_newest_verified()->record().step, Step{1});
+  EXPECT_EQ(newest_whole(make())->record().step, Step{1});
   EXPECT_EQ(log_.count("checkpoint_refused"), 1u);
   const std::string link = scratch_ / "link";
   fs::create_directory_symlink(scratch_ / "elsewhere", link);
@@ -270,7 +271,7 @@ TEST_F(Store, RemakesAFolderThatWasDeletedWhileRunning) {
   store.save(OwnedState(1).state, false);
   fs::remove_all(dir_);
   store.save(OwnedState(2).state, false);
-  EXPECT_EQ(store.open_newest_verified()->record().step, Step{2});
+  EXPECT_EQ(newest_whole(store)->record().step, Step{2});
 }
 
 TEST_F(Store, WritesEqualFilesForEqualStates) {

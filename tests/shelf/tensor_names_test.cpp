@@ -4,6 +4,7 @@
 #include "exchange/import_weights.h"
 #include "named/open_weights.h"
 #include "shelf/convert.h"
+#include "shelf/newest_whole.h"
 #include "shelf/sharded_save.h"
 
 namespace lockstep {
@@ -51,7 +52,7 @@ class Names : public ::testing::Test {
 TEST_F(Names, AreDataInACheckpointOfOneFile) {
   CheckpointStore store(dir_, {}, real_disk(), log_.sink());
   store.save(owned_.state, false);
-  const auto reader = store.open_newest_verified();
+  const auto reader = newest_whole(store);
   expect_reads_back(*reader, owned_);
   EXPECT_EQ(files(),
             (std::set<std::string>{"ckpt", "ckpt/latest", "ckpt/step-00000001", "ckpt/verified",
@@ -61,7 +62,7 @@ TEST_F(Names, AreDataInACheckpointOfOneFile) {
 TEST_F(Names, AreDataInShardsAndTheirIndex) {
   CheckpointStore store(dir_, {}, real_disk(), log_.sink());
   save_sharded(store, owned_.state, 2);
-  expect_reads_back(*store.open_newest_verified(), owned_);
+  expect_reads_back(*newest_whole(store), owned_);
   for (const std::string& file : files()) EXPECT_TRUE(file.starts_with("ckpt") && file.size() < 60) << file;
 }
 

@@ -3,6 +3,7 @@
 // writes are torn in the seam, where every k can be had.
 #include <fmt/format.h>
 
+#include "shelf/newest_whole.h"
 #include "shelf/sharded_save.h"
 #include "support/faulty_disk.h"
 
@@ -69,7 +70,7 @@ class TornWrites : public ::testing::TestWithParam<int> {
   }
   // The newest that a restart takes, bit for bit what was saved at that step.
   Step newest() {
-    const auto reader = store(real_disk()).open_newest_verified();
+    const auto reader = newest_whole(store(real_disk()));
     if (!reader) return Step{0};
     expect_reads_back(*reader, reader->record().step == Step{3} ? third_ : second_);
     return reader->record().step;
@@ -127,7 +128,7 @@ TEST_P(TornWrites, AreBelievedWithoutTheDigests) {
   for (std::int64_t k = 1; k < 500; ++k) {
     const Aftermath after = cut(k, {Tearing::Kind::kSectors, 0}, /*sync_lies=*/true);
     if (after.last) break;
-    const auto reader = store(real_disk()).open_newest_verified();
+    const auto reader = newest_whole(store(real_disk()));
     const auto read = third_.blank();
     if (reader->record().step != Step{3}) continue;
     reader->read(read, true);

@@ -2,6 +2,7 @@
 #include "shelf/verified_ledger.h"
 
 #include "shelf/fixture.h"
+#include "shelf/newest_whole.h"
 #include "support/faulty_disk.h"
 
 namespace lockstep {
@@ -49,7 +50,7 @@ class VerifiedLedgerTest : public ::testing::Test {
 TEST_F(VerifiedLedgerTest, RemembersWhatARestoreVerified) {
   for (const std::int64_t step : {1, 2}) save(step);
   EXPECT_EQ(verdict("step-00000002"), std::nullopt);
-  EXPECT_TRUE(store(real_disk()).open_newest_verified());
+  EXPECT_TRUE(newest_whole(store(real_disk())));
   EXPECT_EQ(verdict("step-00000002"), Soundness::kGood);
   EXPECT_EQ(verdict("step-00000001"), std::nullopt);
 }
@@ -63,7 +64,7 @@ TEST_F(VerifiedLedgerTest, RemembersWhatASaveReadBack) {
 
 TEST_F(VerifiedLedgerTest, ForgetsACheckpointThatChangedSince) {
   save(1);
-  store(real_disk()).open_newest_verified();
+  newest_whole(store(real_disk()));
   const std::string path = dir_ + "/step-00000001/checkpoint.h5";
   const auto time = fs::last_write_time(path);
   fs::last_write_time(path, time + std::chrono::seconds(1));
@@ -93,7 +94,7 @@ TEST_F(VerifiedLedgerTest, IgnoresWhatIsNoLineOfIt) {
 TEST_F(VerifiedLedgerTest, KeepsNoLineOfACheckpointThatIsGone) {
   for (const std::int64_t step : {1, 2}) {
     save(step);
-    store(real_disk()).open_newest_verified();
+    newest_whole(store(real_disk()));
   }
   fs::remove_all(dir_ + "/step-00000001");
   VerifiedLedger(real_disk(), dir_).note(*open("step-00000002"), Soundness::kGood);
@@ -107,7 +108,7 @@ TEST_F(VerifiedLedgerTest, AFailureToNoteIsNoFailureToRestore) {
     save(1);
     FaultyDisk disk(real_disk());
     disk.arm({.fail_at = k, .for_ever = true, .error = EROFS, .only = "create"});
-    EXPECT_TRUE(store(disk).open_newest_verified());
+    EXPECT_TRUE(newest_whole(store(disk)));
     injected += disk.injections();
     if (disk.injections() == 0) break;
     EXPECT_EQ(verdict("step-00000001"), std::nullopt);
@@ -119,7 +120,7 @@ TEST_F(VerifiedLedgerTest, ABadCheckpointThatCannotBeMovedIsReadWholeOnlyOnce) {
   for (const std::int64_t step : {1, 2}) save(step);
   spoil(2);
   StickyDisk disk;
-  EXPECT_EQ(store(disk).open_newest_verified()->record().step, Step{1});
+  EXPECT_EQ(newest_whole(store(disk))->record().step, Step{1});
   EXPECT_EQ(disk.refusals(), 1);
   EXPECT_EQ(log_.last("checkpoint_refused").at("tensor"), "optimizer/exp_avg_sq/layers.0.weight");
   EXPECT_EQ(log_.last("checkpoint_refused").at("remembered"), "yes");
@@ -127,12 +128,12 @@ TEST_F(VerifiedLedgerTest, ABadCheckpointThatCannotBeMovedIsReadWholeOnlyOnce) {
   EXPECT_EQ(verdict("step-00000002"), Soundness::kBad);
   const std::int64_t first = disk.operations();
   disk.arm({.fail_at = 1 << 30, .only = "read"});
-  EXPECT_EQ(store(disk).open_newest_verified()->record().step, Step{1});
+  EXPECT_EQ(newest_whole(store(disk))->record().step, Step{1});
   EXPECT_EQ(log_.count("checkpoint_refused"), 2u);
   EXPECT_LT(disk.operations(), first) << "the bad one was read again";
   // Mended, it counts again.
   spoil(2);
-  EXPECT_EQ(store(disk).open_newest_verified()->record().step, Step{2});
+  EXPECT_EQ(newest_whole(store(disk))->record().step, Step{2});
 }
 
 TEST_F(VerifiedLedgerTest, ABadCheckpointOnADiskThatTakesNothingStillGivesWayToTheOlderOne) {
@@ -140,7 +141,7 @@ TEST_F(VerifiedLedgerTest, ABadCheckpointOnADiskThatTakesNothingStillGivesWayToT
   for (const std::int64_t step : {2, 3}) spoil(step);
   FaultyDisk disk(real_disk());
   disk.arm({.fail_at = 1, .for_ever = true, .error = EROFS, .only = "rename"});
-  EXPECT_EQ(store(disk).open_newest_verified()->record().step, Step{1});
+  EXPECT_EQ(newest_whole(store(disk))->record().step, Step{1});
   EXPECT_GE(disk.injections(), 2);
   EXPECT_EQ(log_.count("checkpoint_refused"), 2u);
   EXPECT_EQ(log_.last("checkpoint_refused").at("remembered"), "no");
