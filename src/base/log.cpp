@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -18,6 +17,7 @@
 
 #include "base/descriptor.h"
 #include "base/line_writer.h"
+#include "base/utf8.h"
 #include "base/whole_write.h"
 #include "lockstep/base/error.h"
 
@@ -66,29 +66,6 @@ std::shared_ptr<spdlog::logger> make_logger(const std::vector<spdlog::sink_ptr>&
 std::shared_ptr<spdlog::logger>& sink() {
   static std::shared_ptr<spdlog::logger> logger = make_logger({std::make_shared<StderrSink>()});
   return logger;
-}
-
-// The length of a well-formed UTF-8 sequence at the front of `text`, and its character; 0 for a broken one,
-// among them overlong forms, which some terminals take for the character they spell.
-struct Utf8 {
-  std::size_t length = 0;
-  std::uint32_t character = 0;
-};
-
-Utf8 decode_utf8(std::string_view text) {
-  constexpr std::array<std::uint32_t, 5> kLeast = {0, 0, 0x80, 0x800, 0x10000};
-  const auto lead = static_cast<unsigned char>(text[0]);
-  if (lead < 0x80) return {1, lead};
-  const std::size_t length = lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
-  if (length == 0 || text.size() < length) return {};
-  std::uint32_t character = lead & (0x7Fu >> length);
-  for (std::size_t i = 1; i < length; ++i) {
-    const auto next = static_cast<unsigned char>(text[i]);
-    if ((next & 0xC0) != 0x80) return {};
-    character = character << 6 | (next & 0x3F);
-  }
-  const bool surrogate = character >= 0xD800 && character < 0xE000;
-  return character < kLeast[length] || surrogate || character > 0x10FFFF ? Utf8{} : Utf8{length, character};
 }
 
 // What ends a line, drives a terminal, is not seen, or turns the direction of what follows.
@@ -171,7 +148,7 @@ std::string printable(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
-    const Utf8 next = decode_utf8(text);
+    const Utf8 next = first_utf8(text);
     const std::size_t length = std::max<std::size_t>(next.length, 1);
     if (next.length == 0 || is_control(next.character))
       for (const char byte : text.substr(0, length))

@@ -3,40 +3,13 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "config/yaml_text.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
 
 namespace lockstep {
 namespace {
-
-unsigned char byte_at(const std::string& text, std::size_t i) {
-  return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
-}
-
-// Bytes after the lead byte look like 10xxxxxx.
-bool is_continuation(unsigned char byte) {
-  return (byte & 0xC0) == 0x80;
-}
-
-// Length of the UTF-8 sequence that starts at `i`; 0 when it is broken (overlong, surrogate, cut off).
-std::size_t sequence_length(const std::string& text, std::size_t i) {
-  const unsigned char lead = byte_at(text, i);
-  const unsigned char second = byte_at(text, i + 1);
-  if (lead < 0x80) return 1;
-  if (lead < 0xC2 || lead > 0xF4 || !is_continuation(second)) return 0;
-  if (lead < 0xE0) return 2;
-  if (!is_continuation(byte_at(text, i + 2))) return 0;
-  if (lead < 0xF0) {
-    const bool overlong = lead == 0xE0 && second < 0xA0;
-    const bool surrogate = lead == 0xED && second >= 0xA0;
-    return overlong || surrogate ? 0 : 3;
-  }
-  if (!is_continuation(byte_at(text, i + 3))) return 0;
-  const bool overlong = lead == 0xF0 && second < 0x90;
-  const bool beyond = lead == 0xF4 && second >= 0x90;
-  return overlong || beyond ? 0 : 4;
-}
 
 [[noreturn]] void fail(const Origin& origin, Position at, const std::string& what,
                        const std::string& remedy) {
@@ -57,11 +30,11 @@ void guard_text(const std::string& text, const Origin& origin) {
   Position at{1, 1};
   bool in_indentation = true;
   for (std::size_t i = 0; i < text.size();) {
-    const unsigned char byte = byte_at(text, i);
+    const unsigned char byte = static_cast<unsigned char>(text[i]);
     if (byte == '\t' && in_indentation) fail(origin, at, "a tab in the indentation", "Indent with spaces");
     if ((byte < 0x20 && byte != '\n' && byte != '\r' && byte != '\t') || byte == 0x7F)
       fail(origin, at, fmt::format("a control byte (0x{:02x})", byte), "A config is text");
-    const std::size_t length = sequence_length(text, i);
+    const std::size_t length = first_utf8(std::string_view(text).substr(i)).length;
     if (length == 0)
       fail(origin, at, fmt::format("a byte (0x{:02x}) that is not UTF-8", byte), "A config is text");
     i += length;

@@ -4,11 +4,11 @@
 #include <bit>
 #include <unordered_map>
 
+#include "base/utf8.h"
 #include "exchange/formats/pickle_calls.h"
 #include "exchange/formats/pickle_opcodes.h"
 #include "exchange/formats/tree_check.h"
 #include "untrusted/refusal.h"
-#include "untrusted/utf8.h"
 
 namespace lockstep {
 
