@@ -2,27 +2,16 @@
 #include "untrusted/zip_directory.h"
 
 #include <algorithm>
-#include <optional>
 #include <set>
 
 #include "untrusted/byte_stream.h"
 #include "untrusted/refusal.h"
+#include "untrusted/zip_end.h"
 #include "untrusted/zip_format.h"
 
 namespace lockstep {
 
 namespace {
-
-constexpr std::size_t kMaxEntries = 500'000;
-constexpr std::uint64_t kMaxDirectory = 256u << 20;
-
-// Where the directory lies and how much it lists.
-struct DirectoryPlace {
-  std::uint64_t offset = 0;
-  std::uint64_t bytes = 0;
-  std::uint64_t entries = 0;
-  std::uint64_t end = 0;  // the record that says so begins here
-};
 
 // An entry as the directory has it.
 struct ListedEntry {
@@ -31,19 +20,19 @@ struct ListedEntry {
   std::uint16_t flags = 0;
 };
 
-class ZipReader {
+class DirectoryReader {
  public:
-  ZipReader(const ReadableFile& file, const std::string& origin, ZipEntries entries)
+  DirectoryReader(const ReadableFile& file, const std::string& origin, ZipEntries entries)
       : file_(file), origin_(origin), entries_(entries) {}
 
   std::vector<ZipEntry> read() const {
-    const DirectoryPlace place = find_directory();
-    std::vector<ListedEntry> listed = read_listing(place);
+    const ZipEnd end = read_zip_end(file_, origin_);
+    std::vector<ListedEntry> listed = read_listing(end);
     std::sort(listed.begin(), listed.end(), [](const auto& a, const auto& b) { return a.header < b.header; });
     std::vector<ZipEntry> entries;
     for (std::size_t i = 0; i < listed.size(); ++i) {
-      const std::uint64_t next = i + 1 < listed.size() ? listed[i + 1].header : place.offset;
-      entries.push_back(place_entry(listed[i], std::min(next, place.offset)));
+      const std::uint64_t next = i + 1 < listed.size() ? listed[i + 1].header : end.offset;
+      entries.push_back(place_entry(listed[i], std::min(next, end.offset)));
     }
     return entries;
   }
@@ -55,74 +44,11 @@ class ZipReader {
     return ByteStream(file_, first, end, origin_);
   }
 
-  // The record at the very end; a comment behind it is allowed, anything else is not.
-  std::uint64_t find_end_record() const {
-    const std::uint64_t size = file_.size();
-    if (size < zip::kEndBytes) refuse("too short");
-    const std::uint64_t first = size - std::min<std::uint64_t>(size, zip::kEndBytes + 0xFFFF);
-    std::vector<std::byte> tail(static_cast<std::size_t>(size - first));
-    file_.read_at(first, tail);
-    const auto byte = [&](std::size_t i) { return static_cast<std::uint32_t>(tail[i]); };
-    for (std::size_t at = tail.size() - zip::kEndBytes + 1; at-- > 0;) {
-      const std::uint32_t signature = byte(at) | byte(at + 1) << 8 | byte(at + 2) << 16 | byte(at + 3) << 24;
-      if (signature == zip::kEndSignature &&
-          (byte(at + 20) | byte(at + 21) << 8) == tail.size() - at - zip::kEndBytes)
-        return first + at;
-    }
-    refuse("it has no end record: truncated, or no archive");
-  }
-
-  DirectoryPlace find_directory() const {
-    DirectoryPlace place;
-    place.end = find_end_record();
-    ByteStream in = stream(place.end + 4, file_.size());
-    const std::uint64_t disks = in.number(4);
-    const std::uint64_t here = in.number(2);
-    place.entries = in.number(2);
-    place.bytes = in.number(4);
-    place.offset = in.number(4);
-    if (disks != 0 || here != place.entries) refuse("it has several volumes");
-    read_zip64(place);
-    if (place.entries > kMaxEntries) refuse("it lists " + std::to_string(place.entries) + " entries");
-    if (place.bytes > kMaxDirectory || place.offset > place.end || place.bytes != place.end - place.offset)
-      refuse("its directory does not end where the end record begins");
-    return place;
-  }
-
-  // Where there is a zip64 record its numbers hold.
-  void read_zip64(DirectoryPlace& place) const {
-    if (place.end < zip::kLocatorBytes + zip::kEnd64Bytes) return;
-    const std::uint64_t locator = place.end - zip::kLocatorBytes;
-    ByteStream in = stream(locator, place.end);
-    if (in.number(4) != zip::kLocatorSignature) return;
-    in.number(4);
-    const std::uint64_t record = in.number(8);
-    if (record > locator || locator - record != zip::kEnd64Bytes)
-      refuse("its zip64 record is not in its place");
-    ByteStream wide = stream(record, locator);
-    if (wide.number(4) != zip::kEnd64Signature || wide.number(8) != zip::kEnd64Bytes - 12)
-      refuse("its zip64 record is damaged");
-    wide.number(4);
-    if (wide.number(8) != 0) refuse("it has several volumes");
-    const std::uint64_t here = wide.number(8);
-    const DirectoryPlace narrow = place;
-    place.entries = wide.number(8);
-    place.bytes = wide.number(8);
-    place.offset = wide.number(8);
-    place.end = record;
-    const auto same = [](std::uint64_t small, std::uint64_t large, std::uint64_t most) {
-      return small == large || small == most;
-    };
-    if (here != place.entries || !same(narrow.entries, place.entries, 0xFFFF) ||
-        !same(narrow.bytes, place.bytes, zip::kMost32) || !same(narrow.offset, place.offset, zip::kMost32))
-      refuse("its two end records differ");
-  }
-
-  std::vector<ListedEntry> read_listing(const DirectoryPlace& place) const {
-    ByteStream in = stream(place.offset, place.end);
+  std::vector<ListedEntry> read_listing(const ZipEnd& end) const {
+    ByteStream in = stream(end.offset, end.record);
     std::vector<ListedEntry> listed;
     std::set<std::string> names;
-    for (std::uint64_t i = 0; i < place.entries; ++i) {
+    for (std::uint64_t i = 0; i < end.entries; ++i) {
       listed.push_back(read_listed(in));
       if (!names.insert(listed.back().entry.name).second)
         refuse("entry " + listed.back().entry.name + " is there twice");
@@ -226,7 +152,7 @@ class ZipReader {
 
 std::vector<ZipEntry> read_zip_directory(const ReadableFile& file, const std::string& origin,
                                          ZipEntries entries) {
-  return ZipReader(file, origin, entries).read();
+  return DirectoryReader(file, origin, entries).read();
 }
 
 }  // namespace lockstep
