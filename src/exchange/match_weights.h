@@ -6,21 +6,9 @@
 
 #include "exchange/weight_names.h"
 #include "exchange/weights.h"
+#include "exchange/weights_fit.h"
 
 namespace lockstep {
-
-// A tensor of a model that weights go into.
-struct WeightsPlace {
-  std::vector<std::string> names;  // all of them, where it is tied
-  DType dtype = DType::kFloat32;
-  Shape shape;
-};
-
-// May a tensor be converted on its way in?
-enum class Conversion {
-  kNone,    // the dtypes are equal: training goes on from these bits
-  kWithin,  // floating to floating, integer to a wider integer
-};
 
 // Which tensor of a source goes into which place.
 struct WeightsMatch {
