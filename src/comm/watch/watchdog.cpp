@@ -3,13 +3,9 @@
 
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include <atomic>
-#include <condition_variable>
+#include <algorithm>
 #include <mutex>
-#include <optional>
 #include <thread>
 #include <utility>
 
@@ -17,10 +13,10 @@
 #include "comm/watch/judge.h"
 #include "comm/watch/leaving.h"
 #include "comm/watch/limits.h"
+#include "comm/watch/mailbox.h"
 #include "comm/watch/peers.h"
+#include "comm/watch/remarks.h"
 #include "comm/watch/stacks.h"
-#include "comm/watch/stragglers.h"
-#include "lockstep/base/log.h"
 
 namespace lockstep {
 namespace {
@@ -42,8 +38,7 @@ std::shared_ptr<Watch> starting_watch() {
 
 class Watchdog::Thread {
  public:
-  explicit Thread(const WatchOptions& options)
-      : limits_(options), peers_(0), stragglers_(1), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  explicit Thread(const WatchOptions& options) : limits_(options), peers_(0) {
     thread_ = std::thread([this] { run(); });
   }
 
@@ -54,68 +49,34 @@ class Watchdog::Thread {
 
   void join(World& world) {
     {
-      const std::lock_guard lock(mutex_);
+      const std::lock_guard lock(joined_mutex_);
       joined_ = world.shared_watch();
     }
     auto met = std::make_shared<WatchPeers>(WatchPeers::meet(world));
-    post([this, met, watch = world.shared_watch(), ranks = world.size().value] {
+    mailbox_.post([this, met, watch = world.shared_watch(), ranks = world.size().value] {
       peers_ = std::move(*met);
       peers_.pardon();
-      stragglers_ = Stragglers(ranks);
+      remarks_.compare(ranks);
       watch_ = watch;
     });
   }
 
   void tell(WatchSink sink) {
-    post([this, sink = std::move(sink)]() mutable { sink_ = std::move(sink); });
+    mailbox_.post([this, sink = std::move(sink)]() mutable { remarks_.tell(std::move(sink)); });
   }
 
   void leaving() {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(joined_mutex_);
     joined_->enter(Phase::kLeaving);
   }
 
   void say_goodbye() noexcept try {
-    {
-      const std::lock_guard lock(mutex_);
-      ending_ = true;
-    }
-    wake();
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, std::chrono::milliseconds(200), [this] { return ended_; });
+    mailbox_.close(std::chrono::milliseconds(200));
   } catch (const std::exception&) {
     // Without a goodbye the others leave at once, which is what they would do anyway.
   }
 
  private:
-  void post(std::function<void()> change) {
-    {
-      const std::lock_guard lock(mutex_);
-      changes_.push_back(std::move(change));
-    }
-    wake();
-  }
-
-  void wake() const {
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const ssize_t written = ::write(wake_.get(), &one, sizeof one);
-  }
-
-  // False at the end.
-  bool take_changes() {
-    std::uint64_t count = 0;
-    [[maybe_unused]] const ssize_t got = ::read(wake_.get(), &count, sizeof count);
-    std::vector<std::function<void()>> changes;
-    bool ending = false;
-    {
-      const std::lock_guard lock(mutex_);
-      changes.swap(changes_);
-      ending = ending_;
-    }
-    for (const auto& change : changes) change();
-    return !ending;
-  }
-
   void run() {
     // The signals of the process are for the thread that trains.
     sigset_t all;
@@ -123,9 +84,10 @@ class Watchdog::Thread {
     ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
     auto next = Time::now();
     auto before = Time::now();
-    while (take_changes()) {
+    while (mailbox_.read()) {
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - Time::now());
-      const WatchPeers::News news = peers_.wait(wake_.get(), std::max(left, std::chrono::milliseconds(0)));
+      const WatchPeers::News news =
+          peers_.wait(mailbox_.descriptor(), std::max(left, std::chrono::milliseconds(0)));
       if (Time::now() - before > kTick + kNotRunning) pardon();
       before = Time::now();
       hear(news);
@@ -134,9 +96,7 @@ class Watchdog::Thread {
       tick();
     }
     peers_.send({WatchMessage::kGoodbye, peers_.rank(), ""});
-    const std::lock_guard lock(mutex_);
-    ended_ = true;
-    changed_.notify_all();
+    mailbox_.say_through();
   }
 
   void pardon() {
@@ -147,9 +107,9 @@ class Watchdog::Thread {
   void hear(const WatchPeers::News& news) {
     if (news.leave) {
       LeaveCause cause = LeaveCause::decode(*news.leave);
-      leave(peers_, cause, *watch_, sink_);
+      leave(peers_, cause, *watch_, remarks_.sink());
     }
-    for (const Beat& beat : news.beats) note_straggler(beat);
+    for (const Beat& beat : news.beats) remarks_.note_straggler(beat, peers_, *watch_);
     // All have come to the end when one has left: MPI_Finalize meets them.
     if (news.died.empty() || watch_->look().phase == Phase::kLeaving) return;
     LeaveCause cause;
@@ -158,7 +118,7 @@ class Watchdog::Thread {
     for (const int rank : news.died)
       cause.text += fmt::format("{}rank {} ({}) is gone: its process ended without a word",
                                 cause.text.empty() ? "" : "; ", rank, peers_.host_of(rank));
-    leave(peers_, cause, *watch_, sink_);
+    leave(peers_, cause, *watch_, remarks_.sink());
   }
 
   void tick() {
@@ -167,7 +127,7 @@ class Watchdog::Thread {
     if (!mine.inside_call() && mine.in_phase > limits_.storage_word() / 2)
       mine.waits_for_disk = any_thread_waits_for_disk() ? 1 : 0;
     peers_.tell(mine);
-    note_straggler(mine);
+    remarks_.note_straggler(mine, peers_, *watch_);
     std::vector<RankView> views = peers_.views(mine, limits_.silence());
     if (!peers_.is_root() && views.size() > 1 && !views[0].left) {
       // Rank 0 sees all of them and judges; here only whether there is a rank 0.
@@ -178,64 +138,19 @@ class Watchdog::Thread {
     const auto verdict = judge_ranks(views);
     doubts_ = verdict ? doubts_ + 1 : 0;
     if (doubts_ >= kSure)
-      leave(peers_, {verdict->cause, true, verdict->silent, verdict->culprits}, *watch_, sink_);
+      leave(peers_, {verdict->cause, true, verdict->silent, verdict->culprits}, *watch_, remarks_.sink());
     if (const auto slow = slow_storage(views, limits_.storage_word()); slow && peers_.is_root())
-      say_slow(*slow);
-  }
-
-  void note_straggler(const Beat& beat) {
-    if (!peers_.is_root()) return;
-    const std::int64_t judged = stragglers_.judged();
-    const auto straggler = stragglers_.note(beat);
-    if (stragglers_.judged() != judged) watch_->set_straggler(straggler ? straggler->ratio : 0);
-    // Once for each rank that becomes one.
-    if (!straggler || straggler->rank == named_straggler_) return;
-    named_straggler_ = straggler->rank;
-    say("straggler",
-        fmt::format("rank {} ({}) needs {:.2f} times as long as the median rank before the exchange",
-                    straggler->rank, peers_.host_of(straggler->rank), straggler->ratio),
-        {{"rank", std::to_string(straggler->rank)},
-         {"host", peers_.host_of(straggler->rank)},
-         {"ratio", fmt::format("{:.3f}", straggler->ratio)},
-         {"seconds_per_micro_batch", fmt::format("{:.6f}", straggler->seconds)},
-         {"steps", std::to_string(Watch::kBlock)}});
-  }
-
-  void say_slow(const RankView& view) {
-    const double since = view.beat.in_phase;
-    if (since < 2 * storage_said_ && since > storage_said_) return;
-    storage_said_ = since;
-    say("storage_slow", describe(view) + ": it waits for the disk, which is no hang",
-        {{"rank", std::to_string(view.rank)},
-         {"host", view.host},
-         {"phase", std::string(name_of(view.beat.phase))},
-         {"seconds", fmt::format("{:.1f}", since)}});
-  }
-
-  // On a thread of its own: the disk that a log lies on may be the one that does not answer.
-  void say(std::string event, std::string text, std::map<std::string, std::string> fields) const {
-    std::thread([sink = sink_, event = std::move(event), text = std::move(text), fields = std::move(fields)] {
-      log_warning("{}", text);
-      if (sink) sink(event, fields);
-    }).detach();
+      remarks_.note_slow_storage(*slow);
   }
 
   PhaseLimits limits_;
   WatchPeers peers_;
-  Stragglers stragglers_;
+  Remarks remarks_;
   std::shared_ptr<Watch> watch_ = starting_watch();  // the thread's
-  std::shared_ptr<Watch> joined_ = watch_;           // of the thread that trains
-  WatchSink sink_;
-  int named_straggler_ = -1;
-  double storage_said_ = 0;
-  int doubts_ = 0;  // judgements in a row that were verdicts
-
-  Descriptor wake_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<std::function<void()>> changes_;
-  bool ending_ = false;
-  bool ended_ = false;
+  std::mutex joined_mutex_;
+  std::shared_ptr<Watch> joined_ = watch_;  // of the thread that trains
+  int doubts_ = 0;                          // judgements in a row that were verdicts
+  Mailbox mailbox_;
   std::thread thread_;
 };
 
