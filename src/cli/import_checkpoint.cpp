@@ -136,6 +136,7 @@ ImportedCheckpoint import_checkpoint(const CheckpointImport& import, const Regis
   record.eval_modules = modules_in_eval(state.model());
   record.parameter_order = state.parameter_names();
   record.frozen = state.frozen_names();
+  keep_param_groups(record, state.param_groups(record.lr));
   made.state_hash = commit_as(import.output, {record, state.tensors()});
   return made;
 }

@@ -65,6 +65,19 @@ void check_schedule(const Given& given, const RunConfig& config) {
               "dist.backend: mpi, or train.device: cuda");
 }
 
+// The numbers of a group are those of its section, and have an effect where they have.
+void check_groups(const Given& given, const RunConfig& config) {
+  const bool sgd = config.optim.type == "sgd";
+  for (const OptimGroup& group : config.optim.groups) {
+    if (sgd && (group.betas || group.eps))
+      refuse_at(given, "optim.groups", "betas and eps have no effect with optim.type: sgd",
+                "Leave them out, or use adam or adamw");
+    if (group.lr && config.optim.lr == 0)
+      refuse_at(given, "optim.groups", "lr of a group beside optim.lr 0",
+                "It follows the schedule in proportion to optim.lr, so that must be above 0");
+  }
+}
+
 void check_numbers(const Given& given, const RunConfig& config) {
   const RollbackOptions& rollback = config.numbers.rollback;
   for (const std::string key : {"rollback.steps", "rollback.batches"})
@@ -122,6 +135,7 @@ void check_consistency(const Given& given, const RunConfig& config) {
   check_run(given, config);
   check_steps(given, config);
   check_schedule(given, config);
+  check_groups(given, config);
   check_numbers(given, config);
   check_model(given, config);
   check_data_files(given, config);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "config/group_rows.h"
 #include "config/scalar.h"
 #include "config/secrets.h"
 #include "lockstep/base/fault_point.h"
@@ -161,6 +162,9 @@ Value read_value(const Row& row, const Setting& setting) {
     case KeyKind::kJson:
       if (node.kind != ConfigNode::Kind::kMap) refuse_value(row, setting, node);
       return JsonText{json_from_node(setting, row.key)};
+    case KeyKind::kGroups:
+      list_in(row, setting, [](const ConfigNode&) { return 0; });
+      return read_groups(row, setting);
   }
   return {};
 }

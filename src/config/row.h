@@ -11,6 +11,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "config/group_text.h"
 #include "config/run_config.h"
 #include "config/value.h"
 
@@ -112,6 +113,8 @@ constexpr KeyKind kind_of() {
     return KeyKind::kMap;
   else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, LossKind>)
     return KeyKind::kText;
+  else if constexpr (std::is_same_v<T, std::vector<OptimGroup>>)
+    return KeyKind::kGroups;
   else
     return KeyKind::kRealList;
 }
@@ -131,6 +134,8 @@ Value to_value(const T& member) {
     return member.empty() ? Value{} : Value{member};
   else if constexpr (std::is_same_v<T, std::optional<std::int64_t>>)
     return member ? Value{*member} : Value{};
+  else if constexpr (std::is_same_v<T, std::vector<OptimGroup>>)
+    return JsonText{text_of_groups(member)};
   else
     return member;
 }
@@ -140,6 +145,7 @@ template <class T>
 void from_value(T& member, const Value& value) {
   if (const auto* json = std::get_if<JsonText>(&value)) {
     if constexpr (std::is_same_v<T, std::string>) member = json->text;
+    if constexpr (std::is_same_v<T, std::vector<OptimGroup>>) member = groups_from_text(json->text);
   } else if constexpr (std::is_same_v<T, int>) {
     member = static_cast<int>(std::get<std::int64_t>(value));
   } else if constexpr (std::is_same_v<T, std::optional<std::int64_t>>) {
@@ -149,7 +155,7 @@ void from_value(T& member, const Value& value) {
   } else if constexpr (std::is_same_v<T, std::array<double, 2>>) {
     const auto& list = std::get<std::vector<double>>(value);
     member = {list.at(0), list.at(1)};
-  } else {
+  } else if constexpr (!std::is_same_v<T, std::vector<OptimGroup>>) {
     member = std::get<T>(value);
   }
 }

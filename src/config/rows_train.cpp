@@ -90,6 +90,12 @@ std::vector<Row> optim_rows() {
           .only("optim.type", {"sgd"})
           .may_change()
           .says("Nesterov's momentum; needs optim.momentum > 0."),
+      row("optim.groups", o, &O::groups)
+          .may_change()
+          .says(
+              "Parameters with numbers of their own: `match`, a list of globs of their names, and lr (it "
+              "follows the schedule in proportion to optim.lr), weight_decay, betas, eps, or `frozen: true`, "
+              "as in [{match: [\"*.bias\", \"*.ln_*\"], weight_decay: 0}]."),
   };
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "config/group_rows.h"
 #include "config/schema_print.h"
 
 namespace lockstep {
@@ -38,6 +39,8 @@ Json list(const char* type, const Row& row) {
           {"maxItems", row.items[1]}};
 }
 
+Json groups(const Row& row);
+
 Json type_of(const Row& row) {
   switch (row.kind) {
     case KeyKind::kBool:
@@ -64,8 +67,23 @@ Json type_of(const Row& row) {
     case KeyKind::kMap:
     case KeyKind::kJson:
       return {{"type", "object"}};
+    case KeyKind::kGroups:
+      return groups(row);
   }
   return {};
+}
+
+Json closed_object() {
+  return {{"type", "object"}, {"additionalProperties", false}, {"properties", Json::object()}};
+}
+
+Json groups(const Row& row) {
+  Json item = closed_object();
+  for (const Row& own : group_rows())
+    item["properties"][own.key.substr(own.key.rfind('.') + 1)]["anyOf"] =
+        Json::array({type_of(own), Json{{"type", "null"}}});
+  item["required"] = Json::array({"match"});
+  return {{"type", "array"}, {"items", item}, {"maxItems", row.items[1]}};
 }
 
 std::string description(const Row& row) {
@@ -82,10 +100,6 @@ Json property(const Row& row) {
   json["anyOf"] = Json::array({type_of(row), Json{{"type", "null"}}});
   if (row.derived.empty()) json["default"] = Json::parse(json_text(value_of(row, RunConfig{})));
   return json;
-}
-
-Json closed_object() {
-  return {{"type", "object"}, {"additionalProperties", false}, {"properties", Json::object()}};
 }
 
 }  // namespace

@@ -103,6 +103,8 @@ std::string name_of(KeyKind kind) {
       return "a map of names to plain values";
     case KeyKind::kJson:
       return "a map";
+    case KeyKind::kGroups:
+      return "a list of groups";
   }
   return "";
 }

@@ -24,8 +24,9 @@ enum class KeyKind {
   kIntList,
   kRealList,
   kTextList,
-  kMap,   // names to text, for registered types
-  kJson,  // free map, kept as JSON text
+  kMap,     // names to text, for registered types
+  kJson,    // free map, kept as JSON text
+  kGroups,  // a list of maps: optim.groups
 };
 
 // "a whole number", …: how messages and the docs call it.

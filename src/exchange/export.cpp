@@ -12,6 +12,7 @@
 #include "exchange/formats/safetensors_format.h"
 #include "exchange/formats/safetensors_writer.h"
 #include "exchange/formats/torch_writer.h"
+#include "exchange/param_groups.h"
 #include "exchange/python_optimizer.h"
 #include "hdf5/link_name.h"
 #include "lockstep/base/error.h"
@@ -82,7 +83,8 @@ class TorchExport {
     for (const auto& [name, value] : record.metrics) put(*metrics, pool_.text(name), pool_.real(value));
     set("metrics", metrics);
     set("metadata", value_of(nlohmann::ordered_json::parse(record.metadata), pool_));
-    const auto extra = nlohmann::ordered_json::parse(record.extra);
+    auto extra = nlohmann::ordered_json::parse(record.extra);
+    extra.erase(kParamGroups);  // the optimizer has them
     if (!extra.empty()) set("extra", value_of(extra, pool_));
     if (PyValue* sections = extra_tensors()) set("extra_tensors", sections);
     return root;

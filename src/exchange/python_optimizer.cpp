@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exchange/python_optimizer.h"
 
-#include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "exchange/param_groups.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
 
 namespace {
 
-// The options of the run, out of the flat config of its record.
+// The options of one group: what the record keeps of it, else those of the run, out of the record's flat
+// config.
 class Options {
  public:
-  explicit Options(const TrainRecord& record) : record_(record) {}
+  Options(const TrainRecord& record, const ParamGroup* own) : record_(record), own_(own) {}
 
   std::string text(const std::string& key) const {
     const auto found = record_.config.find(key);
@@ -24,17 +25,42 @@ class Options {
                   "Export with --weights-only");
     return found->second;
   }
-  double number(const std::string& key) const { return std::strtod(text(key).c_str(), nullptr); }
-  std::vector<double> numbers(const std::string& key) const {
+  // By torch.optim's name.
+  std::vector<double> numbers(const std::string& name) const {
+    if (own_ != nullptr) {
+      const auto kept = own_->options.find(name);
+      return kept == own_->options.end() ? std::vector<double>{} : kept->second;
+    }
+    if (name == "lr") return {record_.lr};
+    const std::string key = name == "initial_lr" ? "optim.lr" : "optim." + name;
     const auto json = nlohmann::json::parse(text(key), nullptr, /*allow_exceptions=*/false);
+    if (json.is_boolean()) return {json.get<bool>() ? 1.0 : 0.0};
     std::vector<double> out;
     for (const auto& item : json)
       if (item.is_number()) out.push_back(item.get<double>());
     return out;
   }
+  double number(const std::string& name) const {
+    const std::vector<double> list = numbers(name);
+    if (list.size() != 1)
+      throw Fault(ExitCode::kNoValidCheckpoint,
+                  "the checkpoint does not say " + name + ", which torch.optim's state needs",
+                  "Export with --weights-only");
+    return list.front();
+  }
+  // One that Lockstep's own optimizers do not have, and a user's may.
+  bool flag(const std::string& name) const {
+    return own_ != nullptr && own_->options.contains(name) && number(name) != 0;
+  }
+  // Has the run a schedule, and so a learning rate that it began with? A loop of one's own does not say.
+  bool scheduled() const {
+    if (own_ != nullptr && !record_.config.contains("schedule.type")) return false;
+    return text("schedule.type") != "constant";
+  }
 
  private:
   const TrainRecord& record_;
+  const ParamGroup* own_;
 };
 
 class OptimizerBuilder {
@@ -45,7 +71,7 @@ class OptimizerBuilder {
         pool_(pool),
         tensor_(tensor),
         never_updated_(never_updated),
-        options_(manifest.record) {
+        type_(Options(manifest.record, nullptr).text("optim.type")) {
     for (const ManifestTensor& stored : manifest.tensors)
       if (stored.key.slot == "step")
         steps_[stored.key.name] = &stored;
@@ -60,16 +86,13 @@ class OptimizerBuilder {
           ExitCode::kNoValidCheckpoint,
           "the checkpoint does not say in which order its parameters come, as torch.optim numbers them",
           "Export with --weights-only, or save it anew with this version");
+    const std::vector<ParamGroup> kept = param_groups_of(manifest_.record);
     PyValue* state = pool_.make(ValueKind::kDict);
-    PyValue* parameters = pool_.make(ValueKind::kList);
-    for (std::size_t i = 0; i < order.size(); ++i) {
-      PyValue* number = pool_.integer(static_cast<std::int64_t>(i));
-      parameters->items.push_back(number);
-      if (never_updated_.contains(order[i])) continue;
-      if (PyValue* slots = slots_of(order[i])) put(*state, number, slots);
-    }
     PyValue* groups = pool_.make(ValueKind::kList);
-    groups->items.push_back(group(parameters));
+    for (const ParamGroup& own : kept)
+      groups->items.push_back(group(Options(manifest_.record, &own), numbered(own.parameters, *state)));
+    if (kept.empty())
+      groups->items.push_back(group(Options(manifest_.record, nullptr), numbered(order, *state)));
     PyValue* all = pool_.make(ValueKind::kDict);
     put(*all, pool_.text("state"), state);
     put(*all, pool_.text("param_groups"), groups);
@@ -77,13 +100,25 @@ class OptimizerBuilder {
   }
 
  private:
+  // Parameters have numbers in the order of the groups.
+  PyValue* numbered(const std::vector<std::string>& parameters, PyValue& state) {
+    PyValue* list = pool_.make(ValueKind::kList);
+    for (const std::string& name : parameters) {
+      PyValue* number = pool_.integer(next_++);
+      list->items.push_back(number);
+      if (never_updated_.contains(name)) continue;
+      if (PyValue* slots = slots_of(name)) put(state, number, slots);
+    }
+    return list;
+  }
+
   // Null where torch.optim keeps nothing: of a frozen parameter, and for SGD without momentum.
   PyValue* slots_of(const std::string& parameter) {
     const auto found = slots_.find(parameter);
     if (found == slots_.end()) return nullptr;
     PyValue* slots = pool_.make(ValueKind::kDict);
     // SGD has no step. Each of the others needs one of its own, since torch.optim counts them up in place.
-    if (options_.text("optim.type") != "sgd") put(*slots, pool_.text("step"), tensor_(step_of(parameter)));
+    if (type_ != "sgd") put(*slots, pool_.text("step"), tensor_(step_of(parameter)));
     for (const auto& [slot, tensor] : found->second) put(*slots, pool_.text(slot), tensor_(*tensor));
     return slots;
   }
@@ -102,38 +137,37 @@ class OptimizerBuilder {
   void off(PyValue& dict, const char* key) { set(dict, key, pool_.boolean(false)); }
 
   // Every key that torch 2.11 has, in its order; those Lockstep has no option for at their defaults.
-  PyValue* group(PyValue* parameters) {
-    const std::string type = options_.text("optim.type");
+  PyValue* group(const Options& options, PyValue* parameters) {
     PyValue* out = pool_.make(ValueKind::kDict);
-    set(*out, "lr", pool_.real(manifest_.record.lr));
-    if (type == "sgd") {
-      set(*out, "momentum", pool_.real(options_.number("optim.momentum")));
-      set(*out, "dampening", pool_.integer(0));
-      set(*out, "weight_decay", pool_.real(options_.number("optim.weight_decay")));
-      set(*out, "nesterov", pool_.boolean(options_.text("optim.nesterov") == "true"));
+    set(*out, "lr", pool_.real(options.number("lr")));
+    if (type_ == "sgd") {
+      set(*out, "momentum", pool_.real(options.number("momentum")));
+      set(*out, "dampening",
+          options.flag("dampening") ? pool_.real(options.number("dampening")) : pool_.integer(0));
+      set(*out, "weight_decay", pool_.real(options.number("weight_decay")));
+      set(*out, "nesterov", pool_.boolean(options.number("nesterov") != 0));
       off(*out, "maximize");
       none(*out, "foreach");
-    } else if (type == "adam" || type == "adamw") {
+    } else if (type_ == "adam" || type_ == "adamw") {
       PyValue* betas = pool_.make(ValueKind::kTuple);
-      for (const double beta : options_.numbers("optim.betas")) betas->items.push_back(pool_.real(beta));
+      for (const double beta : options.numbers("betas")) betas->items.push_back(pool_.real(beta));
       set(*out, "betas", betas);
-      set(*out, "eps", pool_.real(options_.number("optim.eps")));
-      set(*out, "weight_decay", pool_.real(options_.number("optim.weight_decay")));
-      off(*out, "amsgrad");
+      set(*out, "eps", pool_.real(options.number("eps")));
+      set(*out, "weight_decay", pool_.real(options.number("weight_decay")));
+      set(*out, "amsgrad", pool_.boolean(options.flag("amsgrad")));
       off(*out, "maximize");
       none(*out, "foreach");
       off(*out, "capturable");
     } else {
       throw Fault(ExitCode::kNoValidCheckpoint,
-                  "optimizer " + type + " is none of torch.optim's that are known here",
+                  "optimizer " + type_ + " is none of torch.optim's that are known here",
                   "Export with --weights-only");
     }
     off(*out, "differentiable");
     none(*out, "fused");
-    if (type != "sgd") set(*out, "decoupled_weight_decay", pool_.boolean(type == "adamw"));
+    if (type_ != "sgd") set(*out, "decoupled_weight_decay", pool_.boolean(type_ == "adamw"));
     // What a scheduler of torch.optim asks for when it goes on.
-    if (options_.text("schedule.type") != "constant")
-      set(*out, "initial_lr", pool_.real(options_.number("optim.lr")));
+    if (options.scheduled()) set(*out, "initial_lr", pool_.real(options.number("initial_lr")));
     set(*out, "params", parameters);
     return out;
   }
@@ -142,7 +176,8 @@ class OptimizerBuilder {
   ValuePool& pool_;
   const TensorValue& tensor_;
   const std::set<std::string>& never_updated_;
-  Options options_;
+  std::string type_;
+  std::int64_t next_ = 0;
   std::map<std::string, const ManifestTensor*> steps_;
   std::map<std::string, std::map<std::string, const ManifestTensor*>> slots_;
 };

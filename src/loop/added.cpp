@@ -7,6 +7,7 @@
 
 #include "lockstep/base/error.h"
 #include "loop/data_parallel_parts.h"
+#include "loop/kept_groups.h"
 #include "loop/optimizer_slots.h"
 #include "loop/saved_state.h"
 
@@ -160,6 +161,18 @@ class AddedOptimizer : public Added {
     return {{"optim.type", type_of(optimizer_)}};
   }
 
+  std::vector<ParamGroup> param_groups(const ParameterNames& names) const override {
+    std::vector<ParamGroup> all;
+    for (const auto& group : optimizer_.param_groups()) {
+      ParamGroup kept{options_to_keep(group.options()), {}};
+      if (kept.options.empty()) return {};
+      for (const torch::Tensor& parameter : group.params())
+        kept.parameters.push_back(names.at(parameter.unsafeGetTensorImpl()));
+      all.push_back(std::move(kept));
+    }
+    return all;
+  }
+
  private:
   TensorKey lr_key(std::size_t group) const {
     return own_key(fmt::format("{}.param_groups.{}.lr", name(), group));
@@ -201,7 +214,7 @@ class AddedParallel : public Added {
       }
     }
     keep_steps(steps, /*shared=*/true, all);
-    all.push_back({own_key(name() + ".lr"), number(parts_.built_in->lr), false, false});
+    all.push_back({own_key(name() + ".lr"), number(parts_.lr), false, false});
     return all;
   }
 
@@ -220,7 +233,7 @@ class AddedParallel : public Added {
       }
       lane.optimizer->set_steps(std::move(steps));
     }
-    parts_.built_in->lr = found(stored, own_key(name() + ".lr"), "learning rate of " + name()).item<double>();
+    parts_.lr = found(stored, own_key(name() + ".lr"), "learning rate of " + name()).item<double>();
   }
 
   std::map<std::string, std::string> optimizer_config() const override {
@@ -231,6 +244,16 @@ class AddedParallel : public Added {
             {"optim.weight_decay", fmt::format("{}", options.weight_decay)},
             {"optim.momentum", fmt::format("{}", options.momentum)},
             {"optim.nesterov", options.nesterov ? "true" : "false"}};
+  }
+
+  std::vector<ParamGroup> param_groups(const ParameterNames& names) const override {
+    std::map<int, std::vector<std::string>> by_group;
+    std::set<const void*> seen;
+    for (const auto& item : parts_.module.named_parameters()) {
+      const void* const impl = item.value().unsafeGetTensorImpl();
+      if (seen.insert(impl).second) by_group[parts_.group_of.at(item.key())].push_back(names.at(impl));
+    }
+    return groups_to_keep(*parts_.built_in, by_group, parts_.lr);
   }
 
  private:

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "checkpoint/state.h"
+#include "exchange/param_groups.h"
 #include "lockstep/loop/data_parallel.h"
 #include "loop/session_parts.h"
 
@@ -52,6 +53,8 @@ class Added {
   virtual std::vector<torch::Tensor> optimized() const { return {}; }
   // How a record's config names the optimizer; empty where it is none.
   virtual std::map<std::string, std::string> optimizer_config() const { return {}; }
+  // … and which groups a record keeps of it.
+  virtual std::vector<ParamGroup> param_groups(const ParameterNames& /*names*/) const { return {}; }
 
  private:
   std::string name_;

@@ -215,6 +215,7 @@ TrainRecord Checkpoints::Parts::record_of(const StepRecord& step) const {
   record.parameter_order = state.parameter_order();
   record.eval_modules = state.eval_modules();
   record.frozen = state.frozen();
+  keep_param_groups(record, state.param_groups());
   return record;
 }
 

@@ -155,13 +155,24 @@ double DataParallel::Parts::loss_of(const std::vector<StepMean>& means) const {
 
 void DataParallel::Parts::make_optimizers(const OptimOptions& wanted, double clip_to) {
   check(!built_in, "optimize_with() is called once");
+  // All names, for what a group means does not depend on dtypes, nor on what is frozen.
+  std::vector<std::string> names;
+  for (const Lane& lane : lanes)
+    for (const ArenaEntry& entry : lane.arena->parameters()) names.push_back(entry.name);
+  const std::vector<int> all = groups_of(wanted, names);
+  for (std::size_t i = 0; i < names.size(); ++i) group_of[names[i]] = all[i];
   for (Lane& lane : lanes) {
     ParameterOffsets offsets;
-    for (const ArenaEntry& entry : lane.arena->trainable()) offsets.push_back(entry.offset);
+    ParameterGroups groups;
+    for (const ArenaEntry& entry : lane.arena->trainable()) {
+      offsets.push_back(entry.offset);
+      groups.push_back(group_of.at(entry.name));
+    }
     if (!offsets.empty())
-      lane.optimizer = FlatOptimizer::make(wanted, lane.arena->trainable_values(), offsets);
+      lane.optimizer = FlatOptimizer::make(wanted, lane.arena->trainable_values(), offsets, groups);
   }
   built_in = wanted;
+  lr = wanted.lr;
   clip = clip_to;
 }
 
@@ -174,8 +185,7 @@ void DataParallel::Parts::update(const std::vector<StepMean>& means) {
   const PhaseScope optimizer(session.world.watch(), Phase::kOptimizer);
   session.release_state();
   for (std::size_t i = 0; i < lanes.size(); ++i) {
-    if (lanes[i].optimizer)
-      lanes[i].optimizer->update(means[i].gradients(), built_in->lr, means[i].reached());
+    if (lanes[i].optimizer) lanes[i].optimizer->update(means[i].gradients(), lr, means[i].reached());
     means[i].take_over_buffers();
   }
 }
@@ -195,6 +205,17 @@ double DataParallel::backward(std::int64_t step, const Loss& loss) {
   return parts_->loss_of(means);
 }
 
+namespace {
+
+std::vector<OptimGroup> groups_in(const std::vector<ParameterGroup>& wanted) {
+  std::vector<OptimGroup> groups;
+  for (const ParameterGroup& one : wanted)
+    groups.push_back({one.match, one.lr, one.betas, one.eps, one.weight_decay});
+  return groups;
+}
+
+}  // namespace
+
 void DataParallel::optimize_with(const AdamW& wanted) {
   OptimOptions options;
   options.type = "adamw";
@@ -202,6 +223,7 @@ void DataParallel::optimize_with(const AdamW& wanted) {
   options.betas = wanted.betas;
   options.eps = wanted.eps;
   options.weight_decay = wanted.weight_decay;
+  options.groups = groups_in(wanted.groups);
   parts_->make_optimizers(options, wanted.clip);
 }
 
@@ -211,6 +233,7 @@ void DataParallel::optimize_with(const Sgd& wanted) {
   options.lr = wanted.lr;
   options.momentum = wanted.momentum;
   options.weight_decay = wanted.weight_decay;
+  options.groups = groups_in(wanted.groups);
   options.nesterov = wanted.nesterov;
   parts_->make_optimizers(options, wanted.clip);
 }
@@ -225,7 +248,7 @@ double DataParallel::update(std::int64_t step, const Loss& loss) {
 
 void DataParallel::set_lr(double lr) {
   check(parts_->built_in.has_value(), "set_lr() follows optimize_with()");
-  parts_->built_in->lr = lr;
+  parts_->lr = lr;
 }
 
 std::map<std::string, double> DataParallel::evaluate(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,6 +40,8 @@ struct DataParallel::Parts {
   std::vector<Lane> lanes;
   std::unique_ptr<MicroBatchPass> pass;
   std::optional<OptimOptions> built_in;
+  std::map<std::string, int> group_of;  // of each parameter, by the module's name for it
+  double lr = 0;                        // of the next update
   double clip = 0;
 
  private:

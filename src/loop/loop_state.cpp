@@ -211,6 +211,17 @@ std::map<std::string, std::string> LoopState::optimizer_config() const {
   return {};
 }
 
+// A record has room for one optimizer.
+std::vector<ParamGroup> LoopState::param_groups() const {
+  const Added* only = nullptr;
+  for (const auto& one : added_) {
+    if (one->optimizer_config().empty()) continue;
+    if (only != nullptr) return {};
+    only = one.get();
+  }
+  return only == nullptr ? std::vector<ParamGroup>{} : only->param_groups(names_of(added_));
+}
+
 std::vector<MutableStateTensor> LoopState::places(const CheckpointReader& checkpoint) {
   restored_.clear();
   std::vector<MutableStateTensor> list;

@@ -43,6 +43,7 @@ class LoopState : public SavedState, public ResumeTarget {
 
   // Of a record.
   std::vector<std::string> parameter_order() const;
+  std::vector<ParamGroup> param_groups() const;
   std::vector<std::string> frozen() const;
   std::vector<std::string> eval_modules() const;
   std::map<std::string, std::string> optimizer_config() const;

@@ -63,12 +63,13 @@ torch::Tensor zeros_placed_like(const torch::Tensor& parameters) {
 
 // Note [one flat tensor]: the fused kernels take lists and start once per tensor on the CPU; one flat tensor
 // is one pass at memory speed. Each element is computed by itself, so the split over threads cannot change a
-// bit. Where parameters are skipped or have been, a call each for the stretches between them (Run) does the
-// same; in the normal case there is one, and it is the whole.
+// bit. Where parameters are skipped or have been, or are in groups, a call each for the stretches between
+// them (Run) does the same; in the normal case there is one, and it is the whole.
 class FlatSgd : public FlatOptimizer {
  public:
-  FlatSgd(const OptimOptions& options, const torch::Tensor& parameters, ParameterOffsets offsets)
-      : FlatOptimizer(options, parameters, std::move(offsets)) {
+  FlatSgd(const OptimOptions& options, const torch::Tensor& parameters, ParameterOffsets offsets,
+          ParameterGroups groups)
+      : FlatOptimizer(options, parameters, std::move(offsets), std::move(groups)) {
     if (options.momentum > 0.0) momentum_buffer_.push_back(zeros_placed_like(parameters));
   }
 
@@ -82,11 +83,11 @@ class FlatSgd : public FlatOptimizer {
   // same.
   double run_key(double steps) const override { return steps == 1 ? 1 : 0; }
 
-  void apply(const Run& run, const torch::Tensor& gradients, double lr) override {
+  void apply(const Run& run, const torch::Tensor& gradients) override {
     std::vector<torch::Tensor> momentum;
     for (const torch::Tensor& buffer : momentum_buffer_) momentum.push_back(run.of(buffer));
-    at::_fused_sgd_({run.of(parameters_)}, {run.of(gradients)}, momentum, options_.weight_decay,
-                    options_.momentum, lr, /*dampening=*/0.0, options_.nesterov, /*maximize=*/false,
+    at::_fused_sgd_({run.of(parameters_)}, {run.of(gradients)}, momentum, run.options.weight_decay,
+                    run.options.momentum, run.lr, /*dampening=*/0.0, run.options.nesterov, /*maximize=*/false,
                     /*is_first_step=*/run.steps == 1);
   }
 
@@ -96,8 +97,9 @@ class FlatSgd : public FlatOptimizer {
 
 class FlatAdam : public FlatOptimizer {
  public:
-  FlatAdam(const OptimOptions& options, const torch::Tensor& parameters, ParameterOffsets offsets)
-      : FlatOptimizer(options, parameters, std::move(offsets)),
+  FlatAdam(const OptimOptions& options, const torch::Tensor& parameters, ParameterOffsets offsets,
+           ParameterGroups groups)
+      : FlatOptimizer(options, parameters, std::move(offsets), std::move(groups)),
         exp_avg_(zeros_placed_like(parameters)),
         exp_avg_sq_(zeros_placed_like(parameters)),
         step_(torch::zeros({}, torch::TensorOptions(torch::kFloat32).device(parameters.device()))),
@@ -110,41 +112,41 @@ class FlatAdam : public FlatOptimizer {
  protected:
   double run_key(double steps) const override { return steps; }
 
-  void apply(const Run& run, const torch::Tensor& gradients, double lr) override {
+  void apply(const Run& run, const torch::Tensor& gradients) override {
     // The kernel reads the count from a float32 on the device; ours stays on the host, where a checkpoint
     // reads it without a wait.
     step_.fill_(run.steps);
-    fused_(*this, run, run.of(gradients), lr);
+    fused_(*this, run, run.of(gradients));
   }
 
  private:
-  static void decoupled(FlatAdam& self, const Run& run, const torch::Tensor& gradients, double lr) {
-    const OptimOptions& o = self.options_;
+  static void decoupled(FlatAdam& self, const Run& run, const torch::Tensor& gradients) {
+    const OptimOptions& o = run.options;
     at::_fused_adamw_({run.of(self.parameters_)}, {gradients}, {run.of(self.exp_avg_)},
-                      {run.of(self.exp_avg_sq_)}, {}, {self.step_}, lr, o.betas[0], o.betas[1],
+                      {run.of(self.exp_avg_sq_)}, {}, {self.step_}, run.lr, o.betas[0], o.betas[1],
                       o.weight_decay, o.eps, /*amsgrad=*/false, /*maximize=*/false);
   }
-  static void coupled(FlatAdam& self, const Run& run, const torch::Tensor& gradients, double lr) {
-    const OptimOptions& o = self.options_;
+  static void coupled(FlatAdam& self, const Run& run, const torch::Tensor& gradients) {
+    const OptimOptions& o = run.options;
     at::_fused_adam_({run.of(self.parameters_)}, {gradients}, {run.of(self.exp_avg_)},
-                     {run.of(self.exp_avg_sq_)}, {}, {self.step_}, lr, o.betas[0], o.betas[1], o.weight_decay,
-                     o.eps, /*amsgrad=*/false, /*maximize=*/false);
+                     {run.of(self.exp_avg_sq_)}, {}, {self.step_}, run.lr, o.betas[0], o.betas[1],
+                     o.weight_decay, o.eps, /*amsgrad=*/false, /*maximize=*/false);
   }
 
   torch::Tensor exp_avg_;
   torch::Tensor exp_avg_sq_;
   torch::Tensor step_;
-  void (*fused_)(FlatAdam&, const Run&, const torch::Tensor&, double);
+  void (*fused_)(FlatAdam&, const Run&, const torch::Tensor&);
 };
 
 }  // namespace
 
 FlatOptimizer::FlatOptimizer(const OptimOptions& options, const torch::Tensor& parameters,
-                             ParameterOffsets offsets)
+                             ParameterOffsets offsets, ParameterGroups groups)
     // Detached, it shares the memory but not the history: in-place updates of a leaf are legal.
-    : options_(options),
-      parameters_(parameters.detach()),
+    : parameters_(parameters.detach()),
       offsets_(std::move(offsets)),
+      groups_(std::move(groups)),
       steps_(offsets_.size(), 0) {
   check(parameters.dim() == 1 && parameters.is_contiguous(),
         "an optimizer works on one flat, contiguous tensor");
@@ -153,17 +155,28 @@ FlatOptimizer::FlatOptimizer(const OptimOptions& options, const torch::Tensor& p
   check(!offsets_.empty() && offsets_.front() == 0 && std::is_sorted(offsets_.begin(), offsets_.end()) &&
             offsets_.back() <= parameters.numel(),
         "parameters begin one after the other, the first at 0");
+  groups_.resize(groups_.empty() ? offsets_.size() : groups_.size(), kNoGroup);
+  check(groups_.size() == offsets_.size(), "each parameter has a group, or none has");
+  for (int group = kNoGroup; group < std::ssize(options.groups); ++group)
+    options_.push_back(options_of_group(options, group));
 }
 
 std::unique_ptr<FlatOptimizer> FlatOptimizer::make(const OptimOptions& options,
-                                                   const torch::Tensor& parameters,
-                                                   ParameterOffsets offsets) {
+                                                   const torch::Tensor& parameters, ParameterOffsets offsets,
+                                                   ParameterGroups groups) {
   require(options.type == "sgd" || options.type == "adam" || options.type == "adamw",
           fmt::format("optim.type is '{}'", options.type), "use sgd, adam or adamw");
   check_options(options);
+  for (int group = 0; group < std::ssize(options.groups); ++group) {
+    const OptimGroup& own = options.groups[static_cast<std::size_t>(group)];
+    require(options.type != "sgd" || (!own.betas && !own.eps),
+            fmt::format("betas and eps of group {} have no effect on sgd", group), "leave them out");
+    check_options(options_of_group(options, group));
+  }
   const torch::NoGradGuard no_grad;
-  if (options.type == "sgd") return std::make_unique<FlatSgd>(options, parameters, std::move(offsets));
-  return std::make_unique<FlatAdam>(options, parameters, std::move(offsets));
+  if (options.type == "sgd")
+    return std::make_unique<FlatSgd>(options, parameters, std::move(offsets), std::move(groups));
+  return std::make_unique<FlatAdam>(options, parameters, std::move(offsets), std::move(groups));
 }
 
 void FlatOptimizer::set_steps(std::vector<double> steps) {
@@ -173,6 +186,10 @@ void FlatOptimizer::set_steps(std::vector<double> steps) {
 
 std::int64_t FlatOptimizer::end_of(std::size_t parameter) const {
   return parameter + 1 < offsets_.size() ? offsets_[parameter + 1] : parameters_.numel();
+}
+
+const OptimOptions& FlatOptimizer::options_of(int group) const {
+  return options_.at(static_cast<std::size_t>(group - kNoGroup));
 }
 
 void FlatOptimizer::update(const torch::Tensor& gradients, double lr) {
@@ -189,10 +206,14 @@ void FlatOptimizer::update(const torch::Tensor& gradients, double lr, const std:
     next = first + 1;
     if (!reached[first]) continue;
     const double steps = ++steps_[first];
-    while (next < steps_.size() && reached[next] && run_key(steps_[next] + 1) == run_key(steps))
+    const int group = groups_[first];
+    while (next < steps_.size() && reached[next] && groups_[next] == group &&
+           run_key(steps_[next] + 1) == run_key(steps))
       ++steps_[next++];
     const std::int64_t count = end_of(next - 1) - offsets_[first];
-    if (count > 0) apply({offsets_[first], count, steps}, gradients, lr);
+    if (count == 0) continue;
+    const OptimOptions& own = options_of(group);
+    apply({offsets_[first], count, steps, lr_of_group(own.lr, options_of(kNoGroup).lr, lr), own}, gradients);
   }
 }
 

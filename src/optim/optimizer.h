@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "optim/options.h"
+#include "optim/parameter_groups.h"
 
 namespace lockstep {
 
@@ -22,20 +23,25 @@ struct OptimizerSlot {
 // one and the next (zeros) belongs to the first.
 using ParameterOffsets = std::vector<std::int64_t>;
 
+// The group of each parameter, as groups_of() gives them; empty: none is in one.
+using ParameterGroups = std::vector<int>;
+
 // sgd, adam or adamw over one flat tensor, with ATen's fused kernels: the same numbers as torch.optim over
-// its views. Every update is a pure function of parameters, gradients, slots, steps and lr, so what is
-// restored goes on bit for bit. The tensors may be padded with zeros, which stay zeros. Local; not
-// thread-safe; on a device the kernels run on the current stream.
+// its views, one param_group for each of `options.groups` and one for the rest. Every update is a pure
+// function of parameters, gradients, slots, steps and lr, so what is restored goes on bit for bit. The
+// tensors may be padded with zeros, which stay zeros. Local; not thread-safe; on a device the kernels run on
+// the current stream.
 class FlatOptimizer {
  public:
   // `parameters`: 1-D, contiguous, float32 or float64; the optimizer shares its memory and updates it in
   // place. Slots start as zeros. Throws Fault (78) for options that are out of range or have no effect on
   // this type.
   static std::unique_ptr<FlatOptimizer> make(const OptimOptions& options, const torch::Tensor& parameters,
-                                             ParameterOffsets offsets = {0});
+                                             ParameterOffsets offsets = {0}, ParameterGroups groups = {});
   virtual ~FlatOptimizer() = default;
 
   // One update of all parameters. `gradients` must match them in size, dtype and device; they are only read.
+  // `lr` is that of the parameters without a group; those of a group follow it (lr_of_group).
   void update(const torch::Tensor& gradients, double lr);
   // The same of those parameters alone where `reached` is not 0. The others are skipped as torch.optim skips
   // grad == None: no decay, no slot changes, no step is counted.
@@ -49,27 +55,32 @@ class FlatOptimizer {
   void set_steps(std::vector<double> steps);
 
  protected:
-  FlatOptimizer(const OptimOptions& options, const torch::Tensor& parameters, ParameterOffsets offsets);
+  FlatOptimizer(const OptimOptions& options, const torch::Tensor& parameters, ParameterOffsets offsets,
+                ParameterGroups groups);
 
   // A stretch of the flat tensors whose parameters one kernel call can update.
   struct Run {
     std::int64_t first = 0;
     std::int64_t count = 0;
     double steps = 0;  // of its parameters, this update counted
+    double lr = 0;
+    const OptimOptions& options;  // of its group
 
     torch::Tensor of(const torch::Tensor& flat) const { return flat.narrow(0, first, count); }
   };
-  virtual void apply(const Run& run, const torch::Tensor& gradients, double lr) = 0;
-  // Neighbours whose step counts (this update counted) have one key are updated by one call.
+  virtual void apply(const Run& run, const torch::Tensor& gradients) = 0;
+  // Neighbours of a group whose step counts (this update counted) have one key are updated by one call.
   virtual double run_key(double steps) const = 0;
 
-  OptimOptions options_;
   torch::Tensor parameters_;
 
  private:
   std::int64_t end_of(std::size_t parameter) const;
+  const OptimOptions& options_of(int group) const;
 
+  std::vector<OptimOptions> options_;  // without a group, then those of each
   ParameterOffsets offsets_;
+  ParameterGroups groups_;
   std::vector<double> steps_;
 };
 

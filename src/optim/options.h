@@ -3,10 +3,23 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace lockstep {
+
+// An item of optim.groups: parameters with numbers of their own. What is not given is the section's.
+struct OptimGroup {
+  std::vector<std::string> match;  // globs of their names
+  std::optional<double> lr;        // follows the schedule in proportion to optim.lr
+  std::optional<std::array<double, 2>> betas;
+  std::optional<double> eps;
+  std::optional<double> weight_decay;
+  bool frozen = false;
+
+  bool operator==(const OptimGroup&) const = default;
+};
 
 // The `optim` section; defaults are torch.optim's.
 struct OptimOptions {
@@ -17,6 +30,7 @@ struct OptimOptions {
   double weight_decay = 0.01;  // decoupled for adamw, L2 for adam and sgd
   double momentum = 0.0;       // sgd
   bool nesterov = false;       // sgd
+  std::vector<OptimGroup> groups;
 };
 
 // The `schedule` section. Steps count from 1; warm-up is linear from lr / warmup_steps to lr.

@@ -40,7 +40,8 @@ class Adoption {
         options_(options),
         file_(open_foreign_file(path)),
         parts_(find_parts(file_->root(), options.keys, path)),
-        places_(state.places()) {
+        places_(state.places()),
+        groups_(state.groups_by_name()) {
     if (parts_.optimizer == nullptr)
       throw Fault(
           ExitCode::kNoValidCheckpoint, path + ": it has no optimizer state, so no run can go on from it",
@@ -95,7 +96,8 @@ class Adoption {
     std::vector<FileParameter> parameters;
     for (const ArenaEntry& entry : entries) {
       const auto found = name_in_file_.find(entry.name);
-      parameters.push_back({found == name_in_file_.end() ? entry.name : found->second, entry.shape});
+      parameters.push_back(
+          {found == name_in_file_.end() ? entry.name : found->second, entry.shape, groups_.at(entry.name)});
     }
     std::vector<std::string> in_file;
     for (const NamedTensor& tensor : flatten_state_dict(*parts_.model, path_).tensors)
@@ -114,9 +116,9 @@ class Adoption {
     return fit ? plain : map_names(optimizer.names, wanted, options_.names).names;
   }
 
-  // Slots by parameter name. Without names torch.optim has only numbers, in the order in which one list of
-  // parameters was given to it: all of them, or those that are trained.
-  std::map<std::string, OptimizerState::Slots> by_parameter(const OptimizerState& optimizer) {
+  // The parameter at each place of the optimizer. Without names torch.optim has only numbers, in the order in
+  // which one list of parameters was given to it: all of them, or those that are trained.
+  std::vector<std::string> parameters_of(const OptimizerState& optimizer) const {
     const ModelArena& arena = state_.arena();
     const std::size_t count = optimizer.parameters.size();
     const auto& entries = count == arena.parameters().size() ? arena.parameters() : arena.trainable();
@@ -124,28 +126,41 @@ class Adoption {
       refuse(fmt::format(
           "{}: the optimizer has {} parameters, the model {}{}", path_, count, arena.parameters().size(),
           arena.frozen().empty() ? "" : fmt::format(", {} of them trainable", entries.size())));
-    std::map<std::string, OptimizerState::Slots> out;
-    if (!optimizer.names.empty()) {
-      const std::vector<std::string> names = names_of(optimizer);
-      for (std::size_t i = 0; i < names.size(); ++i) out[names[i]] = optimizer.parameters[i];
-      return out;
-    }
+    if (!optimizer.names.empty()) return names_of(optimizer);
     const std::vector<std::size_t> order = numbers_of(entries, optimizer);
     if (order.size() != entries.size())
       refuse(fmt::format(
-          "{}: the optimizer has {} parameter groups and no param_names, so its numbers do not say "
-          "which parameter they mean",
+          "{}: the optimizer has {} parameter groups and no param_names, and they are not as large as those "
+          "of optim.groups (the rest first), so its numbers do not say which parameter they mean",
           path_, optimizer.groups.size()));
-    for (std::size_t i = 0; i < order.size(); ++i) out[entries[order[i]].name] = optimizer.parameters[i];
-    return out;
+    std::vector<std::string> names;
+    for (const std::size_t place : order) names.push_back(entries[place].name);
+    return names;
+  }
+
+  // What the config says for each of the file's groups: for the first of its parameters.
+  std::vector<OptimOptions> options_for(const OptimizerState& optimizer,
+                                        const std::vector<std::string>& names) const {
+    std::vector<OptimOptions> options;
+    std::size_t first = 0;
+    for (const PyValue* group : optimizer.groups) {
+      const auto found = first < names.size() ? groups_.find(names[first]) : groups_.end();
+      options.push_back(options_of_group(options_.optim, found == groups_.end() ? kNoGroup : found->second));
+      first += group->find("params")->items.size();
+    }
+    return options;
   }
 
   void take_optimizer(AdoptedCheckpoint& adopted) {
     const OptimizerState optimizer = read_optimizer_state(*parts_.optimizer, path_);
-    if (!optimizer.groups.empty())
-      if (const PyValue* lr = optimizer.groups[0]->find("lr")) adopted.lr = as_number(*lr, *file_);
-    adopted.differences = option_differences(optimizer, options_.optim, *file_);
-    auto slots = by_parameter(optimizer);
+    const std::vector<std::string> names = parameters_of(optimizer);
+    const std::vector<OptimOptions> options = options_for(optimizer, names);
+    adopted.differences = option_differences(optimizer, options, *file_);
+    const PyValue* lr = options.empty() ? nullptr : optimizer.groups[0]->find("lr");
+    if (lr != nullptr && options[0].lr > 0)
+      adopted.lr = lr_of_group(options_.optim.lr, options[0].lr, as_number(*lr, *file_));
+    std::map<std::string, OptimizerState::Slots> slots;
+    for (std::size_t i = 0; i < names.size(); ++i) slots[names[i]] = optimizer.parameters[i];
     // What torch.optim still keeps of a parameter from before it was frozen is of no use.
     for (const ArenaEntry& entry : state_.arena().frozen()) slots.erase(entry.name);
     for (auto& [name, slot] : slots) {
@@ -231,6 +246,7 @@ class Adoption {
   std::unique_ptr<ForeignFile> file_;
   CheckpointParts parts_;
   std::vector<MutableStateTensor> places_;
+  std::map<std::string, int> groups_;                // of optim.groups, by parameter
   std::map<std::string, std::string> name_in_file_;  // of the model's tensors that were taken
   // Of each parameter with state.
   std::map<std::string, double> updates_;

@@ -13,17 +13,19 @@ namespace {
 
 class Differences {
  public:
-  Differences(const OptimizerState& optimizer, const ForeignFile& file)
-      : optimizer_(optimizer), file_(file) {}
+  Differences(const OptimizerState& optimizer, const std::vector<OptimOptions>& config,
+              const ForeignFile& file)
+      : optimizer_(optimizer), config_(config), file_(file) {}
 
-  void number(const char* key, const std::string& name, double config) {
-    each(key, [&](const PyValue& value, const std::string& where) {
-      tell(name + where, as_number(value, file_), config);
+  void number(const char* key, const std::string& name, double (*wanted)(const OptimOptions&)) {
+    each(key, [&](const PyValue& value, const std::string& where, const OptimOptions& own) {
+      tell(name + where, as_number(value, file_), wanted(own));
     });
   }
 
-  void betas(const std::array<double, 2>& config) {
-    each("betas", [&](const PyValue& value, const std::string& where) {
+  void betas() {
+    each("betas", [&](const PyValue& value, const std::string& where, const OptimOptions& own) {
+      const std::array<double, 2>& config = own.betas;
       if (!value.is_sequence() || value.items.size() != 2) return;
       const double first = as_number(*value.items[0], file_);
       const double second = as_number(*value.items[1], file_);
@@ -33,8 +35,9 @@ class Differences {
     });
   }
 
-  void flag(const char* key, bool config) {
-    each(key, [&](const PyValue& value, const std::string& where) {
+  void flag(const char* key, bool (*wanted)(const OptimOptions&)) {
+    each(key, [&](const PyValue& value, const std::string& where, const OptimOptions& own) {
+      const bool config = wanted(own);
       const bool given = is_true(value);
       if (given != config)
         out_.push_back(
@@ -43,7 +46,7 @@ class Differences {
   }
 
   void refuse(const char* key) {
-    each(key, [&](const PyValue& value, const std::string& where) {
+    each(key, [&](const PyValue& value, const std::string& where, const OptimOptions&) {
       if (is_true(value))
         throw Fault(
             ExitCode::kConfig,
@@ -66,7 +69,7 @@ class Differences {
     for (std::size_t i = 0; i < optimizer_.groups.size(); ++i) {
       const PyValue* value = optimizer_.groups[i]->find(key);
       if (value == nullptr || value->kind == ValueKind::kNone) continue;
-      use(*value, optimizer_.groups.size() == 1 ? "" : fmt::format(" of group {}", i));
+      use(*value, optimizer_.groups.size() == 1 ? "" : fmt::format(" of group {}", i), config_.at(i));
     }
   }
 
@@ -76,25 +79,27 @@ class Differences {
   }
 
   const OptimizerState& optimizer_;
+  const std::vector<OptimOptions>& config_;  // of each of the file's groups
   const ForeignFile& file_;
   std::vector<std::string> out_;
 };
 
 }  // namespace
 
-std::vector<std::string> option_differences(const OptimizerState& optimizer, const OptimOptions& config,
+std::vector<std::string> option_differences(const OptimizerState& optimizer,
+                                            const std::vector<OptimOptions>& config,
                                             const ForeignFile& file) {
-  Differences differences(optimizer, file);
+  Differences differences(optimizer, config, file);
   for (const char* key : {"amsgrad", "maximize", "dampening"}) differences.refuse(key);
-  differences.number("lr", "learning rate", config.lr);
-  differences.number("weight_decay", "weight decay", config.weight_decay);
-  if (config.type == "sgd") {
-    differences.number("momentum", "momentum", config.momentum);
-    differences.flag("nesterov", config.nesterov);
+  differences.number("lr", "learning rate", [](const OptimOptions& o) { return o.lr; });
+  differences.number("weight_decay", "weight decay", [](const OptimOptions& o) { return o.weight_decay; });
+  if (config.empty() || config[0].type == "sgd") {
+    differences.number("momentum", "momentum", [](const OptimOptions& o) { return o.momentum; });
+    differences.flag("nesterov", [](const OptimOptions& o) { return o.nesterov; });
   } else {
-    differences.betas(config.betas);
-    differences.number("eps", "eps", config.eps);
-    differences.flag("decoupled_weight_decay", config.type == "adamw");
+    differences.betas();
+    differences.number("eps", "eps", [](const OptimOptions& o) { return o.eps; });
+    differences.flag("decoupled_weight_decay", [](const OptimOptions& o) { return o.type == "adamw"; });
   }
   return differences.take();
 }

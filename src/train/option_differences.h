@@ -10,10 +10,10 @@
 namespace lockstep {
 
 // Local. What the groups of a torch.optim state_dict say of lr, betas, eps, weight_decay, momentum and
-// nesterov that the config does not: "learning rate: 0.1 in the file, 0.001 in the config, which counts",
-// with the group where there are several. Throws Fault (78) for amsgrad and maximize, which Lockstep does not
-// have, and for dampening other than 0.
-std::vector<std::string> option_differences(const OptimizerState& optimizer, const OptimOptions& config,
-                                            const ForeignFile& file);
+// nesterov that the config (for each group its own options) does not: "learning rate: 0.1 in the file, 0.001
+// in the config, which counts", with the group where there are several. Throws Fault (78) for amsgrad and
+// maximize, which Lockstep does not have, and for dampening other than 0.
+std::vector<std::string> option_differences(const OptimizerState& optimizer,
+                                            const std::vector<OptimOptions>& config, const ForeignFile& file);
 
 }  // namespace lockstep

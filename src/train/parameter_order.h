@@ -7,6 +7,7 @@
 
 #include "exchange/formats/foreign_file.h"
 #include "exchange/formats/optimizer_state.h"
+#include "optim/parameter_groups.h"
 
 namespace lockstep {
 
@@ -14,12 +15,14 @@ namespace lockstep {
 struct FileParameter {
   std::string name;
   Shape shape;
+  int group = kNoGroup;  // of optim.groups
 };
 
 // Local. Which parameter of the model each number of the optimizer means: indices into `parameters`, which
 // are in the order of named_parameters(). The optimizer was given them in the order in which the file has the
-// tensors (`file_order`), unless that is only the alphabet's; nanoGPT's two groups are those of two and more
-// dimensions, and the others. Empty where it cannot be known.
+// tensors (`file_order`), unless that is only the alphabet's. Several groups are those of the config, the
+// rest first, where they are as large; nanoGPT's two are those of two and more dimensions, and the others.
+// Empty where it cannot be known.
 std::vector<std::size_t> order_of_optimizer(const std::vector<FileParameter>& parameters,
                                             const std::vector<std::string>& file_order,
                                             const OptimizerState& optimizer, const PyValue& root);

@@ -149,6 +149,7 @@ Step Trainer::resume_from_newest_verified() {
       own.steps_per_epoch = plan_.steps_per_epoch;
       own.epoch_offset = order_.offset_after(own.step);
       own.epoch_samples = order_.samples_of(own.epoch);
+      keep_param_groups(own, state_.param_groups(own.lr));
       checkpointer_.save(own, SaveReason::kAsked);
       checkpointer_.require(own.step);
     }
@@ -457,6 +458,7 @@ TrainRecord Trainer::train_record(const StepRecord& record) const {
   train.metadata = options_.run.metadata;
   train.parameter_order = state_.parameter_names();
   train.frozen = state_.frozen_names();
+  keep_param_groups(train, state_.param_groups(record.lr));
   return train;
 }
 

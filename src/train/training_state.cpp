@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "comm/agree.h"
 #include "lockstep/base/error.h"
+#include "loop/kept_groups.h"
 
 namespace lockstep {
 namespace {
@@ -26,19 +28,54 @@ std::vector<std::string> names_of(const std::vector<ArenaEntry>& entries) {
   return names;
 }
 
-std::shared_ptr<Model> moved(std::shared_ptr<Model> model, const ComputeDevice& compute) {
+// Before the arena, for which what is frozen has no gradient.
+void freeze_groups(Model& model, const OptimOptions& optim) {
+  std::vector<std::string> names;
+  std::vector<torch::Tensor> tensors;
+  std::set<const void*> seen;
+  for (const auto& item : model.named_parameters()) {
+    if (!seen.insert(item.value().unsafeGetTensorImpl()).second) continue;
+    names.push_back(item.key());
+    tensors.push_back(item.value());
+  }
+  const ParameterGroups groups = groups_of(optim, names);
+  for (std::size_t i = 0; i < groups.size(); ++i)
+    if (groups[i] != kNoGroup && optim.groups[static_cast<std::size_t>(groups[i])].frozen)
+      tensors[i].requires_grad_(false);
+}
+
+std::shared_ptr<Model> prepared(std::shared_ptr<Model> model, const OptimOptions& optim,
+                                const ComputeDevice& compute) {
   move_model(*model, compute);
+  if (!optim.groups.empty()) freeze_groups(*model, optim);
   return model;
+}
+
+// By name. Of all, for what a group means does not depend on what is frozen.
+std::map<std::string, int> grouped(const OptimOptions& optim, const ModelArena& arena) {
+  const std::vector<std::string> names = names_of(arena.parameters());
+  const ParameterGroups groups = groups_of(optim, names);
+  std::map<std::string, int> by_name;
+  for (std::size_t i = 0; i < names.size(); ++i) by_name[names[i]] = groups[i];
+  return by_name;
+}
+
+std::unique_ptr<FlatOptimizer> make_optimizer(const OptimOptions& optim, const ModelArena& arena) {
+  const auto by_name = grouped(optim, arena);
+  ParameterGroups groups;
+  for (const ArenaEntry& entry : arena.trainable()) groups.push_back(by_name.at(entry.name));
+  return FlatOptimizer::make(optim, arena.trainable_values(), offsets_of(arena.trainable()), groups);
 }
 
 }  // namespace
 
 TrainingState::TrainingState(std::shared_ptr<Model> model, const OptimOptions& optim,
                              const ComputeDevice& compute)
-    : model_(moved(std::move(model), compute)),
+    : model_(prepared(std::move(model), optim, compute)),
+      optim_(optim),
       compute_(compute),
       arena_(*model_),
-      optimizer_(FlatOptimizer::make(optim, arena_.trainable_values(), offsets_of(arena_.trainable()))) {
+      optimizer_(make_optimizer(optim, arena_)) {
   list_persisted();
 }
 
@@ -120,6 +157,18 @@ std::vector<std::string> TrainingState::parameter_names() const {
 
 std::vector<std::string> TrainingState::frozen_names() const {
   return names_of(arena_.frozen());
+}
+
+std::vector<ParamGroup> TrainingState::param_groups(double lr) const {
+  if (optim_.groups.empty()) return {};
+  const auto by_name = groups_by_name();
+  std::map<int, std::vector<std::string>> names;
+  for (const ArenaEntry& entry : arena_.parameters()) names[by_name.at(entry.name)].push_back(entry.name);
+  return groups_to_keep(optim_, names, lr);
+}
+
+std::map<std::string, int> TrainingState::groups_by_name() const {
+  return grouped(optim_, arena_);
 }
 
 std::uint64_t TrainingState::bytes() {

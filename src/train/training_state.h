@@ -3,12 +3,14 @@
 
 #include <torch/torch.h>
 
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "checkpoint/state.h"
+#include "exchange/param_groups.h"
 #include "lockstep/models/model.h"
 #include "loop/saved_state.h"
 #include "optim/optimizer.h"
@@ -61,12 +63,17 @@ class TrainingState : public SavedState {
   // What a record says of the model: names in the order of named_parameters(), and those that are frozen.
   std::vector<std::string> parameter_names() const;
   std::vector<std::string> frozen_names() const;
+  // … and of its optimizer, where it has groups, while `lr` stands in for optim.lr.
+  std::vector<ParamGroup> param_groups(double lr) const;
+  // The index in optim.groups of every parameter, by name.
+  std::map<std::string, int> groups_by_name() const;
 
  private:
   void list_persisted();
   std::vector<MutableStateTensor> step_places(const StoredOptimizer& stored);
 
   std::shared_ptr<Model> model_;
+  OptimOptions optim_;
   ComputeDevice compute_;
   ModelArena arena_;
   std::unique_ptr<FlatOptimizer> optimizer_;

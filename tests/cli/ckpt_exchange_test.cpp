@@ -36,7 +36,10 @@ class CkptExchange : public Binary {
 // away.
 TEST_F(CkptExchange, WhatIsExportedAndImportedTrainsOnBitForBit) {
   for (const std::vector<std::string>& optimizer :
-       {std::vector<std::string>{}, {"optim.type=sgd", "optim.momentum=0.9", "optim.lr=1e-2"}}) {
+       {std::vector<std::string>{},
+        {"optim.type=sgd", "optim.momentum=0.9", "optim.lr=1e-2"},
+        {"optim.groups=[{match: [\"*.bias\"], weight_decay: 0, lr: 5e-3}]"},
+        {"optim.groups=[{match: [layers.0.*], frozen: true}]"}}) {
     std::filesystem::remove_all(dir_ / "runs");
     std::filesystem::remove_all(dir_ / "imported");
     std::filesystem::remove(dir_ / "e.pth");

@@ -50,6 +50,9 @@ std::string other_value(const Row& row) {
     case KeyKind::kMap:
     case KeyKind::kJson:
       return "{a: b}";
+    case KeyKind::kGroups:
+      return "[{match: [a, b.*], lr: 0.25, betas: [0.5, 0.75], eps: 0.125, weight_decay: 0}, "
+             "{match: [c], frozen: true}]";
   }
   return "";
 }
@@ -161,6 +164,7 @@ TEST(Schema, HasEveryFixedName) {
                           "optim.weight_decay",
                           "optim.momentum",
                           "optim.nesterov",
+                          "optim.groups",
                           "schedule.type",
                           "schedule.warmup_steps",
                           "schedule.final_lr",

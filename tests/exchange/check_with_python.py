@@ -3,11 +3,14 @@
 
     python3 check_with_python.py build/dev/src/lockstep
 
+Also for a gpt whose norms and biases are a param_group of their own.
+
 Needs torch 2.11, torchvision, safetensors and h5py. For each model: what Lockstep exports loads (weights_only, strict) bit for bit and Python
 trains on from it as Lockstep does; what torch.save wrote is imported, and Lockstep trains on from it as Python does. Both compare the losses of
 the next 10 steps and the weights after them.
 """
 import argparse
+import fnmatch
 import json
 import math
 import os
@@ -106,6 +109,10 @@ CASES = {
                  "make": lambda: torchvision.models.resnet50(num_classes=10)},
     "gpt": {"model": {"type": "gpt", "layers": 2, "heads": 2, "width": 32, "context": 16, "vocab": 50}, "batch": 8,
             "optim": {"type": "adam", "lr": 3e-4, "weight_decay": 0.01}, "make": lambda: Gpt(2, 2, 32, 16, 50)},
+    "gpt_groups": {"model": {"type": "gpt", "layers": 2, "heads": 2, "width": 32, "context": 16, "vocab": 50}, "batch": 8, "more": 20,
+                   "optim": {"type": "adamw", "lr": 3e-3, "weight_decay": 0.1,
+                             "groups": [{"match": ["*.bias", "*.ln_*"], "weight_decay": 0.0}, {"match": ["*.wpe.weight"], "lr": 1e-3}]},
+                   "make": lambda: Gpt(2, 2, 32, 16, 50)},
 }
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
@@ -118,7 +125,8 @@ class Twin:
         self.seed(1)
         count = EPOCH_STEPS * self.case["batch"]
         data = {"shuffle": False}
-        if name == "gpt":
+        self.more = self.case.get("more", MORE_STEPS)
+        if name.startswith("gpt"):
             context = self.case["model"]["context"]
             tokens = torch.randint(0, 50, (count * context + 1,))
             tokens.numpy().astype(np.uint16).tofile(folder / "tokens.bin")
@@ -142,8 +150,17 @@ class Twin:
 
     def make(self):
         model = self.case["make"]().to(self.dtype).train()
-        options = {key: value for key, value in self.case["optim"].items() if key != "type"}
-        return model, OPTIMIZERS[self.case["optim"]["type"]](model.parameters(), **options)
+        options = {key: value for key, value in self.case["optim"].items() if key not in ("type", "groups")}
+        return model, OPTIMIZERS[self.case["optim"]["type"]](self.param_groups(model), **options)
+
+    def param_groups(self, model):
+        """The rest first, then the config's."""
+        groups = [{"params": []}]
+        groups += [{"params": [], **{key: value for key, value in group.items() if key != "match"}} for group in self.case["optim"].get("groups", [])]
+        for name, parameter in model.named_parameters():
+            of = [i for i, group in enumerate(self.case["optim"].get("groups", []), 1) if any(fnmatch.fnmatchcase(name, glob) for glob in group["match"])]
+            groups[of[0] if of else 0]["params"].append(parameter)
+        return groups
 
     def steps(self, model, optimizer, first, last, skipped=lambda step: []):
         """`skipped` says which parameters a step leaves without a gradient."""
@@ -192,7 +209,7 @@ def same_bits(loaded, stored):
 
 
 def lockstep_to_python(twin):
-    last = EPOCH_STEPS + MORE_STEPS
+    last = EPOCH_STEPS + twin.more
     twin.run("train", "-c", "run.yaml", "run.dir=out")
     checkpoint = f"out/ckpt/step-{EPOCH_STEPS:08}"
     twin.run("ckpt", "export", checkpoint, "--to", "pth", "-o", "full.pth")
@@ -206,7 +223,8 @@ def lockstep_to_python(twin):
         other = twin.make()[0]
         load_model(other, twin.folder / "weights.safetensors")
         assert same_bits(other.state_dict(), file["model"])
-        names = [name for name, _ in model.named_parameters()]
+        name_of = {parameter: name for name, parameter in model.named_parameters()}
+        names = [name_of[parameter] for group in optimizer.param_groups for parameter in group["params"]]
         for number, slots in full["optimizer_state_dict"]["state"].items():
             for slot, tensor in slots.items():
                 stored = file["optimizer"][slot]["all_parameters" if slot == "step" else names[number]]
@@ -214,8 +232,9 @@ def lockstep_to_python(twin):
     model.load_state_dict(weights, strict=True)
     model.load_state_dict(full["model_state_dict"], strict=True)
     optimizer.load_state_dict(full["optimizer_state_dict"])
-    group = twin.make()[1].state_dict()["param_groups"][0]
-    assert list(group) == list(full["optimizer_state_dict"]["param_groups"][0]), "other keys than torch.optim's"
+    ours, theirs = (state["param_groups"] for state in (full["optimizer_state_dict"], twin.make()[1].state_dict()))
+    # A group that was given options has them first in Python.
+    assert ours == theirs and list(ours[0]) == list(theirs[0]), "other groups than torch.optim's"
     assert full["epoch"] == 0 and full["step"] == EPOCH_STEPS
     losses = twin.steps(model, optimizer, EPOCH_STEPS + 1, last)
     twin.run("train", "-c", "run.yaml", "run.dir=out", f"train.steps={last}")
@@ -223,7 +242,7 @@ def lockstep_to_python(twin):
 
 
 def python_to_lockstep(twin):
-    last = EPOCH_STEPS + MORE_STEPS
+    last = EPOCH_STEPS + twin.more
     twin.seed(2)
     model, optimizer = twin.make()
     losses = twin.steps(model, optimizer, 1, EPOCH_STEPS)
@@ -241,7 +260,7 @@ def python_to_lockstep(twin):
 
 def skips_to_lockstep_and_back(twin):
     """Parameters that had fewer updates than others, and one that had none."""
-    last = EPOCH_STEPS + MORE_STEPS
+    last = EPOCH_STEPS + twin.more
     twin.seed(2)
     model, optimizer = twin.make()
     losses = twin.steps(model, optimizer, 1, EPOCH_STEPS, skipped=lambda step: [-1] if step % 2 else [-1, 1])
@@ -249,7 +268,9 @@ def skips_to_lockstep_and_back(twin):
     torch.save(saved, twin.folder / "skips.pth")
     twin.run("ckpt", "import", "skips.pth", "-c", "run.yaml", "-o", "skips")
     twin.run("ckpt", "export", "skips", "--to", "pth", "-o", "again.pth")
-    ours, theirs = (state["optimizer_state_dict"]["state"] for state in (torch.load(twin.folder / "again.pth", weights_only=True), saved))
+    again = torch.load(twin.folder / "again.pth", weights_only=True)["optimizer_state_dict"]
+    assert again["param_groups"] == saved["optimizer_state_dict"]["param_groups"]
+    ours, theirs = again["state"], saved["optimizer_state_dict"]["state"]
     assert ours.keys() == theirs.keys(), "state of other parameters than torch.optim's"
     for number, slots in theirs.items():
         assert ours[number].keys() == slots.keys() and all(torch.equal(ours[number][slot], slots[slot]) for slot in slots), number
@@ -276,7 +297,7 @@ def main():
                     loss, weights = check(twin)
                     verdict = "ok" if loss <= limit else "TOO FAR"
                     bad += loss > limit
-                    print(f"{name:9} {dtype} {way:12} next {MORE_STEPS} losses within {loss:.1e} (limit {limit:.0e}), weights {weights:.1e}  "
+                    print(f"{name:10} {dtype} {way:12} next {twin.more} losses within {loss:.1e} (limit {limit:.0e}), weights {weights:.1e}  "
                           f"{verdict}", flush=True)
     raise SystemExit(1 if bad else 0)
 

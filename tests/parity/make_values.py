@@ -6,6 +6,7 @@
 Models are written in plain torch.nn with the names Lockstep uses. Weights, inputs and targets are a function of a name and an
 index (fill, below), which the C++ test computes too, so no generator has to agree.
 """
+import fnmatch
 import hashlib
 import json
 import math
@@ -194,6 +195,9 @@ OPTIMIZERS = {
     "adam": {"type": "adam", "lr": 3e-4, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01},
     "adamw": {"type": "adamw", "lr": 3e-4, "betas": [0.9, 0.95], "eps": 1e-8, "weight_decay": 0.1},
 }
+# Two param_groups: what the globs match, and the rest.
+GROUPS = {"case": "gpt", "steps": 20, "match": ["*.bias", "*.ln_*"], "weight_decay": 0.0,
+          "optimizer": {"type": "adamw", "lr": 3e-3, "betas": [0.9, 0.95], "eps": 1e-8, "weight_decay": 0.1}}
 
 
 def make_model(spec):
@@ -229,9 +233,26 @@ def loss_of(output, target):
 def losses(name, case, optimizer):
     model = make_model(case["model"]).to(torch.float64).train()
     fill(model)
-    optim = make_optimizer(optimizer, model.parameters())
+    return train(name, case, model, make_optimizer(optimizer, model.parameters()), STEPS)
+
+
+def grouped(case):
+    model = make_model(case["model"]).to(torch.float64).train()
+    fill(model)
+    groups = [{"params": []}, {"params": [], "weight_decay": GROUPS["weight_decay"]}]
+    for name, parameter in model.named_parameters():
+        groups[any(fnmatch.fnmatchcase(name, glob) for glob in GROUPS["match"])]["params"].append(parameter)
+    values = train(GROUPS["case"], case, model, make_optimizer(GROUPS["optimizer"], groups), GROUPS["steps"])
+    return {**GROUPS, "losses": values, "parameters": {key: entries_of(value.detach().flatten()) for key, value in model.named_parameters()}}
+
+
+def entries_of(flat):
+    return {"norm": flat.norm().item(), "entries": {str(i): flat[i].item() for i in sorted({0, flat.numel() // 3, flat.numel() - 1})}}
+
+
+def train(name, case, model, optim, steps):
     values = []
-    for step in range(STEPS):
+    for step in range(steps):
         inputs, target = batch(name, case, torch.float64, step)
         optim.zero_grad()
         loss = loss_of(model(inputs), target)
@@ -252,11 +273,7 @@ def first_gradients(name, case, dtype):
 
 def first_float32(name, case):
     loss, flats = first_gradients(name, case, torch.float32)
-    gradients = {}
-    for key, flat in flats.items():
-        entries = sorted({0, flat.numel() // 3, flat.numel() - 1})
-        gradients[key] = {"norm": flat.norm().item(), "entries": {str(i): flat[i].item() for i in entries}}
-    return {"loss": loss, "gradients": gradients}
+    return {"loss": loss, "gradients": {key: entries_of(flat) for key, flat in flats.items()}}
 
 
 def choose_salt(name, case):
@@ -290,6 +307,7 @@ def main():
             "float64_losses": {key: losses(name, case, OPTIMIZERS[key]) for key in chosen},
             "float32": first_float32(name, case),
         }
+    report["groups"] = grouped(CASES[GROUPS["case"]])
     json.dump(report, sys.stdout, indent=1)
     print()
 

@@ -131,7 +131,11 @@ class Flat {
  public:
   Flat(Model& model, const OptimOptions& options) : parameters_(model.parameters()) {
     flat_ = gather([](const torch::Tensor& parameter) { return parameter.detach(); });
-    optimizer_ = FlatOptimizer::make(options, flat_);
+    ParameterOffsets offsets = {0};
+    for (const auto& parameter : parameters_) offsets.push_back(offsets.back() + parameter.numel());
+    offsets.pop_back();
+    optimizer_ =
+        FlatOptimizer::make(options, flat_, offsets, groups_of(options, model.named_parameters().keys()));
   }
 
   void step(double lr) {
@@ -210,6 +214,36 @@ TEST_P(Parity, Float32FirstLossAndGradientsAreTorchs) {
       EXPECT_NEAR(actual[std::stoll(index)].item<double>(), value.get<double>(), 1e-4 * norm)
           << item.key() << index;
     }
+  }
+}
+
+TEST(ParityOfGroups, TwentyFloat64StepsOfTheGptAreThoseOfTorchsAdamWWithTwo) {
+  at::set_num_threads(1);
+  const json& spec = stored().at("groups");
+  const Case gpt{spec.at("case"), stored().at("cases").at(spec.at("case"))};
+  OptimOptions options = optim_options(spec.at("optimizer"));
+  options.groups = {{.match = spec.at("match"), .weight_decay = spec.at("weight_decay").get<double>()}};
+  const auto model = gpt.model(torch::kFloat64);
+  Flat flat(*model, options);
+  ASSERT_EQ(spec.at("losses").size(), 20u);
+  for (int step = 0; step < 20; ++step) {
+    const auto [input, target] = gpt.batch(torch::kFloat64, step);
+    const torch::Tensor loss = model->loss(model->forward(input), target, LossKind::kAuto);
+    const double expected = spec.at("losses")[step];
+    ASSERT_NEAR(loss.item<double>(), expected, 1e-9 * expected) << "step " << step + 1;
+    model->zero_grad();
+    loss.backward();
+    flat.step(options.lr);
+  }
+  ASSERT_EQ(model->named_parameters().size(), spec.at("parameters").size());
+  for (const auto& item : model->named_parameters()) {
+    const json& expected = spec.at("parameters").at(item.key());
+    const torch::Tensor actual = item.value().detach().flatten();
+    const double norm = expected.at("norm");
+    EXPECT_NEAR(actual.norm().item<double>(), norm, 1e-9 * norm) << item.key();
+    for (const auto& [index, value] : expected.at("entries").items())
+      EXPECT_NEAR(actual[std::stoll(index)].item<double>(), value.get<double>(), 1e-9 * norm)
+          << item.key() << " " << index;
   }
 }
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,16 @@ struct ParallelOptions {
   bool check_model = true;  // compute a micro-batch of step 0 again and compare its bits
 };
 
+// Parameters that a built-in optimizer updates with numbers of their own; what is not given is the
+// optimizer's.
+struct ParameterGroup {
+  std::vector<std::string> match;  // globs of names in named_parameters(): "*.bias"
+  std::optional<double> lr;        // set_lr() changes it in proportion
+  std::optional<double> weight_decay;
+  std::optional<std::array<double, 2>> betas;
+  std::optional<double> eps;
+};
+
 // The optimizers that update in one pass over all parameters; numbers and state are torch.optim's.
 struct AdamW {
   double lr = 1e-3;
@@ -37,6 +48,7 @@ struct AdamW {
   double eps = 1e-8;
   double weight_decay = 0.01;
   double clip = 0;  // largest norm of all gradients together; 0: not clipped
+  std::vector<ParameterGroup> groups = {};
 };
 struct Sgd {
   double lr = 1e-3;
@@ -44,6 +56,7 @@ struct Sgd {
   double weight_decay = 0;
   bool nesterov = false;
   double clip = 0;
+  std::vector<ParameterGroup> groups = {};
 };
 
 // A piece of an evaluation: a sum, and over how many.
@@ -80,7 +93,8 @@ class DataParallel {
   double backward(std::int64_t step, const Loss& loss);
 
   // Local, once, before the first step: updates are made by an optimizer of Lockstep's own, by update().
-  // Throws Fault (78) for options out of range and for parameters that are not float32 or float64.
+  // Throws Fault (78) for options out of range, for parameters that are not float32 or float64, for a group
+  // that matches none and a parameter of two.
   void optimize_with(const AdamW& optimizer);
   void optimize_with(const Sgd& optimizer);
   // Collective, verb. As backward(), and one update of the parameters in the same pass; .grad is left empty.
