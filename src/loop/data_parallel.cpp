@@ -20,6 +20,7 @@
 #include "parallel/ownership.h"
 #include "parallel/tensor_rules.h"
 #include "run/supervisor_line.h"
+#include "tensors/tensor_span.h"
 
 namespace lockstep {
 namespace {

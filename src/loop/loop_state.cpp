@@ -13,6 +13,7 @@
 #include "loop/module_modes.h"
 #include "loop/same_lines.h"
 #include "parallel/arena.h"
+#include "tensors/tensor_span.h"
 
 namespace lockstep {
 namespace {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "parallel/arena.h"
+#include "tensors/tensor_span.h"
 
 namespace lockstep {
 

@@ -20,6 +20,7 @@
 #include "parallel/arena.h"
 #include "run/stop_signals.h"
 #include "run/supervisor_line.h"
+#include "tensors/tensor_span.h"
 
 namespace lockstep {
 namespace {

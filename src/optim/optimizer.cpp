@@ -4,15 +4,13 @@
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "base/aligned_block.h"
-#include "base/huge_pages.h"
 #include "lockstep/base/error.h"
+#include "tensors/page_zeros.h"
 
 namespace lockstep {
 namespace {
@@ -41,24 +39,6 @@ void check_options(const OptimOptions& options) {
   require(options.momentum == 0.0 && !options.nesterov,
           fmt::format("optim.momentum and optim.nesterov have no effect on {}", options.type),
           "leave them out, or use optim.type: sgd");
-}
-
-constexpr std::int64_t kPageBytes{kDirectAlignment};
-
-std::int64_t place_in_page(const torch::Tensor& tensor) {
-  return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(tensor.data_ptr()) % kPageBytes);
-}
-
-// Zeros that lie in their pages as the parameters do: what a checkpoint can write straight from memory of the
-// one, it can of the other.
-torch::Tensor zeros_placed_like(const torch::Tensor& parameters) {
-  const auto element = static_cast<std::int64_t>(parameters.element_size());
-  const torch::Tensor memory =
-      torch::empty({parameters.numel() + kPageBytes / element}, parameters.options().requires_grad(false));
-  if (memory.is_cpu()) prefer_huge_pages(memory.data_ptr(), memory.nbytes());
-  memory.zero_();
-  const std::int64_t ahead = place_in_page(parameters) - place_in_page(memory) + kPageBytes;
-  return memory.narrow(0, ahead % kPageBytes / element, parameters.numel());
 }
 
 // Note [one flat tensor]: the fused kernels take lists and start once per tensor on the CPU; one flat tensor

@@ -9,8 +9,8 @@
 #include <set>
 
 #include "base/aligned_block.h"
-#include "base/huge_pages.h"
 #include "lockstep/base/error.h"
+#include "tensors/page_zeros.h"
 
 namespace lockstep {
 namespace {
@@ -22,17 +22,6 @@ constexpr std::int64_t kPageBytes{kDirectAlignment};
 
 std::int64_t rounded_up(std::int64_t count, std::int64_t step) {
   return (count + step - 1) / step * step;
-}
-
-// Allocators promise less than a page, and know nothing of Note [huge pages].
-torch::Tensor zeros_from_a_page_on(std::int64_t count, const torch::TensorOptions& options) {
-  const auto element = static_cast<std::int64_t>(options.dtype().itemsize());
-  const torch::Tensor memory = torch::empty({count + kPageBytes / element}, options);
-  if (memory.is_cpu()) prefer_huge_pages(memory.data_ptr(), memory.nbytes());
-  memory.zero_();
-  const auto address = reinterpret_cast<std::uintptr_t>(memory.data_ptr());
-  const auto behind = static_cast<std::int64_t>(address % kPageBytes);
-  return memory.narrow(0, (rounded_up(behind, kPageBytes) - behind) / element, count);
 }
 
 // Throws Fault (78) when there is nothing to train. The first that is trained.
@@ -181,11 +170,6 @@ torch::Tensor ModelArena::new_contribution() const {
 
 torch::Tensor ModelArena::view(const torch::Tensor& flat, const ArenaEntry& entry) {
   return flat.narrow(0, entry.offset, entry.count).view(entry.shape);
-}
-
-MutableSpan span_of(const torch::Tensor& tensor) {
-  check(tensor.is_contiguous(), "a span is contiguous");
-  return {tensor.data_ptr(), static_cast<std::size_t>(tensor.numel()), dtype_of(tensor.scalar_type())};
 }
 
 }  // namespace lockstep

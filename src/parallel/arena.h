@@ -110,9 +110,4 @@ class ModelArena {
   std::int64_t buffer_end_ = 0;
 };
 
-// A contiguous tensor as the span collectives work on. Throws Bug for a dtype Lockstep does not move.
-MutableSpan span_of(const torch::Tensor& tensor);
-DType dtype_of(torch::ScalarType type);
-torch::ScalarType scalar_type_of(DType dtype);
-
 }  // namespace lockstep

@@ -4,6 +4,7 @@
 #include "lockstep/base/error.h"
 #include "parallel/gradient_reducer.h"
 #include "parallel/ownership.h"
+#include "tensors/tensor_span.h"
 
 namespace lockstep {
 namespace {

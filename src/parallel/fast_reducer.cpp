@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lockstep/base/error.h"
 #include "parallel/gradient_reducer.h"
+#include "tensors/tensor_span.h"
 
 namespace lockstep {
 namespace {

@@ -6,6 +6,7 @@
 #include "data/host_batch.h"
 #include "lockstep/base/error.h"
 #include "parallel/arena.h"
+#include "tensors/tensor_span.h"
 
 namespace lockstep {
 namespace {

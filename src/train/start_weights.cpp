@@ -9,6 +9,7 @@
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 #include "parallel/arena.h"
+#include "tensors/tensor_span.h"
 
 namespace lockstep {
 

@@ -10,6 +10,7 @@
 #include "comm/agree.h"
 #include "lockstep/base/error.h"
 #include "loop/kept_groups.h"
+#include "tensors/tensor_span.h"
 
 namespace lockstep {
 namespace {

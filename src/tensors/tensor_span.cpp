@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tensors/tensor_span.h"
+
 #include <array>
 #include <utility>
 
 #include "lockstep/base/error.h"
-#include "parallel/arena.h"
 
 namespace lockstep {
 namespace {
@@ -22,6 +23,11 @@ constexpr std::array<std::pair<DType, torch::ScalarType>, 12> kTypes = {{
     {DType::kFloat8E5M2, torch::kFloat8_e5m2},
 }};
 }  // namespace
+
+MutableSpan span_of(const torch::Tensor& tensor) {
+  check(tensor.is_contiguous(), "a span is contiguous");
+  return {tensor.data_ptr(), static_cast<std::size_t>(tensor.numel()), dtype_of(tensor.scalar_type())};
+}
 
 DType dtype_of(torch::ScalarType type) {
   for (const auto& [ours, theirs] : kTypes)
