@@ -25,6 +25,15 @@ const torch::Tensor& found(const StoredState& stored, const TensorKey& key, cons
   return tensor->second;
 }
 
+// A layer may have been replaced since everything was added.
+const std::string& name_in(const ParameterNames& names, const torch::Tensor& parameter) {
+  const auto found = names.find(parameter.unsafeGetTensorImpl());
+  if (found == names.end())
+    throw Fault(ExitCode::kConfig, "an optimizer has a parameter that is in no module any more",
+                "Leave the layers of a module as they are, and its parameters the tensors they are");
+  return found->second;
+}
+
 TensorKey own_key(const std::string& name) {
   return {"", name, kLoopSection};
 }
@@ -36,7 +45,7 @@ torch::Tensor number(double value) {
 class AddedModule : public Added {
  public:
   AddedModule(Session::Parts& session, std::string name, torch::nn::Module& module)
-      : Added(std::move(name)), session_(session), module_(module) {}
+      : Added(std::move(name)), session_(session), module_(module), alive_(module.weak_from_this().lock()) {}
 
   std::string kind() const override { return "module"; }
   torch::nn::Module* module() const override { return &module_; }
@@ -84,6 +93,7 @@ class AddedModule : public Added {
 
   Session::Parts& session_;
   torch::nn::Module& module_;
+  std::shared_ptr<torch::nn::Module> alive_;  // where somebody shares it: a holder may be given another
 };
 
 // Of a parameter that was updated: under its own name, or where all have the same, once.
@@ -134,8 +144,8 @@ class AddedOptimizer : public Added {
       const bool steady = session_.parallel_parameters.contains(impl);
       const OptimizerSlots slots = slots_of(optimizer_, parameter);
       for (const auto& [slot, tensor] : slots.tensors)
-        all.push_back({{slot, names.at(impl)}, tensor.detach(), steady, steady});
-      if (slots.step && !slots.tensors.empty()) steps.emplace_back(names.at(impl), *slots.step);
+        all.push_back({{slot, name_in(names, parameter)}, tensor.detach(), steady, steady});
+      if (slots.step && !slots.tensors.empty()) steps.emplace_back(name_in(names, parameter), *slots.step);
     }
     keep_steps(steps, /*shared=*/false, all);
     std::size_t index = 0;
@@ -146,7 +156,7 @@ class AddedOptimizer : public Added {
 
   void take(const StoredState& stored, const ParameterNames& names) override {
     for (const torch::Tensor& parameter : optimized()) {
-      OptimizerSlots slots = stored_slots(stored, names.at(parameter.unsafeGetTensorImpl()));
+      OptimizerSlots slots = stored_slots(stored, name_in(names, parameter));
       for (auto& [slot, tensor] : slots.tensors) tensor = tensor.to(parameter.device());
       set_slots(optimizer_, parameter, slots);
     }
@@ -207,7 +217,7 @@ class AddedParallel : public Added {
       if (!lane.optimizer) continue;
       const auto& entries = lane.arena->trainable();
       for (std::size_t i = 0; i < entries.size(); ++i) {
-        const std::string& name = names.at(lane.arena->trainable_tensors()[i].unsafeGetTensorImpl());
+        const std::string& name = name_in(names, lane.arena->trainable_tensors()[i]);
         for (const OptimizerSlot& slot : lane.optimizer->slots())
           all.push_back({{slot.name, name}, ModelArena::view(slot.flat, entries[i]), true, true});
         steps.emplace_back(name, lane.optimizer->steps()[i]);
@@ -225,7 +235,7 @@ class AddedParallel : public Added {
       const auto& entries = lane.arena->trainable();
       std::vector<double> steps;
       for (std::size_t i = 0; i < entries.size(); ++i) {
-        const std::string& name = names.at(lane.arena->trainable_tensors()[i].unsafeGetTensorImpl());
+        const std::string& name = name_in(names, lane.arena->trainable_tensors()[i]);
         for (const OptimizerSlot& slot : lane.optimizer->slots())
           ModelArena::view(slot.flat, entries[i])
               .copy_(found(stored, {slot.name, name}, "optimizer state " + slot.name + " of " + name));

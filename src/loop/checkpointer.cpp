@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <future>
 #include <optional>
 #include <thread>
@@ -224,13 +225,17 @@ bool Checkpointer::give_up_spoiled() {
   const Step step = flight_->record.step;
   if (!agree_max(parts_.world, !what.empty()).value) return false;
   flight_.reset();
-  if (parts_.world.is_root()) parts_.store.abandon_save(step);
-  if (!what.empty())
-    log_warning(
-        "the save of step {} is given up: {} was changed while it was copied; change parameters only "
-        "after backward()",
-        step.value, what);
-  parts_.reporter.event("checkpoint_void", {{"step", std::to_string(step.value)}, {"tensor", what}});
+  const std::vector<std::string> of_ranks = gather_on_root(parts_.world, what);
+  const auto changed = std::ranges::find_if(of_ranks, [](const std::string& one) { return !one.empty(); });
+  if (!parts_.world.is_root()) return true;
+  parts_.store.abandon_save(step);
+  const auto rank = std::to_string(changed - of_ranks.begin());
+  log_warning(
+      "the save of step {} is given up: {} was changed while it was copied on rank {}; change parameters "
+      "only between backward() and after()",
+      step.value, *changed, rank);
+  parts_.reporter.event("checkpoint_void",
+                        {{"step", std::to_string(step.value)}, {"tensor", *changed}, {"rank", rank}});
   return true;
 }
 

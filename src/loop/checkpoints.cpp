@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/run_layout.h"
@@ -23,7 +22,9 @@
 #include "loop/opened_run.h"
 #include "loop/replicas.h"
 #include "loop/resume.h"
+#include "loop/same_lines.h"
 #include "loop/save_at_stop.h"
+#include "loop/save_options.h"
 #include "loop/session_over.h"
 #include "loop/standard_streams.h"
 #include "loop/stop_policy.h"
@@ -35,48 +36,9 @@ namespace {
 
 using Values = std::map<std::string, double>;
 
-CheckpointOptions checkpoint_options(const SaveOptions& options) {
-  CheckpointOptions out;
-  out.every_steps = options.every_steps;
-  out.every_minutes = options.every_minutes;
-  out.layout = options.layout;
-  out.async = options.beside;
-  out.keep_last = options.keep_last;
-  out.keep_every = options.keep_every;
-  if (!options.best_metric.empty()) out.keep_best = {options.best_metric, options.best_mode, 1};
-  return out;
-}
-
-void refuse(const std::string& fact, const std::string& remedy) {
-  throw Fault(ExitCode::kConfig, "SaveOptions: " + fact, remedy);
-}
-
-void require_sane(const SaveOptions& options) {
-  if (options.steps < 1)
-    refuse(fmt::format("steps is {}", options.steps), "Give the number of updates of the whole run");
-  if (options.every_steps < 0 || !(options.every_minutes >= 0))
-    refuse("an interval is negative", "Give 0 or more");
-  if (options.keep_last < 1) refuse(fmt::format("keep_last is {}", options.keep_last), "Keep at least 1");
-  if (options.log_every < 1) refuse(fmt::format("log_every is {}", options.log_every), "Give at least 1");
-  if (options.layout != "auto" && options.layout != "consolidated" && options.layout != "sharded")
-    refuse("layout is '" + options.layout + "'", "It is auto, consolidated or sharded");
-  if (options.best_mode != "min" && options.best_mode != "max")
-    refuse("best_mode is '" + options.best_mode + "'", "It is min or max");
-  if (options.on_nan != "stop" && options.on_nan != "keep")
-    refuse("on_nan is '" + options.on_nan + "'", "It is stop or keep");
-  if (!nlohmann::json::accept(options.metadata)) refuse("metadata is no JSON", "Give a JSON text");
-}
-
-// What a run that is no config's has as its config.yaml, for people and for `status`.
-std::string config_text(const SaveOptions& options, const std::string& directory) {
-  return fmt::format(
-      "# A loop of one's own; its options are in the program.\nrun:\n  dir: {}\ntrain:\n  steps: {}\n",
-      nlohmann::json(directory).dump(), options.steps);
-}
-
 std::string text_of(const Values& values) {
   std::string text;
-  for (const auto& [name, value] : values) text += fmt::format(", {} {:.9g}", name, value);
+  for (const auto& [name, value] : values) text += fmt::format(", {} {}", name, value);
   return text;
 }
 
@@ -86,6 +48,8 @@ struct Checkpoints::Parts {
   Parts(Session& of, const std::string& directory, const SaveOptions& chosen);
 
   World& world() { return session.world; }
+  // What is wrong with it waits for the next verb: there all ranks can say so together.
+  void add(const std::string& name, const std::function<std::unique_ptr<Added>()>& make);
   std::string checkpoints() const { return RunLayout(run.directory).checkpoints(); }
   std::int64_t begin_run();
   void make_savers();
@@ -108,6 +72,7 @@ struct Checkpoints::Parts {
   BestSoFar best;
   Environment environment;
   std::optional<std::int64_t> next;  // the step after() expects; none before resume()
+  std::optional<Fault> wrong;        // with what was added
   std::list<std::function<void()>>::iterator release;
 };
 
@@ -119,6 +84,15 @@ Checkpoints::Parts::Parts(Session& of, const std::string& directory, const SaveO
       best(checkpoint.keep_best) {
   session.begin_verb("Checkpoints()");
   together(world(), [&] { require_sane(options); });
+  const std::string lines = fmt::format("directory {}\n{}", directory, lines_of(options));
+  require_same_lines(world(), lines, [&](const std::string& here, const std::string& root) {
+    return Fault(
+        ExitCode::kConfig,
+        fmt::format("the options of Checkpoints are not the same on all ranks: '{}' on rank {}, '{}' "
+                    "on rank 0",
+                    here, world().rank().value, root),
+        "Give the same directory and SaveOptions on every rank");
+  });
   RunToOpen wanted;
   wanted.name = std::filesystem::path(directory).lexically_normal().filename().string();
   wanted.dir = directory;
@@ -129,6 +103,18 @@ Checkpoints::Parts::Parts(Session& of, const std::string& directory, const SaveO
   release = session.before_update.insert(session.before_update.end(), [this] {
     if (saver) saver->release_state();
   });
+}
+
+void Checkpoints::Parts::add(const std::string& name, const std::function<std::unique_ptr<Added>()>& make) {
+  if (wrong) return;
+  try {
+    if (next)
+      throw Fault(ExitCode::kConfig, fmt::format("'{}' was added to the checkpoints after resume()", name),
+                  "Add everything before resume(): it fills what was added");
+    state.add(make());
+  } catch (const Fault& fault) {
+    wrong = fault;
+  }
 }
 
 void Checkpoints::Parts::make_savers() {
@@ -147,7 +133,15 @@ void Checkpoints::Parts::make_savers() {
 }
 
 std::int64_t Checkpoints::Parts::begin_run() {
-  agree_same(world(), "what was added to the checkpoints", state.description(), ExitCode::kConfig);
+  std::string added;
+  together(world(), [&] { added = state.description(); });
+  require_same_lines(world(), added, [&](const std::string& here, const std::string& root) {
+    return Fault(ExitCode::kConfig,
+                 fmt::format("what was added to the checkpoints is not the same on all ranks: '{}' on rank "
+                             "{}, '{}' on rank 0",
+                             here, world().rank().value, root),
+                 "Add the same things, in the same order, on every rank");
+  });
   together(world(), [&] {
     state.require_complete();
     state.refresh();
@@ -277,32 +271,32 @@ Checkpoints::~Checkpoints() {
 }
 
 Checkpoints& Checkpoints::add(const std::string& name, torch::nn::Module& module) {
-  parts_->state.add(add_module(parts_->session, name, module));
+  parts_->add(name, [&] { return add_module(parts_->session, name, module); });
   return *this;
 }
 
 Checkpoints& Checkpoints::add(const std::string& name, torch::optim::Optimizer& optimizer) {
-  parts_->state.add(add_optimizer(parts_->session, name, optimizer));
+  parts_->add(name, [&] { return add_optimizer(parts_->session, name, optimizer); });
   return *this;
 }
 
 Checkpoints& Checkpoints::add(const std::string& name, torch::optim::LRScheduler& scheduler) {
-  parts_->state.add(add_scheduler(name, scheduler));
+  parts_->add(name, [&] { return add_scheduler(name, scheduler); });
   return *this;
 }
 
 Checkpoints& Checkpoints::add(const std::string& name, DataParallel& parallel) {
-  parts_->state.add(add_parallel(name, parallel));
+  parts_->add(name, [&] { return add_parallel(name, parallel); });
   return *this;
 }
 
 Checkpoints& Checkpoints::add(const std::string& name, torch::Tensor& tensor) {
-  parts_->state.add(add_tensor(name, tensor));
+  parts_->add(name, [&] { return add_tensor(name, tensor); });
   return *this;
 }
 
 Checkpoints& Checkpoints::add(const std::string& name, std::string& text) {
-  parts_->state.add(add_text(name, text));
+  parts_->add(name, [&] { return add_text(name, text); });
   return *this;
 }
 
@@ -321,7 +315,7 @@ Checkpoints& Checkpoints::add_number(const std::string& name, NumberAccess acces
 
 std::int64_t Checkpoints::resume() {
   Parts& parts = *parts_;
-  parts.session.begin_verb("resume()");
+  parts.session.begin_verb("resume()", parts.wrong);
   if (parts.next)
     throw AgreedFault(ExitCode::kBug, "resume() was called twice", "Call it once, before the first step");
   parts.next = parts.begin_run();
@@ -332,7 +326,7 @@ std::int64_t Checkpoints::resume() {
 
 Stop Checkpoints::after(std::int64_t step, const std::map<std::string, double>& values) {
   Parts& parts = *parts_;
-  parts.session.begin_verb(fmt::format("after(step {}{})", step, text_of(values)));
+  parts.session.begin_verb(fmt::format("after(step {}{})", step, text_of(values)), parts.wrong);
   if (!parts.next || step != *parts.next)
     throw AgreedFault(ExitCode::kBug,
                       parts.next ? fmt::format("after(step {}) where step {} is next", step, *parts.next)

@@ -46,7 +46,7 @@ std::string description(const torch::nn::Module& module, const ParallelOptions& 
 }  // namespace
 
 DataParallel::Parts::Parts(Session& of, torch::nn::Module& trained, const ParallelOptions& chosen)
-    : session(of.parts()), module(trained), options(chosen) {
+    : session(of.parts()), module(trained), alive(trained.weak_from_this().lock()), options(chosen) {
   session.begin_verb("DataParallel()");
   World& world = session.world;
   require_same_lines(
@@ -94,8 +94,10 @@ void DataParallel::Parts::lay_out() {
     lanes.push_back({std::move(arena), nullptr, nullptr});
   }
   const MicroBatchRun mine = run_of(session.world.rank(), session.world.size(), options.micro_batches);
-  pass = std::make_unique<MicroBatchPass>(
-      arenas, PassOptions{mine, options.micro_batches, options.seed, /*spares_others=*/true});
+  pass = std::make_unique<MicroBatchPass>(arenas, PassOptions{mine, options.micro_batches, options.seed,
+                                                              /*spares_others=*/true, /*first_step=*/0});
+  for (const auto& item : module.named_parameters())
+    parameters.emplace_back(item.key(), item.value().unsafeGetTensorImpl());
   session.seed = options.seed;
   session.micro_batches = options.micro_batches;
   session.fast = session.fast || options.fast;
@@ -117,7 +119,7 @@ std::vector<StepMean> DataParallel::Parts::means(const std::string& name, std::i
   World& world = session.world;
   Watch& watch = world.watch();
   set_fault_step(step + 1);
-  session.begin_verb(fmt::format("{}(step {})", name, step));
+  session.begin_verb(fmt::format("{}(step {})", name, step), moved());
   supervisor_line().progress(Step(step + 1));
   fault_point("step");
   if (step == 0 && options.check_model && pass->computed() == 0) pass->check_next();
@@ -138,14 +140,37 @@ std::vector<StepMean> DataParallel::Parts::means(const std::string& name, std::i
         },
         fault);
   };
-  // What does not fit shows itself at once and on all ranks; later a rank is alone with it.
-  pass->computed() == 0 ? together(world, compute) : compute();
+  // Most mistakes are made on all ranks, and one of them says so. What they wait for here they would wait for
+  // in the exchange.
+  together(world, compute);
   const PhaseScope exchange(watch, Phase::kExchange);
   fault_point("reduce");
   std::vector<StepMean> means;
   for (std::size_t i = 0; i < lanes.size(); ++i)
     means.emplace_back(*lanes[i].arena, lanes[i].reducer->mean_over_micro_batches(pass->sums(i)));
   return means;
+}
+
+std::optional<Fault> DataParallel::Parts::moved() const {
+  try {
+    for (const Lane& lane : lanes) lane.arena->require_intact();
+    const auto now = module.named_parameters();
+    const auto same = [](const auto& was, const auto& is) {
+      return was.second == is.value().unsafeGetTensorImpl() && was.first == is.key();
+    };
+    const auto at = std::ranges::mismatch(parameters, now, same).in1;
+    if (at != parameters.end() || now.size() != parameters.size())
+      throw Fault(ExitCode::kConfig,
+                  fmt::format("{} is another parameter than when the DataParallel was made",
+                              at == parameters.end() ? now[parameters.size()].key() : at->first),
+                  "");
+  } catch (const Fault& fault) {
+    return Fault(
+        fault.code(), fault.fact(),
+        "From its DataParallel on a module is not moved, re-typed, frozen or thawed, and its tensors "
+        "stay the objects they are; change them in place (copy_)");
+  }
+  return std::nullopt;
 }
 
 double DataParallel::Parts::loss_of(const std::vector<StepMean>& means) const {

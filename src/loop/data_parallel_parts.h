@@ -29,6 +29,8 @@ struct DataParallel::Parts {
 
   // The verb `name`: the means of all lanes. The state is not released yet.
   std::vector<StepMean> means(const std::string& name, std::int64_t step, const Loss& loss);
+  // What was done to the module that must not be, since the last step.
+  std::optional<Fault> moved() const;
   // The loss of the most precise lane.
   double loss_of(const std::vector<StepMean>& means) const;
   void make_optimizers(const OptimOptions& wanted, double clip_to);
@@ -36,6 +38,8 @@ struct DataParallel::Parts {
 
   Session::Parts& session;
   torch::nn::Module& module;
+  std::shared_ptr<torch::nn::Module> alive;  // it, where somebody shares it: a holder may be given another
+  std::vector<std::pair<std::string, const void*>> parameters;  // TensorImpl of each
   ParallelOptions options;
   std::vector<Lane> lanes;
   std::unique_ptr<MicroBatchPass> pass;

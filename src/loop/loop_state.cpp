@@ -126,17 +126,18 @@ bool LoopState::refresh() {
   return layout(persisted_) != before;
 }
 
-// Rank 0 writes all that is not shared: it must be everybody's.
+// Rank 0 writes all that is not shared: it must be everybody's. Of the rest, each must have a place.
 void LoopState::require_alike(World& world) const {
   std::string text;
   for (const Persisted& item : persisted_)
-    if (!item.shared)
-      text += fmt::format("{} {:016x}\n", item.key.path(), digest_of(bytes_of(item.live.cpu())).low);
-  require_same_lines(world, text, [&](const std::string& here, const std::string&) {
+    text += fmt::format("{} {:016x}\n", item.key.path(),
+                        item.shared ? 0 : digest_of(bytes_of(item.live.cpu())).low);
+  require_same_lines(world, text, [&](const std::string& here, const std::string& root) {
+    const std::string& which = here == kNoLine ? root : here;
     return Fault(
         ExitCode::kBug,
         fmt::format("{} is not the same on rank {} as on rank 0, whose would be saved",
-                    here.substr(0, here.rfind(' ')), world.rank().value),
+                    which.substr(0, which.rfind(' ')), world.rank().value),
         "Make it equal on all ranks (Session::broadcast, all_reduce_sum, agree_on_root) before after()");
   });
 }
@@ -243,7 +244,7 @@ std::vector<MutableStateTensor> LoopState::places(const CheckpointReader& checkp
       throw Fault(ExitCode::kConfig,
                   fmt::format("{} is {} [{}] in the checkpoint and {} [{}] in the module", stored.key.name,
                               name_of(stored.dtype), fmt::join(stored.shape, ", "),
-                              c10::toString(place.scalar_type()), fmt::join(place.sizes(), ", ")),
+                              name_of(span_of(place).dtype), fmt::join(place.sizes(), ", ")),
                   "Make the modules as they were when it was written");
     if (!direct) place = torch::empty(stored.shape, type);
     restored_[stored.key.path()] = place;

@@ -98,7 +98,7 @@ std::optional<Refusal> restore(const ResumeParts& parts, const Candidate& candid
     if (fault.code() != ExitCode::kNoValidCheckpoint && fault.code() != ExitCode::kStorage) throw;
     return Refusal{fault, seen_here};
   }
-  parts.target.take_over(from.record);
+  together(parts.world, [&] { parts.target.take_over(from.record); });
   return std::nullopt;
 }
 

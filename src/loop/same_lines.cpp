@@ -12,7 +12,7 @@ namespace {
 
 std::string line_at(const std::string& text, std::size_t at) {
   const std::size_t begin = at == 0 ? 0 : text.rfind('\n', at - 1) + 1;
-  return begin >= text.size() ? "nothing" : text.substr(begin, text.find('\n', begin) - begin);
+  return begin >= text.size() ? kNoLine : text.substr(begin, text.find('\n', begin) - begin);
 }
 
 }  // namespace

@@ -9,8 +9,11 @@
 
 namespace lockstep {
 
+// Stands for a line of a text that has ended.
+inline constexpr const char* kNoLine = "nothing";
+
 // Collective. Passes where all ranks hold the same text; else throws AgreedFault with what `fault_of` makes,
-// on a rank that differs from rank 0, of the first line in which it does: here and on rank 0, "nothing" where
+// on a rank that differs from rank 0, of the first line in which it does: here and on rank 0, kNoLine where
 // that text has ended.
 void require_same_lines(
     World& world, const std::string& mine,

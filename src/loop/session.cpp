@@ -2,6 +2,7 @@
 #include "lockstep/loop/session.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <map>
 
@@ -34,8 +35,13 @@ std::string who_said_what(const std::vector<std::string>& verbs) {
   }
   std::string text;
   for (const auto& [verb, list] : ranks)
-    text += fmt::format("{}{} of rank {}", text.empty() ? "" : "; ", verb, list);
+    text += fmt::format("{}{} of rank{} {}", text.empty() ? "" : "; ", verb,
+                        list.find(',') == std::string::npos ? "" : "s", list);
   return text;
+}
+
+std::string kind_of(const torch::Tensor& tensor) {
+  return fmt::format("{} [{}]", c10::toString(tensor.scalar_type()), fmt::join(tensor.sizes(), ", "));
 }
 
 World join(const JobOptions& options) {
@@ -54,9 +60,13 @@ Session::Session(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 Session::~Session() = default;
 
-void Session::Parts::begin_verb(const std::string& verb) {
-  if (agree_alike(world, 0, digest_of(verb).low).value.alike) return;
-  const std::vector<std::string> verbs = gather_on_root(world, verb);
+void Session::Parts::begin_verb(const std::string& verb, const std::optional<Fault>& wrong) {
+  const std::string said = wrong ? fmt::format("{}, where {},", verb, wrong->fact()) : verb;
+  if (agree_alike(world, 0, digest_of(said).low).value.alike) {
+    if (wrong) throw AgreedFault(wrong->code(), wrong->fact(), wrong->remedy());
+    return;
+  }
+  const std::vector<std::string> verbs = gather_on_root(world, said);
   const std::string text = lockstep::agree_on_root(world, world.is_root() ? who_said_what(verbs) : "").value;
   throw AgreedFault(
       ExitCode::kBug, "the ranks called different things: " + text,
@@ -89,14 +99,14 @@ void Session::barrier() {
 }
 
 void Session::broadcast(torch::Tensor tensor) {
-  parts_->begin_verb("broadcast()");
+  parts_->begin_verb("broadcast(" + kind_of(tensor) + ")");
   Communicator& group = tensor.is_cpu() ? parts_->world.host() : parts_->world.device();
   group.broadcast(span_of(tensor), Rank(0));
   group.synchronize();
 }
 
 void Session::all_reduce_sum(torch::Tensor tensor) {
-  parts_->begin_verb("all_reduce_sum()");
+  parts_->begin_verb("all_reduce_sum(" + kind_of(tensor) + ")");
   Communicator& group = tensor.is_cpu() ? parts_->world.host() : parts_->world.device();
   group.all_reduce(span_of(tensor), span_of(tensor), ReduceOp::kSum);
   group.synchronize();

@@ -20,8 +20,10 @@ struct Session::Parts {
   // No job: a world of one of its own.
   Parts(World joined, torch::Device device) : world(std::move(joined)), device(device) {}
 
-  // Collective. Throws AgreedFault (70) when another rank says another verb. Note [verbs].
-  void begin_verb(const std::string& verb);
+  // Collective. Throws AgreedFault (70) when another rank says another verb. Note [verbs]. `wrong`: what this
+  // rank has found wrong since the last verb, and could not say alone; thrown as an AgreedFault where all
+  // ranks found it, else named beside the verb.
+  void begin_verb(const std::string& verb, const std::optional<Fault>& wrong = {});
 
   // Called before parameters or optimizer state may change: by whoever copies them.
   std::list<std::function<void()>> before_update;

@@ -10,6 +10,7 @@
 #include "base/stream_copy.h"
 #include "checkpoint/digest.h"
 #include "lockstep/base/error.h"
+#include "lockstep/base/fault_point.h"
 
 namespace lockstep {
 namespace {
@@ -122,7 +123,10 @@ void StateFreezer::stage_on_device(const std::set<std::string>& wanted) {
 std::vector<std::vector<Digest>> StateFreezer::copy() {
   if (arrived_) arrived_->synchronize();
   std::vector<std::vector<Digest>> leaves;
-  for (const Copy& copy : copies_) leaves.push_back(digested_copy(copy.from, copy.to));
+  for (const Copy& copy : copies_) {
+    fault_point("freeze.copy");
+    leaves.push_back(digested_copy(copy.from, copy.to));
+  }
   spoiled_ = state_.changed_since();
   copied_.store(true);
   copied_.notify_all();

@@ -3,7 +3,10 @@
 
 #include <algorithm>
 
+#include "comm/agree.h"
+#include "comm/agree_alike.h"
 #include "lockstep/base/error.h"
+#include "lockstep/base/hash.h"
 
 namespace lockstep {
 
@@ -41,6 +44,11 @@ void ChunkSums::set(std::int64_t chunk, const Parts& parts) {
 }
 
 void ChunkSums::share(World& world) {
+  std::string names;
+  for (const std::string& name : names_) names += name + "\n";
+  if (!agree_alike(world, 0, digest_of(names).low).value.alike)
+    throw AgreedFault(ExitCode::kConfig, "the ranks measure different things in an evaluation",
+                      "Give the same names for every chunk, on every rank");
   const MutableSpan all{values_.data(), values_.size(), DType::kFloat64};
   world.host().all_reduce(all, all, ReduceOp::kSum);
 }

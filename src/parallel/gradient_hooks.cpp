@@ -173,6 +173,10 @@ void GradientHooks::require_unchanged_parameters() const {
   }
 }
 
+bool GradientHooks::reached_any() const {
+  return std::ranges::count(target_->places, Target::GradientPlace::kMoved) > 0;
+}
+
 GradientHooks::Outcome GradientHooks::settle() {
   Target& target = *target_;
   target.watching = false;

@@ -43,6 +43,8 @@ class GradientHooks {
   // (78) naming the parameter for a sparse gradient or one of another shape, for a parameter that was changed
   // since aim(), or whose requires_grad or memory was.
   [[nodiscard]] Outcome settle();
+  // After settle(): did the micro-batch reach any parameter?
+  bool reached_any() const;
 
  private:
   void require_unchanged_parameters() const;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -16,14 +17,13 @@
 namespace lockstep {
 namespace {
 
-void require_scalar(const torch::Tensor& loss, Step step) {
+void require_scalar(const torch::Tensor& loss, std::int64_t step) {
   if (!loss.defined() || loss.numel() != 1 || !loss.is_floating_point())
-    throw Fault(ExitCode::kConfig,
-                fmt::format("step {}: the loss is not one floating-point number", step.value),
+    throw Fault(ExitCode::kConfig, fmt::format("step {}: the loss is not one floating-point number", step),
                 "Give the mean over the micro-batch's samples");
   if (loss.requires_grad()) return;
   throw Fault(ExitCode::kConfig,
-              fmt::format("step {}: the loss depends on no trainable parameter of the model", step.value),
+              fmt::format("step {}: the loss depends on no trainable parameter of the model", step),
               "Compute it from the model's output, without detach(), .item() or NoGradGuard");
 }
 
@@ -141,7 +141,7 @@ bool MicroBatchPass::run_one(Step step, int micro_batch, const Loss& loss) {
 bool MicroBatchPass::compute(Step step, int micro_batch, const Loss& loss_of) {
   torch::manual_seed(micro_batch_key(options_.seed, step, micro_batch));
   const torch::Tensor loss = loss_of(micro_batch);
-  require_scalar(loss, step);
+  require_scalar(loss, called(step));
   for (const auto& lane : lanes_) lane->hooks.watch();
   {
     std::optional<OtherGradients> others;
@@ -152,6 +152,11 @@ bool MicroBatchPass::compute(Step step, int micro_batch, const Loss& loss_of) {
   for (const auto& lane : lanes_)
     complete = lane->hooks.settle() == GradientHooks::Outcome::kComplete && complete;
   if (!complete) return false;
+  if (std::ranges::none_of(lanes_, [](const auto& lane) { return lane->hooks.reached_any(); }))
+    throw Fault(
+        ExitCode::kConfig,
+        fmt::format("step {}: the loss depends on no parameter of the model that is trained", called(step)),
+        "Compute it from the output of that very module; one that takes its place later is another");
   const torch::NoGradGuard no_grad;
   for (const auto& lane : lanes_) {
     lane->contribute(lane->arena.trainable_count(), lane->arena.buffer_values());
@@ -172,13 +177,13 @@ void MicroBatchPass::check_model(Step step, const Loss& loss) {
     for (const auto& lane : lanes_) lane->aim(lane->arena.new_contribution(), /*adds=*/false);
     try {
       // A gradient that is late only now is of a pass that went another way than the first.
-      if (!compute(step, first, loss)) refuse_model(step, first, "accumulates a gradient more often");
+      if (!compute(step, first, loss)) refuse_model(called(step), first, "accumulates a gradient more often");
     } catch (const c10::Error& error) {
-      refuse_model(step, first, fmt::format("throws {}", error.what_without_backtrace()));
+      refuse_model(called(step), first, fmt::format("throws {}", error.what_without_backtrace()));
     }
     for (std::size_t i = 0; i < lanes_.size(); ++i) {
       const std::string what = check->bits[i].difference({lanes_[i]->arena, lanes_[i]->target});
-      if (!what.empty()) refuse_model(step, first, "differs in " + what);
+      if (!what.empty()) refuse_model(called(step), first, "differs in " + what);
     }
   }
   for (const KeptBuffers& buffers : left) buffers.put_back();

@@ -21,6 +21,7 @@ struct PassOptions {
   std::uint64_t seed = 0;
   // Leave .grad of other modules that a loss goes through as it was.
   bool spares_others = false;
+  std::int64_t first_step = 1;  // what messages call it
 };
 
 // Forward and backward over this rank's micro-batches of a step.
@@ -66,6 +67,7 @@ class MicroBatchPass {
   bool run_one(Step step, int micro_batch, const Loss& loss);
   bool compute(Step step, int micro_batch, const Loss& loss);
   void check_model(Step step, const Loss& loss);
+  std::int64_t called(Step step) const { return step.value - 1 + options_.first_step; }
 
   PassOptions options_;
   std::vector<std::unique_ptr<Lane>> lanes_;  // one an arena

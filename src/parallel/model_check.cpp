@@ -64,14 +64,16 @@ KeptGenerators::~KeptGenerators() {
   }
 }
 
-void refuse_model(Step step, int micro_batch, const std::string& what) {
+void refuse_model(std::int64_t step, int micro_batch, const std::string& what) {
   throw Fault(
       ExitCode::kConfig,
       fmt::format("step {}: the model is not a function of its parameters, buffers, samples and the default "
                   "generator: micro-batch {}, computed once more, {}",
-                  step.value, micro_batch, what),
+                  step, micro_batch, what),
       "Keep what it counts or remembers in a buffer (register_buffer), draw random numbers from LibTorch's "
-      "default generator and read no clock; docs/your-own-model.md. Not to be told: train.check_model=false");
+      "default generator and read no clock; docs/your-own-model.md. Not to be told: train.check_model=false, "
+      "or "
+      "ParallelOptions::check_model in a loop of your own");
 }
 
 }  // namespace lockstep

@@ -46,6 +46,6 @@ class KeptGenerators {
 };
 
 // Throws Fault (78): the model is not such a function, `what` is how that shows.
-[[noreturn]] void refuse_model(Step step, int micro_batch, const std::string& what);
+[[noreturn]] void refuse_model(std::int64_t step, int micro_batch, const std::string& what);
 
 }  // namespace lockstep

@@ -57,8 +57,9 @@ class Checkpoints {
   Checkpoints& operator=(const Checkpoints&) = delete;
 
   // Local, before resume(). What is added outlives this; its name is its place in the checkpoint, and the
-  // same at every start. Throws Fault (78) for a name that is taken. Parameters and buffers, under PyTorch's
-  // names: those of the module called "model" as they are, of any other behind "<name>.".
+  // same at every start. What is wrong (a name that is taken, an optimizer of an unknown kind) the next verb
+  // throws, as AgreedFault (78). Parameters and buffers, under PyTorch's names: those of the module called
+  // "model" as they are, of any other behind "<name>.".
   Checkpoints& add(const std::string& name, torch::nn::Module& module);
   // State under torch.optim's names, and learning rates. Its parameters belong to modules that were added.
   Checkpoints& add(const std::string& name, torch::optim::Optimizer& optimizer);
