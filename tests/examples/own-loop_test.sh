@@ -42,12 +42,24 @@ wait "$pid" || code=$?
 [[ $code == 75 ]] || fail "a stop ends with $code: $(tail -3 stopped.log)"
 grep -q '"event":"stopped"' stopped/events.jsonl || fail "no event of the stop"
 
-# A stop while a save is being written ends with a whole one.
-code=0
-LOCKSTEP_FAULT="slow@point=ckpt.before_rename,step=40,file=$work/slow.fired;term@point=step,step=42,file=$work/term.fired" \
-  timeout 60 "$program" overtaken "$steps" >overtaken.log 2>&1 || code=$?
-[[ $code == 75 && -s slow.fired && -s term.fired ]] || fail "stopped in a save: code $code: $(tail -3 overtaken.log)"
-same "$whole" "$(at 2 overtaken "$steps")" "stopped while a save was being written"
+# overtaken RUN STEP FAULTS: a stop in STEP, while the save of step 40 is being written.
+overtaken() {
+  code=0
+  LOCKSTEP_FAULT="slow@point=ckpt.before_rename,step=40,file=$work/$1.slow;term@point=step,step=$2,file=$work/$1.term$3" \
+    timeout 60 "$program" "$1" "$steps" >"$1.log" 2>&1 || code=$?
+  [[ $code == 75 && -s $1.slow && -s $1.term ]] || fail "$1: stopped in a save: code $code: $(tail -3 "$1.log")"
+  [[ -e $1/ckpt/step-00000040 ]] || fail "$1: the save in flight was not finished"
+  "$lockstep" ckpt verify "$1" >"$1.verify" 2>&1 || fail "$1: $(cat "$1.verify")"
+}
+
+# Where it has only begun it is the one there is; where it has taken longer than a save does, another one follows.
+overtaken young 42 ''
+slower=''
+for step in {41..58}; do for _ in 1 2 3; do slower+=";lag@point=micro_batch,step=$step"; done; done
+overtaken overdue 59 "$slower"
+grep -q '"event":"stopped".*"step":59,' overdue/events.jsonl || fail "nothing was saved at the stop: $(grep stopped overdue/events.jsonl)"
+[[ -e overdue/ckpt/step-00000059 ]] || fail "the last step is not saved"
+for run in young overdue; do same "$whole" "$(at 2 $run "$steps")" "$run: stopped while a save was being written"; done
 
 # The run is one like any other.
 "$lockstep" status one | grep -q "60" || fail "status: $("$lockstep" status one)"
