@@ -13,6 +13,7 @@
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
+#include "lockstep/base/random.h"
 #include "loop/begin_store.h"
 #include "loop/best_so_far.h"
 #include "loop/checkpointer.h"
@@ -35,6 +36,16 @@ namespace lockstep {
 namespace {
 
 using Values = std::map<std::string, double>;
+
+// Keeps this use of the generator apart from dropout's.
+constexpr std::uint64_t kLoopStream = 0x6c6f6f70;
+
+// Note [draws of a loop]: a loop may draw from LibTorch's default generator anywhere. backward() and
+// evaluate() leave it as they found it, however many micro-batches this rank had, and each step begins with
+// one that follows from the program's own seed and the step: the same after a resume.
+void begin_draws(std::uint64_t seed, std::int64_t step) {
+  torch::manual_seed(mix_key({kLoopStream, seed, static_cast<std::uint64_t>(step)}));
+}
 
 std::string text_of(const Values& values) {
   std::string text;
@@ -73,6 +84,7 @@ struct Checkpoints::Parts {
   Environment environment;
   std::optional<std::int64_t> next;  // the step after() expects; none before resume()
   std::optional<Fault> wrong;        // with what was added
+  std::uint64_t seed = 0;            // what the program gave to torch::manual_seed()
   std::list<std::function<void()>>::iterator release;
 };
 
@@ -318,7 +330,9 @@ std::int64_t Checkpoints::resume() {
   parts.session.begin_verb("resume()", parts.wrong);
   if (parts.next)
     throw AgreedFault(ExitCode::kBug, "resume() was called twice", "Call it once, before the first step");
+  parts.seed = at::globalContext().defaultGenerator(torch::kCPU).current_seed();
   parts.next = parts.begin_run();
+  begin_draws(parts.seed, *parts.next);
   parts.stops->begin_step(Step(*parts.next + 1), parts.saver->save_times());
   parts.world().watch().enter(Phase::kBetween);
   return *parts.next;
@@ -360,6 +374,7 @@ Stop Checkpoints::after(std::int64_t step, const std::map<std::string, double>& 
     parts.saver->save(parts.record_of(record), SaveReason::kBest);
   else if (parts.saver->is_due(record.step, Step(parts.options.steps)))
     parts.saver->save(parts.record_of(record), SaveReason::kInterval);
+  begin_draws(parts.seed, step + 1);
   const Stop stop = parts.look_at_stop(record);
   if (stop == Stop::kNo) parts.stops->begin_step(Step(step + 2), parts.saver->save_times());
   return stop;

@@ -17,6 +17,7 @@
 #include "loop/same_lines.h"
 #include "optim/clip.h"
 #include "parallel/chunk_sums.h"
+#include "parallel/model_check.h"
 #include "parallel/ownership.h"
 #include "parallel/tensor_rules.h"
 #include "run/supervisor_line.h"
@@ -41,6 +42,14 @@ std::string description(const torch::nn::Module& module, const ParallelOptions& 
   add(module.named_parameters());
   add(module.named_buffers());
   return text;
+}
+
+// Of what a function given to the verb `name` threw.
+Fault fault_of(const ForeignException& thrown, const std::string& where, const std::string& name) {
+  if (thrown.kind == ForeignException::Kind::kOutOfMemory)
+    return out_of_memory(thrown, "the module", "Make it, or its micro-batches, smaller");
+  return Fault(ExitCode::kBug, fmt::format("{}: {}", where, thrown.text),
+               "Look at the function given to " + name + "()");
 }
 
 }  // namespace
@@ -126,12 +135,9 @@ std::vector<StepMean> DataParallel::Parts::means(const std::string& name, std::i
   const auto compute = [&] {
     const PhaseScope work(watch, Phase::kCompute);
     const auto fault = [&](const ForeignException& thrown) {
-      if (thrown.kind == ForeignException::Kind::kOutOfMemory)
-        return out_of_memory(thrown, "the module", "Make it, or its micro-batches, smaller");
-      return Fault(ExitCode::kBug,
-                   fmt::format("step {}, micro-batch {}: {}", step, pass->micro_batch(), thrown.text),
-                   "Look at the loss given to " + name + "()");
+      return fault_of(thrown, fmt::format("step {}, micro-batch {}", step, pass->micro_batch()), name);
     };
+    const KeptGenerators kept(session.device);  // Note [draws of a loop]
     with_foreign_faults(
         [&] {
           pass->run(Step(step + 1), [&](int micro_batch) {
@@ -283,12 +289,20 @@ std::map<std::string, double> DataParallel::evaluate(
   World& world = parts_->session.world;
   const PhaseScope evaluation(world.watch(), Phase::kEvaluation);
   const EvalMode eval_mode(parts_->module);
+  const KeptGenerators kept(parts_->session.device);  // Note [draws of a loop]
   // Not inference mode: what a module keeps from a first forward (a mask, a table) is used in training later.
   const torch::NoGradGuard no_grad;
   const auto measured = [&](std::int64_t chunk) {
     torch::manual_seed(mix_key({kEvaluationStream, static_cast<std::uint64_t>(chunk)}));
     ChunkSums::Parts sums;
-    for (const auto& [name, part] : measure(chunk)) sums[name] = {part.sum, part.count};
+    const auto fault = [&](const ForeignException& thrown) {
+      return fault_of(thrown, fmt::format("evaluation, chunk {}", chunk), "evaluate");
+    };
+    with_foreign_faults(
+        [&] {
+          for (const auto& [name, part] : measure(chunk)) sums[name] = {part.sum, part.count};
+        },
+        fault);
     return sums;
   };
   return ChunkSums::measured(world, chunks, measured).means();

@@ -2,6 +2,8 @@
 #include "parallel/chunk_sums.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "comm/agree.h"
 #include "comm/agree_alike.h"
@@ -9,6 +11,23 @@
 #include "lockstep/base/hash.h"
 
 namespace lockstep {
+namespace {
+
+ChunkSums chunks_of_rank(World& world, std::int64_t chunks,
+                         const std::function<ChunkSums::Parts(std::int64_t chunk)>& measure) {
+  const std::int64_t rank = world.rank().value;
+  const std::int64_t own = rank < chunks ? rank : 0;
+  const ChunkSums::Parts first = measure(own);
+  ChunkSums sums(first, chunks);
+  for (std::int64_t chunk = rank; chunk < chunks; chunk += world.size().value) {
+    sums.set(chunk, chunk == own ? first : measure(chunk));
+    // Each chunk begins anew for the watchdog: an evaluation may be long.
+    world.watch().enter(world.watch().look().phase);
+  }
+  return sums;
+}
+
+}  // namespace
 
 ChunkSums::ChunkSums(const Parts& names, std::int64_t chunks) {
   for (const auto& [name, part] : names) names_.push_back(name);
@@ -18,17 +37,10 @@ ChunkSums::ChunkSums(const Parts& names, std::int64_t chunks) {
 ChunkSums ChunkSums::measured(World& world, std::int64_t chunks,
                               const std::function<Parts(std::int64_t chunk)>& measure) {
   check(chunks > 0, "an evaluation has chunks");
-  const std::int64_t rank = world.rank().value;
-  const std::int64_t own = rank < chunks ? rank : 0;
-  const Parts first = measure(own);
-  ChunkSums sums(first, chunks);
-  for (std::int64_t chunk = rank; chunk < chunks; chunk += world.size().value) {
-    sums.set(chunk, chunk == own ? first : measure(chunk));
-    // Each chunk begins anew for the watchdog: an evaluation may be long.
-    world.watch().enter(world.watch().look().phase);
-  }
-  sums.share(world);
-  return sums;
+  std::optional<ChunkSums> sums;
+  together(world, [&] { sums = chunks_of_rank(world, chunks, measure); });
+  sums->share(world);
+  return *std::move(sums);
 }
 
 void ChunkSums::set(std::int64_t chunk, const Parts& parts) {

@@ -24,7 +24,8 @@ class ChunkSums {
   using Parts = std::map<std::string, Part>;
 
   // Collective. What `measure` gives for each chunk, on the rank whose turn it is, and shared. Chunk c is
-  // rank c mod W's; a rank without one measures the first for its names.
+  // rank c mod W's; a rank without one measures the first for its names. A
+  // Fault of `measure` on any rank, and other names there, all throw as AgreedFault.
   static ChunkSums measured(World& world, std::int64_t chunks,
                             const std::function<Parts(std::int64_t chunk)>& measure);
 

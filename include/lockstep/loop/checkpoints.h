@@ -86,8 +86,9 @@ class Checkpoints {
 
   // Collective, verb, once, after all was added and before the first step. Fills what was added from the
   // newest good checkpoint, where there is one. Returns the step to go on with: 0 for a new run, `steps` for
-  // one that is done. Modules are in the mode they were saved in. Throws AgreedFault: 65 no valid checkpoint
-  // where there must be one, 78 when it does not fit what was added.
+  // one that is done. Modules are in the mode they were saved in. From here on each step begins with
+  // LibTorch's default generator set by the program's own seed and the step. Throws AgreedFault: 65 no valid
+  // checkpoint where there must be one, 78 when it does not fit what was added.
   std::int64_t resume();
 
   // Collective, verb, after each step (0-based) in turn. It completes update `step` + 1, which names the

@@ -93,6 +93,13 @@ std::map<std::string, Misuse> misuses_of_verbs() {
       {"resume-twice", {At::kResumed, [](Loop& l) { l.saves->resume(); }}},
       {"broadcast-of-another-shape",
        {At::kStep, [](Loop& l) { l.session.broadcast(torch::zeros({l.odd ? 3 : 4})); }}},
+      {"evaluation-throws",
+       {At::kStep,
+        [](Loop& l) {
+          l.parallel->evaluate(4, [](std::int64_t chunk) -> std::map<std::string, Measured> {
+            throw std::runtime_error("no chunk " + std::to_string(chunk));
+          });
+        }}},
       {"evaluates-other-things",
        {At::kStep,
         [](Loop& l) {
@@ -297,12 +304,14 @@ class Run {
   }
 
   bool train(std::int64_t step) {
+    loop_.own.add_(torch::rand({3}));
     if (step == kWhen) err(At::kStep);
     if (loop_.leaves) return false;
     double loss = 0;
     if (!loop_.leaves_out_backward)
       loss = loop_.parallel->backward(step + loop_.backward_late,
                                       [&](MicroBatch m) { return loss_of(loop_, m); });
+    loop_.own.add_(torch::rand({3}));
     loop_.optimizer->step();
     if (step == kWhen) err(At::kUpdated);
     if (!loop_.leaves_out_after && loop_.saves->after(step + loop_.after_late, {{"loss", loss}}) != Stop::kNo)

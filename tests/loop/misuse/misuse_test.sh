@@ -34,6 +34,8 @@ sound() {
   [[ $(grep -c ': valid, ' "$1.verify") -ge $2 ]] || fail "$1: fewer than $2 whole checkpoints: $(cat "$1.verify")"
 }
 
+hash_of() { sed -n 's/.*"state_hash":"\([0-9a-f]*\)".*/\1/p' "$1/DONE"; }
+
 # ends NAME CODE CHECKPOINTS TEXT: as a run from nothing.
 ends() {
   rm -rf "${1:?}"
@@ -65,7 +67,21 @@ verbs() {
   ends after-before-resume 70 0 'after() was called before resume()'
   ends resume-twice 70 0 'resume() was called twice'
   ends broadcast-of-another-shape 70 1 "${different}broadcast("
+  ends evaluation-throws 70 1 'evaluation, chunk 0: std::runtime_error: no chunk 0'
   ends evaluates-other-things 78 1 'the ranks measure different things'
+}
+
+# What a loop draws between its verbs is the same on every rank (else the save would end it), without ranks, and after a kill.
+same_draws() {
+  cases=$((cases + 1))
+  timeout 60 "$program" none alone >alone.log 2>&1 || fail "alone: $(tail -5 alone.log)"
+  LOCKSTEP_FAULT="kill@rank=1,step=7,file=$work/killed.fired" train none killed
+  [[ $code != 0 && -s killed.fired ]] || fail "nothing was killed"
+  train none killed
+  [[ $code == 0 ]] || fail "killed: code $code: $(tail -5 killed.log)"
+  for other in alone killed; do
+    [[ $(hash_of run) && $(hash_of run) == "$(hash_of $other)" ]] || fail "$other ends in another state than run"
+  done
 }
 
 checkpoints() {
@@ -87,6 +103,7 @@ checkpoints() {
   # A run that is there is left as it is by one that does not fit it.
   train none run
   [[ $code == 0 ]] || fail "none: code $code: $(tail -5 run.log)"
+  same_draws
   rm run/DONE
   ends_again adds-more-than-was-saved run 78 3 'the checkpoint has no more'
   ends_again other-optimizer-than-was-saved run 78 3 'optimizer'
