@@ -34,12 +34,13 @@ endif()
 # Imported, and so found anew by whoever uses an installed Lockstep; like all others here, in that folder and below.
 add_library(lockstep_torch INTERFACE IMPORTED)
 # After everything else (-idirafter, as system headers): the wheel carries headers of other projects, among them a newer fmt
-# whose symbols no library here has.
-target_compile_options(lockstep_torch INTERFACE "SHELL:-idirafter ${LOCKSTEP_TORCH}/include"
-  "SHELL:-idirafter ${LOCKSTEP_TORCH}/include/torch/csrc/api/include")
+# whose symbols no library here has. nvcc, for whom a program has files in CUDA, knows -isystem alone.
+set(lockstep_torch_order $<IF:$<COMPILE_LANGUAGE:CUDA>,-isystem,-idirafter>)
+target_compile_options(lockstep_torch INTERFACE "SHELL:${lockstep_torch_order} ${LOCKSTEP_TORCH}/include"
+  "SHELL:${lockstep_torch_order} ${LOCKSTEP_TORCH}/include/torch/csrc/api/include")
 target_link_libraries(lockstep_torch INTERFACE ${LOCKSTEP_TORCH}/lib/libtorch_cpu.so ${LOCKSTEP_TORCH}/lib/libc10.so)
 # libtorch_cpu finds libcudart and libcupti beside itself at run time; only the linker cannot follow its RPATH.
-target_link_options(lockstep_torch INTERFACE -Wl,--allow-shlib-undefined)
+target_link_options(lockstep_torch INTERFACE LINKER:--allow-shlib-undefined)
 
 if(LOCKSTEP_CUDA)
   find_path(LOCKSTEP_CUDA_INCLUDE cuda_runtime.h REQUIRED NO_DEFAULT_PATH
