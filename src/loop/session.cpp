@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <chrono>
 #include <map>
+#include <thread>
 
 #include "comm/agree.h"
 #include "comm/agree_alike.h"
@@ -42,6 +44,28 @@ std::string who_said_what(const std::vector<std::string>& verbs) {
 
 std::string kind_of(const torch::Tensor& tensor) {
   return fmt::format("{} [{}]", c10::toString(tensor.scalar_type()), fmt::join(tensor.sizes(), ", "));
+}
+
+// What a body throws between two verbs it mostly throws on all ranks, and no rank may wait for the others
+// there. So they give the first a moment to say it, and to end them.
+void let_root_speak(const World& world) {
+  if (world.is_root()) return;
+  constexpr std::chrono::milliseconds kMoment(300), kLook(10), kEnd(3000);
+  for (auto waited = kLook; waited < kMoment && stop_signal_received() == 0; waited += kLook)
+    std::this_thread::sleep_for(kLook);
+  // A launcher that ends a job asks first.
+  if (stop_signal_received() != 0) std::this_thread::sleep_for(kEnd);
+}
+
+void run_body(const std::function<void(Session&)>& body, Session& session) {
+  try {
+    body(session);
+  } catch (const AgreedFault&) {
+    throw;
+  } catch (...) {
+    let_root_speak(session.world());
+    throw;
+  }
 }
 
 World join(const JobOptions& options) {
@@ -143,7 +167,7 @@ int run_job(const std::function<void(Session&)>& body, const JobOptions& options
     limit_stops(times);
     Session session(std::make_unique<Session::Parts>(std::move(world), device));
     session.parts().stop_times = times;
-    body(session);
+    run_body(body, session);
     session.parts().begin_verb("the end of the job");
     const ExitCode code = session.parts().ending.value_or(ExitCode::kDone);
     if (session.is_root()) supervisor_line().ended(code);

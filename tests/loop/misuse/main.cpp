@@ -93,6 +93,12 @@ std::map<std::string, Misuse> misuses_of_verbs() {
       {"resume-twice", {At::kResumed, [](Loop& l) { l.saves->resume(); }}},
       {"broadcast-of-another-shape",
        {At::kStep, [](Loop& l) { l.session.broadcast(torch::zeros({l.odd ? 3 : 4})); }}},
+      {"loop-throws", {At::kStep, [](Loop&) { throw std::runtime_error("no such file"); }}},
+      {"loop-throws-on-one-rank",
+       {At::kStep,
+        [](Loop& l) {
+          if (l.odd) throw std::runtime_error("no such file");
+        }}},
       {"evaluation-throws",
        {At::kStep,
         [](Loop& l) {

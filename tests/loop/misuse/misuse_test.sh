@@ -67,6 +67,8 @@ verbs() {
   ends after-before-resume 70 0 'after() was called before resume()'
   ends resume-twice 70 0 'resume() was called twice'
   ends broadcast-of-another-shape 70 1 "${different}broadcast("
+  ends loop-throws 70 1 'std::runtime_error: no such file'
+  ends loop-throws-on-one-rank 70 1 'std::runtime_error: no such file'
   ends evaluation-throws 70 1 'evaluation, chunk 0: std::runtime_error: no chunk 0'
   ends evaluates-other-things 78 1 'the ranks measure different things'
 }
