@@ -11,6 +11,7 @@
 #include "cli/drill_command.h"
 #include "cli/eval_command.h"
 #include "cli/help_formatter.h"
+#include "cli/load_run_config.h"
 #include "cli/path_arguments.h"
 #include "cli/predict_command.h"
 #include "cli/report_command.h"
@@ -38,7 +39,7 @@ int run_command(CLI::App& app, int argc, char** argv, const int& exit_code) {
 }
 
 void add_commands(CLI::App& app, const Registries& registries, const RunWords& run_words, int& exit_code) {
-  const ExtraTypes types{registries.models.types(), registries.datasets.types()};
+  const ExtraTypes types = types_of(registries);
   add_train_command(app, registries, exit_code);
   add_run_command(app, registries, run_words, exit_code);
   add_eval_command(app, registries, exit_code);

@@ -5,8 +5,8 @@
 
 #include "checkpoint/catalog.h"
 #include "checkpoint/reader.h"
+#include "cli/load_run_config.h"
 #include "cli/name_rules.h"
-#include "config/load.h"
 #include "data/sample_order.h"
 #include "exchange/export_parts.h"
 #include "lockstep/base/error.h"
@@ -112,8 +112,7 @@ Digest commit_as(const std::string& output, const CheckpointState& state) {
 }  // namespace
 
 ImportedCheckpoint import_checkpoint(const CheckpointImport& import, const Registries& registries) {
-  const RunConfig config =
-      load_config(import.config, import.overrides, {registries.models.types(), registries.datasets.types()});
+  const RunConfig config = load_run_config(import.config, import.overrides, registries);
   const auto data = registries.datasets.open(config.data, DataPart::kTrain);
   SampleOrder order{config.run.seed, data->size(), config.train.global_batch, config.data.shuffle};
   // Nothing is computed, so the host will do.

@@ -3,10 +3,10 @@
 
 #include <optional>
 
+#include "cli/load_run_config.h"
 #include "comm/agree.h"
 #include "comm/launch/job.h"
 #include "config/environment.h"
-#include "config/load.h"
 #include "lockstep/base/log.h"
 #include "loop/opened_run.h"
 
@@ -23,8 +23,7 @@ Job join_job(const GivenConfig& given, const Registries& registries) {
   RunConfig config;
   std::optional<Fault> refused;
   try {
-    config =
-        load_config(given.file, given.overrides, {registries.models.types(), registries.datasets.types()});
+    config = load_run_config(given.file, given.overrides, registries);
   } catch (const Fault& fault) {
     refused = fault;  // told once the others can hear it
   }

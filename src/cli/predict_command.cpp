@@ -7,8 +7,8 @@
 #include "cli/answer.h"
 #include "cli/config_arguments.h"
 #include "cli/load_predictor.h"
+#include "cli/load_run_config.h"
 #include "cli/name_rules.h"
-#include "config/load.h"
 
 namespace lockstep {
 namespace {
@@ -22,8 +22,7 @@ struct PredictArguments {
 
 void predict_command(const PredictArguments& arguments, const Registries& registries) {
   const GivenConfig given = arguments.config.given();
-  const RunConfig config =
-      load_config(given.file, given.overrides, {registries.models.types(), registries.datasets.types()});
+  const RunConfig config = load_run_config(given.file, given.overrides, registries);
   const Predictor predictor = load_predictor(config, arguments.weights, registries, arguments.names);
   if (arguments.request.input.empty())
     answer_prompt(predictor, config, arguments.request);

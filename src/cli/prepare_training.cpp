@@ -178,6 +178,7 @@ Preparation prepare_training(Job& job, const Registries& registries) {
   agree_same(world, "the training data", content, ExitCode::kInputMissing);
   made.options.config[kDataContent] = content;
   parts.compute = job.compute;
+  parts.hooks = registries.hooks;
   const PresentData present{parts.train_data.get(), content, DataRecord(real_disk(), parts.directory)};
   on_root(world, [&] { begin_record(present, *parts.run_directory); });
   parts.admit = admission(job.config, present, made.changes, world.is_root());

@@ -11,10 +11,10 @@
 #include <optional>
 
 #include "cli/config_arguments.h"
+#include "cli/load_run_config.h"
 #include "cli/run_under_slurm.h"
 #include "cli/this_binary.h"
 #include "config/environment.h"
-#include "config/load.h"
 #include "lockstep/base/error.h"
 #include "loop/standard_streams.h"
 #include "supervise/mpirun_job.h"
@@ -80,8 +80,7 @@ void plan_training(const RunArguments& arguments, const Registries& registries, 
   // Another binary may know other models: its ranks say what is wrong with the config.
   if (!is_same_file(binary, own)) return;
   // Here a config that is wrong ends it before a rank starts.
-  const RunConfig config =
-      load_config(given.file, given.overrides, {registries.models.types(), registries.datasets.types()});
+  const RunConfig config = load_run_config(given.file, given.overrides, registries);
   if (!arguments.run) job.run_directory = config.run.dir;
   job.most_ranks = static_cast<int>(config.train.global_batch / config.train.micro_batch);
   job.on_end = config.run.on_end;
@@ -153,7 +152,7 @@ int run_in_batch_job(const RunArguments& arguments, const Registries& registries
   request.run = arguments.run;
   request.resume = arguments.resume;
   request.ranks_per_node = arguments.ranks_per_node;
-  return run_under_slurm(request, {registries.models.types(), registries.datasets.types()});
+  return run_under_slurm(request, types_of(registries));
 }
 
 int run_job(const RunArguments& arguments, const Registries& registries) {

@@ -67,10 +67,10 @@ void check_schedule(const Given& given, const RunConfig& config) {
 
 // The numbers of a group are those of its section, and have an effect where they have.
 void check_groups(const Given& given, const RunConfig& config) {
-  const bool sgd = config.optim.type == "sgd";
+  const bool adam = config.optim.type == "adam" || config.optim.type == "adamw";
   for (const OptimGroup& group : config.optim.groups) {
-    if (sgd && (group.betas || group.eps))
-      refuse_at(given, "optim.groups", "betas and eps have no effect with optim.type: sgd",
+    if (!adam && (group.betas || group.eps))
+      refuse_at(given, "optim.groups", "betas and eps have no effect with optim.type: " + config.optim.type,
                 "Leave them out, or use adam or adamw");
     if (group.lr && config.optim.lr == 0)
       refuse_at(given, "optim.groups", "lr of a group beside optim.lr 0",

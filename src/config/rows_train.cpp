@@ -47,6 +47,10 @@ std::vector<Row> train_rows() {
       row("train.loss", t, &T::loss)
           .one_of({"auto", "cross_entropy", "mse"})
           .says("auto: mse for floating targets, else cross_entropy; a model may bring its own."),
+      row("train.metrics", t, &T::metrics)
+          .may_change()
+          .says("Ask the model's metrics() of training batches too, where metrics.jsonl keeps a line: "
+                "train_accuracy, …; costs these steps its time."),
       row("train.check_model", t, &T::check_model)
           .may_change()
           .says("Once a run compute a micro-batch of its first step again: a model whose results depend on "
@@ -90,6 +94,10 @@ std::vector<Row> optim_rows() {
           .only("optim.type", {"sgd"})
           .may_change()
           .says("Nesterov's momentum; needs optim.momentum > 0."),
+      row("optim.params", o, &O::params)
+          .only("optim.type", {kRegistered})
+          .may_change()
+          .says("What a registered optimizer is given."),
       row("optim.groups", o, &O::groups)
           .may_change()
           .says(
@@ -111,6 +119,10 @@ std::vector<Row> schedule_rows() {
           .in(between(0, 1e15), "steps")
           .may_change()
           .says("Steps over which the learning rate rises to optim.lr, in a line."),
+      row("schedule.params", s, &S::params)
+          .only("schedule.type", {kRegistered})
+          .may_change()
+          .says("What a registered schedule is given."),
       row("schedule.final_lr", s, &S::final_lr)
           .in(at_least(0))
           .only("schedule.type", {"linear", "cosine"})

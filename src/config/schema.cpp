@@ -31,6 +31,8 @@ Schema::Schema(ExtraTypes extra) : extra_(std::move(extra)) {
   for (Row& row : rows_) {
     if (row.key == "model.type") add_registered(row.words, extra_.models);
     if (row.key == "data.type") add_registered(row.words, extra_.datasets);
+    if (row.key == "optim.type") add_registered(row.words, extra_.optimizers);
+    if (row.key == "schedule.type") add_registered(row.words, extra_.schedules);
   }
 }
 
@@ -46,6 +48,8 @@ bool Schema::is_section(const std::string& key) const {
 
 bool Schema::is_registered(const std::string& type_key, const RunConfig& config) const {
   if (type_key == "model.type") return contains(extra_.models, config.model.type);
+  if (type_key == "optim.type") return contains(extra_.optimizers, config.optim.type);
+  if (type_key == "schedule.type") return contains(extra_.schedules, config.schedule.type);
   return type_key == "data.type" && contains(extra_.datasets, config.data.type);
 }
 

@@ -8,10 +8,13 @@
 
 namespace lockstep {
 
-// Names that a program registered beside the built-in ones; they become values of model.type and data.type.
+// Names that a program registered beside the built-in ones; they become values of model.type, data.type,
+// optim.type and schedule.type.
 struct ExtraTypes {
   std::vector<std::string> models;
   std::vector<std::string> datasets;
+  std::vector<std::string> optimizers;
+  std::vector<std::string> schedules;
 };
 
 // The table of all keys: closed, what is not in it is an error.

@@ -201,7 +201,7 @@ void DataParallel::Parts::make_optimizers(const OptimOptions& wanted, double cli
       groups.push_back(group_of.at(entry.name));
     }
     if (!offsets.empty())
-      lane.optimizer = FlatOptimizer::make(wanted, lane.arena->trainable_values(), offsets, groups);
+      lane.optimizer = FlatOptimizer::make(wanted, lane.arena->trainable_values(), {offsets, groups});
   }
   built_in = wanted;
   lr = wanted.lr;

@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "lockstep/base/error.h"
+#include "optim/own_optimizer.h"
 #include "tensors/page_zeros.h"
 
 namespace lockstep {
@@ -47,9 +48,8 @@ void check_options(const OptimOptions& options) {
 // them (Run) does the same; in the normal case there is one, and it is the whole.
 class FlatSgd : public FlatOptimizer {
  public:
-  FlatSgd(const OptimOptions& options, const torch::Tensor& parameters, ParameterOffsets offsets,
-          ParameterGroups groups)
-      : FlatOptimizer(options, parameters, std::move(offsets), std::move(groups)) {
+  FlatSgd(const OptimOptions& options, const torch::Tensor& parameters, ParameterLayout layout)
+      : FlatOptimizer(options, parameters, std::move(layout)) {
     if (options.momentum > 0.0) momentum_buffer_.push_back(zeros_placed_like(parameters));
   }
 
@@ -77,9 +77,8 @@ class FlatSgd : public FlatOptimizer {
 
 class FlatAdam : public FlatOptimizer {
  public:
-  FlatAdam(const OptimOptions& options, const torch::Tensor& parameters, ParameterOffsets offsets,
-           ParameterGroups groups)
-      : FlatOptimizer(options, parameters, std::move(offsets), std::move(groups)),
+  FlatAdam(const OptimOptions& options, const torch::Tensor& parameters, ParameterLayout layout)
+      : FlatOptimizer(options, parameters, std::move(layout)),
         exp_avg_(zeros_placed_like(parameters)),
         exp_avg_sq_(zeros_placed_like(parameters)),
         step_(torch::zeros({}, torch::TensorOptions(torch::kFloat32).device(parameters.device()))),
@@ -122,41 +121,45 @@ class FlatAdam : public FlatOptimizer {
 }  // namespace
 
 FlatOptimizer::FlatOptimizer(const OptimOptions& options, const torch::Tensor& parameters,
-                             ParameterOffsets offsets, ParameterGroups groups)
+                             ParameterLayout layout)
     // Detached, it shares the memory but not the history: in-place updates of a leaf are legal.
-    : parameters_(parameters.detach()),
-      offsets_(std::move(offsets)),
-      groups_(std::move(groups)),
-      steps_(offsets_.size(), 0) {
+    : parameters_(parameters.detach()), layout_(std::move(layout)), steps_(layout_.offsets.size(), 0) {
   check(parameters.dim() == 1 && parameters.is_contiguous(),
         "an optimizer works on one flat, contiguous tensor");
   check(parameters.scalar_type() == torch::kFloat32 || parameters.scalar_type() == torch::kFloat64,
         "the optimizer's parameters are float32 or float64");
-  check(!offsets_.empty() && offsets_.front() == 0 && std::is_sorted(offsets_.begin(), offsets_.end()) &&
-            offsets_.back() <= parameters.numel(),
+  const ParameterOffsets& offsets = layout_.offsets;
+  ParameterGroups& groups = layout_.groups;
+  check(!offsets.empty() && offsets.front() == 0 && std::is_sorted(offsets.begin(), offsets.end()) &&
+            offsets.back() <= parameters.numel(),
         "parameters begin one after the other, the first at 0");
-  groups_.resize(groups_.empty() ? offsets_.size() : groups_.size(), kNoGroup);
-  check(groups_.size() == offsets_.size(), "each parameter has a group, or none has");
+  groups.resize(groups.empty() ? offsets.size() : groups.size(), kNoGroup);
+  check(groups.size() == offsets.size(), "each parameter has a group, or none has");
   for (int group = kNoGroup; group < std::ssize(options.groups); ++group)
     options_.push_back(options_of_group(options, group));
 }
 
 std::unique_ptr<FlatOptimizer> FlatOptimizer::make(const OptimOptions& options,
-                                                   const torch::Tensor& parameters, ParameterOffsets offsets,
-                                                   ParameterGroups groups) {
-  require(options.type == "sgd" || options.type == "adam" || options.type == "adamw",
-          fmt::format("optim.type is '{}'", options.type), "use sgd, adam or adamw");
+                                                   const torch::Tensor& parameters, ParameterLayout layout) {
+  require(
+      options.own != nullptr || options.type == "sgd" || options.type == "adam" || options.type == "adamw",
+      fmt::format("optim.type is '{}'", options.type), "use sgd, adam or adamw");
   check_options(options);
   for (int group = 0; group < std::ssize(options.groups); ++group) {
     const OptimGroup& own = options.groups[static_cast<std::size_t>(group)];
-    require(options.type != "sgd" || (!own.betas && !own.eps),
-            fmt::format("betas and eps of group {} have no effect on sgd", group), "leave them out");
+    require((options.type != "sgd" && options.own == nullptr) || (!own.betas && !own.eps),
+            fmt::format("betas and eps of group {} have no effect on {}", group, options.type),
+            "leave them out");
     check_options(options_of_group(options, group));
   }
   const torch::NoGradGuard no_grad;
-  if (options.type == "sgd")
-    return std::make_unique<FlatSgd>(options, parameters, std::move(offsets), std::move(groups));
-  return std::make_unique<FlatAdam>(options, parameters, std::move(offsets), std::move(groups));
+  if (options.own != nullptr) return make_own_optimizer(options, parameters, std::move(layout));
+  if (options.type == "sgd") return std::make_unique<FlatSgd>(options, parameters, std::move(layout));
+  return std::make_unique<FlatAdam>(options, parameters, std::move(layout));
+}
+
+torch::Tensor FlatOptimizer::new_slot() const {
+  return zeros_placed_like(parameters_);
 }
 
 void FlatOptimizer::set_steps(std::vector<double> steps) {
@@ -165,7 +168,7 @@ void FlatOptimizer::set_steps(std::vector<double> steps) {
 }
 
 std::int64_t FlatOptimizer::end_of(std::size_t parameter) const {
-  return parameter + 1 < offsets_.size() ? offsets_[parameter + 1] : parameters_.numel();
+  return parameter + 1 < layout_.offsets.size() ? layout_.offsets[parameter + 1] : parameters_.numel();
 }
 
 const OptimOptions& FlatOptimizer::options_of(int group) const {
@@ -186,14 +189,16 @@ void FlatOptimizer::update(const torch::Tensor& gradients, double lr, const std:
     next = first + 1;
     if (!reached[first]) continue;
     const double steps = ++steps_[first];
-    const int group = groups_[first];
-    while (next < steps_.size() && reached[next] && groups_[next] == group &&
+    const int group = layout_.groups[first];
+    while (next < steps_.size() && !one_by_one() && reached[next] && layout_.groups[next] == group &&
            run_key(steps_[next] + 1) == run_key(steps))
       ++steps_[next++];
-    const std::int64_t count = end_of(next - 1) - offsets_[first];
+    const std::int64_t count = end_of(next - 1) - layout_.offsets[first];
     if (count == 0) continue;
     const OptimOptions& own = options_of(group);
-    apply({offsets_[first], count, steps, lr_of_group(own.lr, options_of(kNoGroup).lr, lr), own}, gradients);
+    apply(
+        {layout_.offsets[first], count, first, steps, lr_of_group(own.lr, options_of(kNoGroup).lr, lr), own},
+        gradients);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "optim/options.h"
@@ -26,18 +27,30 @@ using ParameterOffsets = std::vector<std::int64_t>;
 // The group of each parameter, as groups_of() gives them; empty: none is in one.
 using ParameterGroups = std::vector<int>;
 
-// sgd, adam or adamw over one flat tensor, with ATen's fused kernels: the same numbers as torch.optim over
-// its views, one param_group for each of `options.groups` and one for the rest. Every update is a pure
-// function of parameters, gradients, slots, steps and lr, so what is restored goes on bit for bit. The
-// tensors may be padded with zeros, which stay zeros. Local; not thread-safe; on a device the kernels run on
-// the current stream.
+// The shape of each parameter; an optimizer of one's own asks for them.
+using ParameterShapes = std::vector<std::vector<std::int64_t>>;
+
+struct ParameterLayout {
+  ParameterLayout(ParameterOffsets begin = {0}, ParameterGroups of = {}, ParameterShapes like = {})
+      : offsets(std::move(begin)), groups(std::move(of)), shapes(std::move(like)) {}
+
+  ParameterOffsets offsets;
+  ParameterGroups groups;
+  ParameterShapes shapes;
+};
+
+// sgd, adam, adamw, or one of the program's own, over one flat tensor, with ATen's fused kernels: the same
+// numbers as torch.optim over its views, one param_group for each of `options.groups` and one for the rest.
+// Every update is a pure function of parameters, gradients, slots, steps and lr, so what is restored goes on
+// bit for bit. The tensors may be padded with zeros, which stay zeros. Local; not thread-safe; on a device
+// the kernels run on the current stream.
 class FlatOptimizer {
  public:
   // `parameters`: 1-D, contiguous, float32 or float64; the optimizer shares its memory and updates it in
   // place. Slots start as zeros. Throws Fault (78) for options that are out of range or have no effect on
   // this type.
   static std::unique_ptr<FlatOptimizer> make(const OptimOptions& options, const torch::Tensor& parameters,
-                                             ParameterOffsets offsets = {0}, ParameterGroups groups = {});
+                                             ParameterLayout layout = {});
   virtual ~FlatOptimizer() = default;
 
   // One update of all parameters. `gradients` must match them in size, dtype and device; they are only read.
@@ -55,14 +68,14 @@ class FlatOptimizer {
   void set_steps(std::vector<double> steps);
 
  protected:
-  FlatOptimizer(const OptimOptions& options, const torch::Tensor& parameters, ParameterOffsets offsets,
-                ParameterGroups groups);
+  FlatOptimizer(const OptimOptions& options, const torch::Tensor& parameters, ParameterLayout layout);
 
   // A stretch of the flat tensors whose parameters one kernel call can update.
   struct Run {
     std::int64_t first = 0;
     std::int64_t count = 0;
-    double steps = 0;  // of its parameters, this update counted
+    std::size_t parameter = 0;  // the first
+    double steps = 0;           // of its parameters, this update counted
     double lr = 0;
     const OptimOptions& options;  // of its group
 
@@ -71,6 +84,12 @@ class FlatOptimizer {
   virtual void apply(const Run& run, const torch::Tensor& gradients) = 0;
   // Neighbours of a group whose step counts (this update counted) have one key are updated by one call.
   virtual double run_key(double steps) const = 0;
+  // Is each parameter updated by a call of its own?
+  virtual bool one_by_one() const { return false; }
+
+  const ParameterLayout& layout() const { return layout_; }
+  // Zeros that lie in their pages as the parameters do.
+  torch::Tensor new_slot() const;
 
   torch::Tensor parameters_;
 
@@ -79,8 +98,7 @@ class FlatOptimizer {
   const OptimOptions& options_of(int group) const;
 
   std::vector<OptimOptions> options_;  // without a group, then those of each
-  ParameterOffsets offsets_;
-  ParameterGroups groups_;
+  ParameterLayout layout_;
   std::vector<double> steps_;
 };
 

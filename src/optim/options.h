@@ -3,11 +3,17 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "lockstep/optim/schedule.h"
+
 namespace lockstep {
+
+struct Optimizer;
 
 // An item of optim.groups: parameters with numbers of their own. What is not given is the section's.
 struct OptimGroup {
@@ -31,15 +37,19 @@ struct OptimOptions {
   double momentum = 0.0;       // sgd
   bool nesterov = false;       // sgd
   std::vector<OptimGroup> groups;
+  std::map<std::string, std::string> params;  // of an optimizer of the program's own …
+  std::shared_ptr<const Optimizer> own;       // … which has the name `type`; else null
 };
 
 // The `schedule` section. Steps count from 1; warm-up is linear from lr / warmup_steps to lr.
 struct ScheduleOptions {
   std::string type = "constant";  // constant|linear|cosine|step
   std::int64_t warmup_steps = 0;
-  double final_lr = 0.0;       // linear, cosine: at the last step
-  std::int64_t step_size = 0;  // step: every so many steps …
-  double gamma = 0.1;          // … lr is multiplied by this
+  double final_lr = 0.0;                      // linear, cosine: at the last step
+  std::int64_t step_size = 0;                 // step: every so many steps …
+  double gamma = 0.1;                         // … lr is multiplied by this
+  std::map<std::string, std::string> params;  // of a schedule of the program's own …
+  Schedule own;                               // … which has the name `type`; else empty
 };
 
 }  // namespace lockstep

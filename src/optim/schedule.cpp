@@ -7,6 +7,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "base/foreign_exception.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -21,7 +22,7 @@ bool decays_to_final(const ScheduleOptions& options) {
 }
 
 void check_options(const ScheduleOptions& options) {
-  require(options.type == "constant" || options.type == "step" || decays_to_final(options),
+  require(options.own || options.type == "constant" || options.type == "step" || decays_to_final(options),
           fmt::format("schedule.type is '{}'", options.type), "use constant, linear, cosine or step");
   require(options.warmup_steps >= 0, fmt::format("schedule.warmup_steps is {}", options.warmup_steps),
           "it must not be negative");
@@ -40,12 +41,27 @@ void check_options(const ScheduleOptions& options) {
   }
 }
 
+double own_rate(const ScheduleOptions& options, const ScheduleMoment& moment) {
+  const auto fault = [&](const ForeignException& thrown) {
+    return Fault(ExitCode::kBug,
+                 fmt::format("schedule '{}', step {}: {}", options.type, moment.step, thrown.text),
+                 "Look at what was registered under that name");
+  };
+  const double rate = with_foreign_faults([&] { return options.own(moment); }, fault);
+  if (std::isfinite(rate) && rate >= 0) return rate;
+  throw Fault(
+      ExitCode::kConfig,
+      fmt::format("schedule '{}' gives a learning rate of {} for step {}", options.type, rate, moment.step),
+      "It must be a number that is not negative");
+}
+
 }  // namespace
 
 double learning_rate(const ScheduleOptions& options, double base_lr, Step step, Step last_step) {
   check_options(options);
   const std::int64_t warmup = options.warmup_steps;
   if (step.value <= warmup) return base_lr * static_cast<double>(step.value) / static_cast<double>(warmup);
+  if (options.own) return own_rate(options, {base_lr, step.value, last_step.value, warmup, options.params});
   const std::int64_t after = step.value - warmup;
   if (options.type == "constant") return base_lr;
   if (options.type == "step") {

@@ -79,7 +79,8 @@ void Journal::record(const StepRecord& record) {
                {"grad_norm", number(record.grad_norm)},
                {"samples_per_s", number(record.samples_per_s)},
                {"time", iso_time(clock_->wall())}};
-  for (const auto& [name, value] : record.metrics) json[name] = number(value);
+  for (const auto* metrics : {&record.metrics, &record.train_metrics})
+    for (const auto& [name, value] : *metrics) json[name] = number(value);
   for (const auto& [phase, value] : record.seconds) json["seconds"][phase] = number(value);
   if (record.straggler_ratio > 0) json["straggler_ratio"] = number(record.straggler_ratio);
   writer_->append(metrics_, line(json));
@@ -88,6 +89,7 @@ void Journal::record(const StepRecord& record) {
   if (record.step <= told_) begin(record.step);
   told_ = record.step;
   std::map<std::string, double> values = record.metrics;
+  values.insert(record.train_metrics.begin(), record.train_metrics.end());
   values.insert({{"loss", record.loss},
                  {"lr", record.lr},
                  {"grad_norm", record.grad_norm},

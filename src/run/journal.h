@@ -22,9 +22,10 @@ struct StepRecord {
   double lr = 0;
   double grad_norm = 0;
   double samples_per_s = 0;
-  std::map<std::string, double> metrics;  // valid_loss, …: where the step was evaluated
-  std::map<std::string, double> seconds;  // by phase, of one step: the mean since the line before
-  double straggler_ratio = 0;             // of the slowest rank to the median; 0: there is no straggler
+  std::map<std::string, double> metrics;        // valid_loss, …: where the step was evaluated
+  std::map<std::string, double> train_metrics;  // train_accuracy, …: where the model was asked for them
+  std::map<std::string, double> seconds;        // by phase, of one step: the mean since the line before
+  double straggler_ratio = 0;                   // of the slowest rank to the median; 0: there is no straggler
 };
 
 // metrics.jsonl and events.jsonl of a run directory: one line a record, only ever appended to, over all

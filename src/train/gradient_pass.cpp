@@ -7,6 +7,7 @@
 #include "data/host_batch.h"
 #include "lockstep/base/error.h"
 #include "train/target_reader.h"
+#include "train/training_metrics.h"
 
 namespace lockstep {
 namespace {
@@ -43,7 +44,10 @@ std::vector<PartialSum> GradientPass::run(Step step, const MicroBatches& batches
     const bool is_checked = first && micro_batch == plan_.mine.first;
     const ReadBatch samples =
         is_checked ? copy_of(*first) : read[static_cast<std::size_t>(micro_batch - plan_.mine.first)];
-    return loss_of(state_.model().forward(samples.batch), samples);
+    const torch::Tensor output = state_.model().forward(samples.batch);
+    const torch::Tensor loss = loss_of(output, samples);
+    if (options_.metrics != nullptr) options_.metrics->measure(micro_batch, state_.model(), output, samples);
+    return loss;
   });
   checks_ = false;
   return pass_.sums();

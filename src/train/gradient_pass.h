@@ -14,6 +14,7 @@
 namespace lockstep {
 
 class TargetReader;
+class TrainingMetrics;
 struct ReadBatch;
 
 struct GradientPassOptions {
@@ -22,6 +23,7 @@ struct GradientPassOptions {
   // Checks and weighs the losses; has begun the batch before each run(). Null: losses are as the model gives
   // them.
   const TargetReader* targets = nullptr;
+  TrainingMetrics* metrics = nullptr;  // asked about each micro-batch
 };
 
 // The micro-batches of a step out of a batch: what MicroBatchPass computes for the trainer.

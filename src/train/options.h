@@ -29,6 +29,7 @@ struct TrainOptions {
   std::string device = "auto";    // auto|cpu|cuda
   std::string dtype = "float32";  // float32|float64
   LossKind loss = LossKind::kAuto;
+  bool metrics = false;  // of training batches, where a line of the journal is kept
   bool check_model = true;
 };
 

@@ -68,7 +68,8 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
       plan_(agreed_plan(options.train, order_, parts_.world)),
       state_(parts_.model, options.optim, parts_.compute),
       targets_(*parts_.train_data, plan_, {options.train.loss, options.ignore_label}),
-      pass_(state_, plan_, {options.run.seed, options.train.loss, &targets_}),
+      training_metrics_(*parts_.train_data, plan_.micro_batches, options.train.loss, options.ignore_label),
+      pass_(state_, plan_, {options.run.seed, options.train.loss, &targets_, &training_metrics_}),
       reducer_(make_reducer(parts_.world, options.dist, plan_, state_.arena())),
       store_(RunLayout(parts_.directory).checkpoints(), options.checkpoint, parts_.disk,
              [this](const std::string& event, const auto& fields) { parts_.reporter.event(event, fields); }),
@@ -79,6 +80,7 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
       stop_policy_({parts_.world, parts_.clock, parts_.reporter, parts_.stop_times,
                     static_cast<double>(state_.bytes())}),
       best_(options.checkpoint.keep_best),
+      hooks_(parts_.world, parts_.hooks, RunLayout(parts_.directory).checkpoints()),
       setbacks_({parts_.world, parts_.disk, parts_.reporter, parts_.directory}, options.numbers) {
   begin_store(parts_.world, store_,
               room_for_one_checkpoint(state_.bytes()) + state_.arena().values().nbytes(), parts_.attempt);
@@ -98,12 +100,14 @@ Ending Trainer::run() {
   watch().enter(Phase::kBetween);
   for (Step step = first; step <= plan_.last_step; step = Step(record.step.value + 1)) {
     stop_policy_.begin_step(step, saves);
+    hooks_.epoch_begins(order_.epoch_of(step), record);
     record = advance(step);
     if (record.step < step) continue;  // it went back
     if (step == plan_.last_step) break;
     if (evaluation_is_due(step)) evaluate_now(record);
     report(record, /*last=*/false);
     save_if_due(record);
+    hooks_.saved(record, checkpointer_.last_step());
     stop_policy_.look_ahead(saves);
     const Agreed<Wish> wish = stop_policy_.ask(checkpointer_.clock_asks(), saves);
     if (wish.value == Wish::kStop) return save_and_yield(record);
@@ -158,6 +162,7 @@ Step Trainer::resume_from_newest_verified() {
     start_from_weights();
   }
   start_loader();
+  hooks_.begin(checkpointer_.last_step());
   return first;
 }
 
@@ -217,7 +222,10 @@ StepRecord Trainer::advance(Step step) {
 
   if (setbacks_.leaves_out(step)) return without_update(record);
 
+  training_metrics_.begin(options_.train.metrics &&
+                          (Reporter::due(step, options_.log.every_steps) || step == plan_.last_step));
   const std::vector<PartialSum> sums = compute(step);
+  record.train_metrics = training_metrics_.share(parts_.world);
   const StepMean mean(state_.arena(), reduce(sums));
   const torch::Tensor gradients = mean.gradients();
   record.loss = mean.loss();
@@ -262,6 +270,7 @@ StepRecord Trainer::go_back(const BadStep& bad) {
   setbacks_.go_on_from(from->record.extra);
   const StepRecord record = take_over(*from);
   checkpointer_.restored(record.step, from->state_hash);
+  hooks_.begin(record.step);
   start_loader();
   parts_.reporter.begin(Step(record.step.value + 1), plan_.last_step);
   return record;
@@ -356,6 +365,7 @@ void Trainer::evaluate_now(StepRecord& record) {
   const auto means =
       evaluate({parts_.world, state_.model(), *parts_.valid_data, parts_.compute}, evaluation_options());
   for (const auto& [name, value] : means) record.metrics["valid_" + name] = value;
+  hooks_.evaluated(record);
 }
 
 bool Trainer::is_best(const StepRecord& record) {
@@ -394,6 +404,7 @@ Ending Trainer::save_and_yield(const StepRecord& record) {
                                     {"trained_to", std::to_string(record.step.value)},
                                     {"signal", std::to_string(stop_signal_received())},
                                     {"cause", stop_policy_.cause()}});
+  hooks_.saved(record, step);
   return {ExitCode::kRequeue, step, checkpointer_.last_hash()};
 }
 
@@ -404,6 +415,7 @@ Ending Trainer::finish(StepRecord record) {
   const PhaseScope save(watch(), Phase::kSave);
   if (trained) checkpointer_.save(train_record(record), SaveReason::kAsked);
   checkpointer_.require(record.step);
+  hooks_.saved(record, checkpointer_.last_step());
   const bool was_done =
       agree_max(parts_.world, parts_.run_directory && parts_.run_directory->was_done()).value;
   if (parts_.valid_data != nullptr && record.metrics.empty() && (trained || !was_done)) {

@@ -25,9 +25,11 @@
 #include "shelf/store.h"
 #include "train/admit.h"
 #include "train/gradient_pass.h"
+#include "train/hook_calls.h"
 #include "train/plan.h"
 #include "train/setbacks.h"
 #include "train/target_reader.h"
+#include "train/training_metrics.h"
 #include "train/user_code.h"
 
 namespace lockstep {
@@ -70,6 +72,7 @@ struct TrainerParts {
   Reporter reporter;
   AdmitCheckpoint admit;
   StopTimes stop_times;
+  Hooks hooks;
 };
 
 // How a run left the loop: kDone, or kRequeue when it was asked to stop and has saved.
@@ -131,6 +134,7 @@ class Trainer {
   TrainingPlan plan_;
   TrainingState state_;
   TargetReader targets_;
+  TrainingMetrics training_metrics_;
   GradientPass pass_;
   std::unique_ptr<GradientReducer> reducer_;
   CheckpointStore store_;
@@ -138,6 +142,7 @@ class Trainer {
   Checkpointer checkpointer_;
   StopPolicy stop_policy_;
   BestSoFar best_;
+  HookCalls hooks_;
   Setbacks setbacks_;
   std::unique_ptr<Loader> loader_;
   const MicroBatches* batch_ = nullptr;  // of the step that is computed now

@@ -64,8 +64,13 @@ std::map<std::string, int> grouped(const OptimOptions& optim, const ModelArena& 
 std::unique_ptr<FlatOptimizer> make_optimizer(const OptimOptions& optim, const ModelArena& arena) {
   const auto by_name = grouped(optim, arena);
   ParameterGroups groups;
-  for (const ArenaEntry& entry : arena.trainable()) groups.push_back(by_name.at(entry.name));
-  return FlatOptimizer::make(optim, arena.trainable_values(), offsets_of(arena.trainable()), groups);
+  ParameterShapes shapes;
+  for (const ArenaEntry& entry : arena.trainable()) {
+    groups.push_back(by_name.at(entry.name));
+    shapes.push_back(entry.shape);
+  }
+  return FlatOptimizer::make(optim, arena.trainable_values(),
+                             {offsets_of(arena.trainable()), std::move(groups), std::move(shapes)});
 }
 
 }  // namespace

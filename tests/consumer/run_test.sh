@@ -63,6 +63,9 @@ config=$project/run.yaml
 [[ $(grep -o '"step": *5' runs/wave/DONE) ]] || fail "DONE does not say step 5: $(cat runs/wave/DONE)"
 "$wave" train -c "$config" train.steps=8 || fail "it does not resume"
 grep -q '"step": *8' runs/wave/DONE || fail "DONE does not say step 8"
+said=$("$wave" train -c "$config" run.dir=runs/own optim.type=heavy_ball "optim.params={momentum: 0.9}" schedule.type=inverse_sqrt train.metrics=true)
+[[ $said == *"kept "*"runs/own/ckpt/step-00000005"* ]] || fail "its hook is not called: $said"
+grep '"step":5[,}]' runs/own/metrics.jsonl | grep -q '"train_close":' || fail "no metrics of training batches"
 
 evaluated=$("$wave" eval -c "$config" --weights runs/wave/weights.h5 --json)
 [[ $evaluated =~ \"loss\":[0-9].*\"close\": ]] || fail "eval says $evaluated"

@@ -77,7 +77,7 @@ TEST_P(OptimizerGroups, AreTorchsParamGroupsWhileTheLearningRateFollowsASchedule
   const torch::Tensor ours = filled(1);
   std::vector<torch::Tensor> theirs;
   for (std::size_t i = 0; i < kSizes.size(); ++i) theirs.push_back(part(ours, i).clone().requires_grad_());
-  const auto optimizer = FlatOptimizer::make(options, ours, kOffsets, groups_of(options, kNames));
+  const auto optimizer = FlatOptimizer::make(options, ours, {kOffsets, groups_of(options, kNames)});
   const auto reference = torchs(options, theirs);
   for (int step = 1; step <= kSteps; ++step) {
     const double share = step / static_cast<double>(kSteps);
@@ -99,7 +99,7 @@ TEST_P(OptimizerGroups, ThatSayWhatTheSectionSaysChangeNoBit) {
   OptimOptions plain = options;
   plain.groups.clear();
   const torch::Tensor with = filled(2).to(torch::kFloat32), without = with.clone();
-  const auto grouped = FlatOptimizer::make(options, with, kOffsets, groups_of(options, kNames));
+  const auto grouped = FlatOptimizer::make(options, with, {kOffsets, groups_of(options, kNames)});
   const auto whole = FlatOptimizer::make(plain, without, kOffsets);
   for (int step = 1; step <= kSteps; ++step) {
     const torch::Tensor gradient = filled(200 + step).to(torch::kFloat32);
@@ -115,7 +115,7 @@ INSTANTIATE_TEST_SUITE_P(Of, OptimizerGroups, testing::Values("sgd", "adam", "ad
 std::string refusal_of(const OptimOptions& options) {
   try {
     groups_of(options, kNames);
-    FlatOptimizer::make(options, filled(1), kOffsets, groups_of(options, kNames));
+    FlatOptimizer::make(options, filled(1), {kOffsets, groups_of(options, kNames)});
   } catch (const Fault& fault) {
     EXPECT_EQ(fault.code(), ExitCode::kConfig);
     return fault.what();

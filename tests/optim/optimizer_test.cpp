@@ -42,7 +42,7 @@ std::unique_ptr<torch::optim::Optimizer> torchs(const OptimOptions& o, const tor
       list, torch::optim::AdamWOptions(o.lr).betas(betas).eps(o.eps).weight_decay(o.weight_decay));
 }
 
-class Optimizer : public testing::TestWithParam<Setting> {
+class FlatOptimizers : public testing::TestWithParam<Setting> {
  protected:
   // 103: neither a multiple of a vector register nor of a cache line.
   static torch::Tensor start(torch::Dtype dtype) {
@@ -55,7 +55,7 @@ class Optimizer : public testing::TestWithParam<Setting> {
   }
 };
 
-TEST_P(Optimizer, DoesWhatTorchDoesInFloat64) {
+TEST_P(FlatOptimizers, DoesWhatTorchDoesInFloat64) {
   const OptimOptions& options = GetParam().options;
   torch::Tensor ours = start(torch::kFloat64);
   torch::Tensor theirs = ours.clone().requires_grad_();
@@ -71,7 +71,7 @@ TEST_P(Optimizer, DoesWhatTorchDoesInFloat64) {
   EXPECT_FALSE(torch::allclose(ours, start(torch::kFloat64)));
 }
 
-TEST_P(Optimizer, GoesOnBitForBitFromItsSlots) {
+TEST_P(FlatOptimizers, GoesOnBitForBitFromItsSlots) {
   const OptimOptions& options = GetParam().options;
   for (const torch::Dtype dtype : {torch::kFloat32, torch::kFloat64}) {
     for (const int stop : {0, 1, 7}) {
@@ -94,7 +94,7 @@ TEST_P(Optimizer, GoesOnBitForBitFromItsSlots) {
   }
 }
 
-TEST_P(Optimizer, LeavesZeroPaddingZero) {
+TEST_P(FlatOptimizers, LeavesZeroPaddingZero) {
   const OptimOptions& options = GetParam().options;
   torch::Tensor plain = start(torch::kFloat32);
   torch::Tensor padded = torch::constant_pad_nd(plain, {0, 25});
@@ -110,7 +110,7 @@ TEST_P(Optimizer, LeavesZeroPaddingZero) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    All, Optimizer,
+    All, FlatOptimizers,
     testing::Values(Setting{"sgd", sgd(0, false, 0)}, Setting{"sgd_decay", sgd(0, false, 0.1)},
                     Setting{"momentum", sgd(0.9, false, 0.01)}, Setting{"nesterov", sgd(0.9, true, 0.01)},
                     Setting{"adam", adam("adam", 0)}, Setting{"adam_decay", adam("adam", 0.1)},

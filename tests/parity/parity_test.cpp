@@ -135,7 +135,7 @@ class Flat {
     for (const auto& parameter : parameters_) offsets.push_back(offsets.back() + parameter.numel());
     offsets.pop_back();
     optimizer_ =
-        FlatOptimizer::make(options, flat_, offsets, groups_of(options, model.named_parameters().keys()));
+        FlatOptimizer::make(options, flat_, {offsets, groups_of(options, model.named_parameters().keys())});
   }
 
   void step(double lr) {

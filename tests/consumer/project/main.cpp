@@ -63,6 +63,21 @@ int ask(const Registries& registries, const std::string& config, const std::stri
   return 0;
 }
 
+// Parts of one's own, a line each.
+void add_own_parts(Registries& registries) {
+  registries.schedules.add("inverse_sqrt", [](const ScheduleMoment& at) {
+    return at.lr / std::sqrt(static_cast<double>(at.step));
+  });
+  registries.optimizers.add("heavy_ball", {.state = {"velocity"}, .update = [](ParameterUpdate& u) {
+                                             const double momentum = std::stod(u.params.at("momentum"));
+                                             u.state["velocity"].mul_(momentum).add_(u.gradient);
+                                             u.parameter.sub_(u.state["velocity"], u.lr);
+                                           }});
+  registries.hooks.saved = [](const Moment& at) {
+    if (at.rank == 0) std::printf("kept %s\n", at.checkpoint.c_str());
+  };
+}
+
 int main(int argc, char** argv) {
   Registries registries;
   registries.models.add(
@@ -70,6 +85,7 @@ int main(int argc, char** argv) {
   registries.datasets.add("points", [](const DataOptions&, DataPart part) {
     return std::make_unique<Points>(part == DataPart::kTrain ? 512 : 64);
   });
+  add_own_parts(registries);
   if (argc == 5 && std::string(argv[1]) == "ask")
     return ask(registries, argv[2], argv[3], std::stof(argv[4]));
   return run_application(argc, argv, registries);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lockstep/cli/application.h"
+#include "parts.h"
 
 using namespace lockstep;
 using torch::Tensor;
@@ -60,5 +61,6 @@ int main(int argc, char** argv) {
   Registries registries;
   registries.models.add("layers", [](const ModelOptions& o) { return std::make_shared<Layers>(o); });
   registries.models.add("branches", [](const ModelOptions& o) { return std::make_shared<Branches>(o); });
+  add_parts(registries);
   return run_application(argc, argv, registries);
 }
