@@ -22,11 +22,10 @@ SortedJson row(const std::string& name, std::string_view dtype, const Shape& sha
   return out;
 }
 
-SortedJson describe_foreign(const std::string& path) {
-  const auto file = open_foreign_file(path);
-  const StateDict all = flatten_state_dict(file->root(), path);
+SortedJson describe(const ForeignFile& file, const std::string& path) {
+  const StateDict all = flatten_state_dict(file.root(), path);
   SortedJson out{{"file", path},
-                 {"format", file->format()},
+                 {"format", file.format()},
                  {"tensors", SortedJson::array()},
                  {"values", SortedJson::object()}};
   for (const NamedTensor& tensor : all.tensors)
@@ -48,7 +47,8 @@ SortedJson describe_hdf5(const std::string& path) {
 }  // namespace
 
 void show_file(const std::string& path, bool json) {
-  const SortedJson file = is_foreign_file(path) ? describe_foreign(path) : describe_hdf5(path);
+  const auto foreign = open_if_foreign(path);
+  const SortedJson file = foreign ? describe(*foreign, path) : describe_hdf5(path);
   if (json) return print(file.dump(2, ' ', false, SortedJson::error_handler_t::replace) + "\n");
   print(fmt::format("file    {}\nformat  {}\n", printable(path), std::string(file["format"])));
   // Those of nested dicts (an optimizer has hundreds) are in the JSON.

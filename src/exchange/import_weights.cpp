@@ -36,10 +36,23 @@ struct ImportedTensor {
 
 class Importer {
  public:
-  explicit Importer(std::string from) : from_(std::move(from)) {}
+  explicit Importer(std::string from) : from_(std::move(from)), file_(open_if_foreign(from_)) {}
 
+  void take(const ImportOptions& options) { file_ ? take_foreign(options) : take_weights(options); }
+
+  ImportReport write(Disk& disk, const std::string& to) {
+    if (incoming_.empty()) refuse_bytes(from_, "it holds no tensors");
+    refuse_growth();
+    write_beside(disk, to, [&](const std::string& part) {
+      write_file(disk, part);
+      return part;
+    });
+    report_.bytes = disk.info(to)->bytes;
+    return report_;
+  }
+
+ private:
   void take_foreign(const ImportOptions& options) {
-    file_ = open_foreign_file(from_);
     const CheckpointParts parts = find_parts(file_->root(), options.keys, from_);
     const StateDict model = flatten_state_dict(*parts.model, from_);
     report_.model_key = parts.model_key;
@@ -67,18 +80,6 @@ class Importer {
     if (source_->step()) step_ = source_->step()->value;
   }
 
-  ImportReport write(Disk& disk, const std::string& to) {
-    if (incoming_.empty()) refuse_bytes(from_, "it holds no tensors");
-    refuse_growth();
-    write_beside(disk, to, [&](const std::string& part) {
-      write_file(disk, part);
-      return part;
-    });
-    report_.bytes = disk.info(to)->bytes;
-    return report_;
-  }
-
- private:
   void add(TensorKey key, const TensorRef& tensor, const std::string& alias_of) {
     const DType dtype = readable_dtype(tensor, key.path());
     incoming_.push_back({std::move(key), dtype, tensor.shape, alias_of,
@@ -157,10 +158,7 @@ class Importer {
 ImportReport import_weights(Disk& disk, const std::string& from, const ImportOptions& options,
                             const std::string& to) {
   Importer importer(from);
-  if (is_foreign_file(from))
-    importer.take_foreign(options);
-  else
-    importer.take_weights(options);
+  importer.take(options);
   return importer.write(disk, to);
 }
 

@@ -45,6 +45,16 @@ bool is_index(const ReadableFile& file, std::span<const std::byte> beginning) {
   return text.find("\"weight_map\"") != std::string::npos;
 }
 
+enum class Format { kNone, kTorch, kSafetensors, kShardedSafetensors };
+
+// By its first bytes.
+Format format_of(const ReadableFile& file) {
+  const std::vector<std::byte> start = beginning_of(file);
+  if (is_torch_file(start) || is_tar(start)) return Format::kTorch;
+  if (is_safetensors(start, file.size())) return Format::kSafetensors;
+  return is_index(file, start) ? Format::kShardedSafetensors : Format::kNone;
+}
+
 }  // namespace
 
 DType readable_dtype(const TensorRef& tensor, const std::string& name) {
@@ -64,25 +74,41 @@ std::uint64_t byte_count(const TensorRef& tensor) {
 
 bool is_foreign_file(const std::string& path) {
   try {
-    const auto file = open_resolved(path);
-    const std::vector<std::byte> start = beginning_of(*file);
-    return is_torch_file(start) || is_safetensors(start, file->size()) || is_index(*file, start) ||
-           is_tar(start);
+    return format_of(*open_resolved(path)) != Format::kNone;
   } catch (const Fault&) {
     return false;
   }
 }
 
+std::unique_ptr<ForeignFile> open_if_foreign(const std::string& path) {
+  std::shared_ptr<const ReadableFile> file;
+  try {
+    file = open_resolved(path);
+  } catch (const Fault&) {
+    return nullptr;
+  }
+  switch (format_of(*file)) {
+    case Format::kTorch:
+      return open_torch_file(file, path);
+    case Format::kSafetensors:
+      return open_safetensors(file, path);
+    case Format::kShardedSafetensors:
+      return open_sharded_safetensors(*file, path, [folder = fs::path(path).parent_path()](const auto& name) {
+        return open_resolved((folder / name).string());
+      });
+    case Format::kNone:
+      break;
+  }
+  return nullptr;
+}
+
 std::unique_ptr<ForeignFile> open_foreign_file(const std::string& path) {
-  const auto file = open_resolved(path);
-  const std::vector<std::byte> start = beginning_of(*file);
-  if (is_torch_file(start) || is_tar(start)) return open_torch_file(file, path);
-  if (is_safetensors(start, file->size())) return open_safetensors(file, path);
-  if (is_index(*file, start))
-    return open_sharded_safetensors(*file, path, [folder = fs::path(path).parent_path()](const auto& name) {
-      return open_resolved((folder / name).string());
-    });
-  refuse_bytes(path, "neither a .pth nor a .safetensors file");
+  auto file = open_if_foreign(path);
+  if (file == nullptr) {
+    open_resolved(path);  // says why it cannot be opened, if that is it
+    refuse_bytes(path, "neither a .pth nor a .safetensors file");
+  }
+  return file;
 }
 
 }  // namespace lockstep

@@ -33,6 +33,8 @@ std::uint64_t byte_count(const TensorRef& tensor);
 
 // Is it a file open_foreign_file() takes, by its first bytes? False when it cannot be read at all.
 bool is_foreign_file(const std::string& path);
+// Local. open_foreign_file(), or null where is_foreign_file() says no: for whoever reads both kinds.
+std::unique_ptr<ForeignFile> open_if_foreign(const std::string& path);
 
 // Opens a .pth of either layout, a .safetensors or the index of a sharded one, told apart by content. Links
 // in the path are followed. Throws Fault (65) with what is wrong, (66) when nothing is there.
