@@ -13,6 +13,8 @@ struct Clash {
   const char* name;
   const char* text;
   const char* says;
+
+  friend void PrintTo(const Clash& one, std::ostream* out) { *out << one.name; }
 };
 
 class Consistency : public ::testing::TestWithParam<Clash> {};

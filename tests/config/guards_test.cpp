@@ -15,6 +15,8 @@ struct Guarded {
   const char* name;
   const char* guard;
   void (*attack)();
+
+  friend void PrintTo(const Guarded& one, std::ostream* out) { *out << one.name; }
 };
 
 std::string repeated(const std::string& piece, int times) {

@@ -14,6 +14,8 @@ struct Wrong {
   const char* name;
   const char* setting;  // key=value
   const char* says;
+
+  friend void PrintTo(const Wrong& one, std::ostream* out) { *out << one.name; }
 };
 
 class WrongValue : public ::testing::TestWithParam<Wrong> {};

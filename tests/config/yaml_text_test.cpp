@@ -46,6 +46,8 @@ struct Hostile {
   const char* name;
   std::string text;
   const char* says;
+
+  friend void PrintTo(const Hostile& one, std::ostream* out) { *out << one.name; }
 };
 
 class HostileYaml : public ::testing::TestWithParam<Hostile> {};

@@ -119,6 +119,8 @@ struct Refused {
   const char* name;
   DrillWishes wishes;
   const char* why;
+
+  friend void PrintTo(const Refused& one, std::ostream* out) { *out << one.name; }
 };
 
 class DrillPlanRefuses : public ::testing::TestWithParam<Refused> {};

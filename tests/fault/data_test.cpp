@@ -72,6 +72,8 @@ ProcessResult changed_while_running(const Job& job, const std::string& guard,
 struct Change {
   const char* name;
   void (*apply)(const std::string& path);
+
+  friend void PrintTo(const Change& one, std::ostream* out) { *out << one.name; }
 };
 
 class DataWhileRunning : public ::testing::TestWithParam<Change> {};

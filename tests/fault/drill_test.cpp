@@ -145,6 +145,8 @@ struct Unfit {
   std::vector<std::string> words;
   int code;
   const char* why;
+
+  friend void PrintTo(const Unfit& one, std::ostream* out) { *out << one.name; }
 };
 
 class DrillRefuses : public ::testing::TestWithParam<Unfit> {};

@@ -47,6 +47,8 @@ struct Hang {
   const char* point;
   int rank;
   int step;
+
+  friend void PrintTo(const Hang& one, std::ostream* out) { *out << one.name; }
 };
 
 class HangAt : public ::testing::TestWithParam<Hang> {};
@@ -163,6 +165,8 @@ struct Death {
   const char* action;
   const char* point;
   int rank;
+
+  friend void PrintTo(const Death& one, std::ostream* out) { *out << one.name; }
 };
 
 class GoneAt : public ::testing::TestWithParam<Death> {};

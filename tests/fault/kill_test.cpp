@@ -13,6 +13,8 @@ struct Kill {
   int rank;
   int step;
   int resumes_at;  // the newest commit when it dies; 0: none yet
+
+  friend void PrintTo(const Kill& one, std::ostream* out) { *out << one.name; }
 };
 
 std::string plan(const Kill& kill, const std::string& file) {
@@ -69,6 +71,8 @@ struct KillBeside {
   const char* layout;
   const char* point;
   int rank;
+
+  friend void PrintTo(const KillBeside& one, std::ostream* out) { *out << one.name; }
 };
 
 class KilledBesideTraining : public ::testing::TestWithParam<KillBeside> {};

@@ -77,6 +77,8 @@ struct Asked {
   const char* name;
   int signal;
   Launcher launcher;
+
+  friend void PrintTo(const Asked& one, std::ostream* out) { *out << one.name; }
 };
 
 class Signal : public ::testing::TestWithParam<Asked> {};

@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,10 @@ enum class Launcher {
   kMpirun,      // mpirun
   kSupervisor,  // launch/run: restarts
 };
+
+inline void PrintTo(Launcher launcher, std::ostream* out) {
+  *out << std::array{"none", "mpirun", "supervisor"}.at(static_cast<std::size_t>(launcher));
+}
 
 // How a job is started.
 struct Start {

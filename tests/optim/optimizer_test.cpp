@@ -15,6 +15,8 @@ constexpr int kSteps = 20;
 struct Setting {
   std::string name;
   OptimOptions options;
+
+  friend void PrintTo(const Setting& one, std::ostream* out) { *out << one.name; }
 };
 
 OptimOptions sgd(double momentum, bool nesterov, double weight_decay) {

@@ -18,6 +18,8 @@ constexpr std::int64_t kEnd = 96;
 struct Case {
   std::string name;
   OptimOptions options;
+
+  friend void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
 };
 
 class SkippedParameters : public testing::TestWithParam<Case> {

@@ -36,6 +36,8 @@ struct Refused {
   const char* name;
   std::vector<std::string> changes;
   std::vector<std::string> says;
+
+  friend void PrintTo(const Refused& one, std::ostream* out) { *out << one.name; }
 };
 
 class Forbidden : public ::testing::TestWithParam<Refused> {};

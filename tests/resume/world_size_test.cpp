@@ -14,6 +14,8 @@ struct Recipe {
   const char* name;
   std::string (*config)();
   int steps;
+
+  friend void PrintTo(const Recipe& one, std::ostream* out) { *out << one.name; }
 };
 
 class WorldSize : public ::testing::TestWithParam<Recipe> {};
