@@ -52,7 +52,6 @@ constexpr std::array kReportable = {
     "NCCL_NVLS_ENABLE",
     "NCCL_PROTO",
     "NCCL_SOCKET_IFNAME",
-    "NO_COLOR",
     "OMPI_COMM_WORLD_LOCAL_SIZE",
     "OMPI_COMM_WORLD_SIZE",
     "OMPI_MCA_btl",
@@ -124,10 +123,6 @@ SlurmPlace slurm_place() {
   place.tasks = number("SLURM_NTASKS", 0);
   place.restarts = number("SLURM_RESTART_COUNT", 0);
   return place;
-}
-
-bool no_color() {
-  return !value_of("NO_COLOR").empty();
 }
 
 std::optional<bool> launcher_terminal() {

@@ -27,9 +27,6 @@ StopTimes stop_times();
 // LOCKSTEP_FAULT: the plan for arm_fault_points(); empty when not set.
 std::string fault_plan();
 
-// NO_COLOR is set, to anything but an empty text.
-bool no_color();
-
 // LOCKSTEP_TERMINAL, which launch/run sets because a rank under mpirun cannot see the terminal; empty when it
 // does not say.
 std::optional<bool> launcher_terminal();

@@ -22,7 +22,7 @@ using ::testing::Not;
 class Environment : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "SLURM_PROCID", "SLURM_STEP_ID", "NO_COLOR",
+    for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "SLURM_PROCID", "SLURM_STEP_ID",
                              "LOCKSTEP_FAULT", "LOCKSTEP_TERMINAL", "LOCKSTEP_GRACE_S", "LOCKSTEP_END_TIME",
                              "SLURM_ARRAY_TASK_ID", "SECRET_THING"}) {
       const char* old = std::getenv(name);
@@ -67,13 +67,10 @@ TEST_F(Environment, NamesTheRunDirectoryOfAnArraysTask) {
 
 TEST_F(Environment, PassesTheHintsOfTheLauncherOn) {
   EXPECT_EQ(fault_plan(), "");
-  EXPECT_FALSE(no_color());
   EXPECT_FALSE(launcher_terminal().has_value());
   ::setenv("LOCKSTEP_FAULT", "kill@step=3", 1);
-  ::setenv("NO_COLOR", "1", 1);
   ::setenv("LOCKSTEP_TERMINAL", "1", 1);
   EXPECT_EQ(fault_plan(), "kill@step=3");
-  EXPECT_TRUE(no_color());
   EXPECT_EQ(launcher_terminal(), true);
   ::setenv("LOCKSTEP_TERMINAL", "0", 1);
   EXPECT_EQ(launcher_terminal(), false);

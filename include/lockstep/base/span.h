@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -49,23 +48,6 @@ struct ConstSpan {
   ConstSpan slice(std::size_t first, std::size_t n) const {
     return {static_cast<const std::byte*>(data) + first * size_of(dtype), n, dtype};
   }
-};
-
-// A named, contiguous, row-major tensor on the host that somebody else owns: what the checkpoint engine
-// writes from …
-struct TensorView {
-  std::string name;
-  DType dtype = DType::kFloat32;
-  Shape shape;
-  std::span<const std::byte> bytes;
-};
-
-// … and reads into.
-struct MutableTensorView {
-  std::string name;
-  DType dtype = DType::kFloat32;
-  Shape shape;
-  std::span<std::byte> bytes;
 };
 
 }  // namespace lockstep
