@@ -20,7 +20,7 @@ endfunction()
 
 function(lockstep_use_torch_pch target)
   if(NOT TARGET lockstep_torch_pch)
-    file(WRITE ${PROJECT_BINARY_DIR}/torch_pch.cpp "// carries the precompiled header\n")
+    file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/torch_pch.cpp CONTENT "// carries the precompiled header\n")
     add_library(lockstep_torch_pch STATIC ${PROJECT_BINARY_DIR}/torch_pch.cpp)
     target_link_libraries(lockstep_torch_pch PUBLIC lockstep_torch PRIVATE $<BUILD_INTERFACE:lockstep_flags>)
     target_precompile_headers(lockstep_torch_pch PRIVATE <torch/torch.h>)

@@ -123,9 +123,8 @@ ShardPlan plan_sharded(std::span<const StateTensor> tensors, int shards) {
   return plan;
 }
 
-std::string resolve_layout(const std::string& option, std::uint64_t state_bytes, WorldSize world) {
-  if (option != "auto") return option;
-  return world.value > 1 && state_bytes >= kWorthSharding ? kSharded : kConsolidated;
+bool worth_sharding(std::uint64_t state_bytes, WorldSize world) {
+  return world.value > 1 && state_bytes >= kWorthSharding;
 }
 
 }  // namespace lockstep

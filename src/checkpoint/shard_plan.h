@@ -17,8 +17,8 @@ namespace lockstep {
 // shapes give equal plans. Throws Bug for no shards.
 ShardPlan plan_sharded(std::span<const StateTensor> tensors, int shards);
 
-// Local. The layout that checkpoint.layout means: `auto` is sharded when several ranks share a state of at
-// least 64 MiB. Below that, opening more files costs more than writing them side by side gains.
-std::string resolve_layout(const std::string& option, std::uint64_t state_bytes, WorldSize world);
+// Local. Do several ranks share a state of at least 64 MiB? Below that, opening more files costs more than
+// writing them side by side gains.
+bool worth_sharding(std::uint64_t state_bytes, WorldSize world);
 
 }  // namespace lockstep

@@ -36,7 +36,7 @@ CheckpointOptions rules(const PruneArguments& arguments, const std::string& fold
   rules.keep_every = arguments.keep_every.value_or(rules.keep_every);
   rules.keep_best.count = arguments.keep_best.value_or(rules.keep_best.count);
   if (!arguments.metric.empty()) rules.keep_best.metric = arguments.metric;
-  if (!arguments.mode.empty()) rules.keep_best.mode = arguments.mode;
+  if (!arguments.mode.empty()) rules.keep_best.mode = from_word<BestMode>(arguments.mode).value();
   if (rules.keep_best.count == 0 && !(arguments.metric.empty() && arguments.mode.empty()))
     throw Fault(ExitCode::kUsage, "--metric and --mode have no effect while none of the best is kept",
                 "Give --keep-best N too");

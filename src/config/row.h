@@ -11,6 +11,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/enum_words.h"
 #include "config/group_text.h"
 #include "config/run_config.h"
 #include "config/value.h"
@@ -111,7 +112,7 @@ constexpr KeyKind kind_of() {
     return KeyKind::kTextList;
   else if constexpr (std::is_same_v<T, std::map<std::string, std::string>>)
     return KeyKind::kMap;
-  else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, LossKind>)
+  else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, LossKind> || HasWords<T>)
     return KeyKind::kText;
   else if constexpr (std::is_same_v<T, std::vector<OptimGroup>>)
     return KeyKind::kGroups;
@@ -128,6 +129,8 @@ Value to_value(const T& member) {
     return static_cast<std::int64_t>(member);
   else if constexpr (std::is_same_v<T, LossKind>)
     return name_of_loss(member);
+  else if constexpr (HasWords<T>)
+    return word_of(member);
   else if constexpr (std::is_same_v<T, std::array<double, 2>>)
     return std::vector<double>(member.begin(), member.end());
   else if constexpr (std::is_same_v<T, std::string>)
@@ -152,6 +155,8 @@ void from_value(T& member, const Value& value) {
     member = std::get<std::int64_t>(value);
   } else if constexpr (std::is_same_v<T, LossKind>) {
     member = loss_from_name(std::get<std::string>(value));
+  } else if constexpr (HasWords<T>) {
+    member = from_word<T>(std::get<std::string>(value)).value();
   } else if constexpr (std::is_same_v<T, std::array<double, 2>>) {
     const auto& list = std::get<std::vector<double>>(value);
     member = {list.at(0), list.at(1)};

@@ -25,8 +25,8 @@ bool BestSoFar::beaten_by(const std::map<std::string, double>& metrics, Step ste
   }
   if (std::isnan(found->second)) return false;
   const auto best = saved_.find("value");
-  const bool better = best == saved_.end() ||
-                      (rule_.mode == "max" ? found->second > best->second : found->second < best->second);
+  const bool better = best == saved_.end() || (rule_.mode == BestMode::kMax ? found->second > best->second
+                                                                            : found->second < best->second);
   if (better) saved_ = {{"value", found->second}, {"step", static_cast<double>(step.value)}};
   return better;
 }

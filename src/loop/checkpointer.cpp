@@ -106,7 +106,7 @@ void Checkpointer::restored(Step step, const Digest& hash) {
 }
 
 void Checkpointer::save(const TrainRecord& record, SaveReason reason) {
-  if (flight_ && reason == SaveReason::kInterval && options_.on_busy == "skip") {
+  if (flight_ && reason == SaveReason::kInterval && options_.on_busy == OnBusy::kSkip) {
     parts_.reporter.event(
         "checkpoint_skipped",
         {{"step", std::to_string(record.step.value)},
@@ -149,7 +149,7 @@ bool Checkpointer::survived(Work&& work) {
     if (options_.async && flight_->shard.valid()) flight_->shard.wait();
     flight_.reset();
     if (parts_.world.is_root()) parts_.store.abandon_save(step);
-    if (fault.code() != ExitCode::kStorage || options_.on_error != "continue" ||
+    if (fault.code() != ExitCode::kStorage || options_.on_error != OnError::kContinue ||
         ++failures_ >= kFailuresInARow)
       throw;
     if (parts_.world.is_root()) log_warning("checkpoint of step {} failed: {}", step.value, fault.what());

@@ -8,27 +8,19 @@
 #include <filesystem>
 #include <optional>
 
-#include "base/run_layout.h"
 #include "comm/agree.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
 #include "lockstep/base/random.h"
-#include "loop/begin_store.h"
-#include "loop/best_so_far.h"
-#include "loop/checkpointer.h"
 #include "loop/data_parallel_parts.h"
-#include "loop/environment.h"
 #include "loop/loop_state.h"
 #include "loop/opened_run.h"
-#include "loop/replicas.h"
-#include "loop/resume.h"
+#include "loop/run_keeper.h"
 #include "loop/same_lines.h"
-#include "loop/save_at_stop.h"
 #include "loop/save_options.h"
 #include "loop/session_over.h"
 #include "loop/standard_streams.h"
-#include "loop/stop_policy.h"
 #include "run/stop_signals.h"
 #include "run/supervisor_line.h"
 
@@ -63,10 +55,8 @@ struct Checkpoints::Parts {
   void add(const std::string& name, const std::function<std::unique_ptr<Added>()>& make);
   std::string checkpoints() const { return RunLayout(run.directory).checkpoints(); }
   std::int64_t begin_run();
-  void make_savers();
   TrainRecord record_of(const StepRecord& step) const;
   StepRecord step_record(Step step, const Values& values) const;
-  bool is_best(const StepRecord& step);
   Stop look_at_stop(const StepRecord& step);
   void finish(const StepRecord& step);
 
@@ -76,24 +66,15 @@ struct Checkpoints::Parts {
   CheckpointOptions checkpoint;
   OpenedRun run;
   LoopState state;
-  std::unique_ptr<CheckpointStore> store;
-  std::unique_ptr<Replicas> replicas;
-  std::unique_ptr<Checkpointer> saver;
-  std::unique_ptr<StopPolicy> stops;
-  BestSoFar best;
-  Environment environment;
-  std::optional<std::int64_t> next;  // the step after() expects; none before resume()
-  std::optional<Fault> wrong;        // with what was added
-  std::uint64_t seed = 0;            // what the program gave to torch::manual_seed()
+  std::unique_ptr<RunKeeper> keeper;  // once all is added
+  std::optional<std::int64_t> next;   // the step after() expects; none before resume()
+  std::optional<Fault> wrong;         // with what was added
+  std::uint64_t seed = 0;             // what the program gave to torch::manual_seed()
   std::list<std::function<void()>>::iterator release;
 };
 
 Checkpoints::Parts::Parts(Session& of, const std::string& directory, const SaveOptions& chosen)
-    : session(of.parts()),
-      options(chosen),
-      checkpoint(checkpoint_options(chosen)),
-      state(session),
-      best(checkpoint.keep_best) {
+    : session(of.parts()), options(chosen), checkpoint(checkpoint_options(chosen)), state(session) {
   session.begin_verb("Checkpoints()");
   together(world(), [&] { require_sane(options); });
   const std::string lines = fmt::format("directory {}\n{}", directory, lines_of(options));
@@ -113,7 +94,7 @@ Checkpoints::Parts::Parts(Session& of, const std::string& directory, const SaveO
   wanted.tensorboard = options.tensorboard;
   run = open_run(world(), wanted);
   release = session.before_update.insert(session.before_update.end(), [this] {
-    if (saver) saver->release_state();
+    if (keeper) keeper->saves().release_state();
   });
 }
 
@@ -127,21 +108,6 @@ void Checkpoints::Parts::add(const std::string& name, const std::function<std::u
   } catch (const Fault& fault) {
     wrong = fault;
   }
-}
-
-void Checkpoints::Parts::make_savers() {
-  store = std::make_unique<CheckpointStore>(
-      checkpoints(), checkpoint, *run.disk,
-      [this](const std::string& event, const auto& fields) { run.reporter.event(event, fields); });
-  begin_store(world(), *store, room_for_one_checkpoint(state.bytes()), run.attempt);
-  replicas = std::make_unique<Replicas>(
-      Replicas::Parts{world(), *run.disk, run.reporter, state, run.directory}, session.fast ? 0 : 1);
-  saver = std::make_unique<Checkpointer>(
-      Checkpointer::Parts{world(), state, *store, run.reporter, real_clock(), replicas.get()}, checkpoint);
-  saver->prepare();
-  stops = std::make_unique<StopPolicy>(StopPolicy::Parts{
-      world(), real_clock(), run.reporter, session.stop_times, static_cast<double>(state.bytes())});
-  if (world().is_root()) saver->remember(save_times_of(*run.disk, RunLayout(run.directory).events()));
 }
 
 std::int64_t Checkpoints::Parts::begin_run() {
@@ -158,28 +124,25 @@ std::int64_t Checkpoints::Parts::begin_run() {
     state.require_complete();
     state.refresh();
   });
-  make_savers();
-  environment = describe_environment({session.device, torch::kFloat32});
-  DistOptions dist;
-  dist.reduce = session.fast ? "fast" : "exact";
-  compare_ranks(world(), environment, dist, run.reporter);
-  const auto from = lockstep::resume(
-      {world(), state, *store, run.reporter, *run.disk, checkpoints(), run.attempt}, {options.resume, {}});
+  KeeperOptions how{checkpoint, session.fast ? 0 : 1, {session.device, torch::kFloat32}, {}};
+  how.dist.reduce = session.fast ? "fast" : "exact";
+  keeper = std::make_unique<RunKeeper>(
+      RunKeeper::Parts{world(), *run.disk, real_clock(), run.reporter, state, run.run_directory.get(),
+                       run.directory, run.run_id, run.attempt, session.stop_times},
+      how);
+  keeper->compare_ranks();
+  const auto from = keeper->resume(state, {options.resume, {}});
   Step done{0};
   if (from) {
     done = from->record.step;
-    if (from->foreign) {
-      TrainRecord here = from->record;
-      here.run_id = run.run_id;
-      saver->save(here, SaveReason::kAsked);
-      saver->require(done);
-    }
-    saver->restored(done, from->state_hash);
-    best.restore(settled_best(world(), *store, from->record));
-    if (world().is_root()) note_change(from->record.environment, environment, done, run.reporter);
+    keeper->go_on_from(*from, [&] {
+      TrainRecord own = from->record;
+      own.run_id = run.run_id;
+      return own;
+    });
   }
   if (done.value < options.steps) on_root(world(), [&] { run.run_directory->reopen(); });
-  saver->announce_interval();
+  keeper->saves().announce_interval();
   run.reporter.begin(Step(done.value + 1), Step(options.steps));
   return done.value;
 }
@@ -200,23 +163,13 @@ StepRecord Checkpoints::Parts::step_record(Step step, const Values& values) cons
 }
 
 TrainRecord Checkpoints::Parts::record_of(const StepRecord& step) const {
-  TrainRecord record;
-  record.run_id = run.run_id;
-  record.step = step.step;
-  record.epoch = step.epoch;
+  TrainRecord record = keeper->record_of(step);
   record.steps_per_epoch = options.steps;
   record.epoch_offset = step.step.value;
   record.epoch_samples = std::max(options.steps, step.step.value);
-  record.loss = step.loss;
-  record.lr = step.lr;
   record.seed = session.seed;
   record.micro_batches = session.micro_batches;
-  record.world = session.world.size();
-  record.attempt = run.attempt;
-  record.metrics = step.metrics;
-  record.best = best.saved();
   record.config = state.optimizer_config();
-  record.environment = environment;
   record.metadata = options.metadata;
   record.parameter_order = state.parameter_order();
   record.eval_modules = state.eval_modules();
@@ -225,24 +178,13 @@ TrainRecord Checkpoints::Parts::record_of(const StepRecord& step) const {
   return record;
 }
 
-bool Checkpoints::Parts::is_best(const StepRecord& step) {
-  return checkpoint.keep_best.count > 0 && step.metrics.contains(options.best_metric) &&
-         best.beaten_by(step.metrics, step.step);
-}
-
 Stop Checkpoints::Parts::look_at_stop(const StepRecord& step) {
-  stops->look_ahead(saver->save_times());
-  const Agreed<Wish> wish = stops->ask(saver->clock_asks(), saver->save_times());
-  saver->note_clock_asked(wish.value == Wish::kSave);
-  if (wish.value == Wish::kSaveNow && saver->last_step() != step.step)
-    saver->save(record_of(step), SaveReason::kAsked);
-  if (wish.value != Wish::kStop) return Stop::kNo;
-  if (world().is_root()) supervisor_line().stopping(stop_signal_received());
-  const Step saved = save_at_stop({world(), *saver, *stops, run.reporter}, record_of(step));
-  run.reporter.event("stopped", {{"step", std::to_string(saved.value)},
-                                 {"trained_to", std::to_string(step.step.value)},
-                                 {"signal", std::to_string(stop_signal_received())},
-                                 {"cause", stops->cause()}});
+  const PhaseScope saving(world().watch(), Phase::kSave);
+  const Wish wish = keeper->ask();
+  if (wish == Wish::kSaveNow && keeper->saves().last_step() != step.step)
+    keeper->saves().save(record_of(step), SaveReason::kAsked);
+  if (wish != Wish::kStop) return Stop::kNo;
+  const Step saved = keeper->save_and_stop(record_of(step));
   run.reporter.flush();
   session.ending = ExitCode::kRequeue;
   if (world().is_root())
@@ -251,19 +193,14 @@ Stop Checkpoints::Parts::look_at_stop(const StepRecord& step) {
 }
 
 void Checkpoints::Parts::finish(const StepRecord& step) {
-  if (saver->last_step() != step.step)
-    saver->save(record_of(step), is_best(step) ? SaveReason::kBest : SaveReason::kAsked);
-  saver->require(step.step);
-  on_root(world(), [&] {
-    store->write_weights_file(RunLayout(run.directory).weights());
-    run.reporter.flush();
-    run.run_directory->finish({step.step, step.epoch, saver->last_hash()});
-    run.reporter.event("done",
-                       {{"step", std::to_string(step.step.value)}, {"state_hash", saver->last_hash().hex()}});
-    run.reporter.flush();
-  });
+  const PhaseScope saving(world().watch(), Phase::kSave);
+  Checkpointer& saves = keeper->saves();
+  if (saves.last_step() != step.step)
+    saves.save(record_of(step), keeper->is_best(step) ? SaveReason::kBest : SaveReason::kAsked);
+  saves.require(step.step);
+  keeper->finish(step.step, step.epoch);
   if (world().is_root())
-    try_print(fmt::format("done: step {}  state {}  in {}\n", step.step.value, saver->last_hash().hex(),
+    try_print(fmt::format("done: step {}  state {}  in {}\n", step.step.value, saves.last_hash().hex(),
                           run.directory));
 }
 
@@ -279,7 +216,7 @@ Checkpoints::Checkpoints(const std::string& directory, const SaveOptions& option
 Checkpoints::~Checkpoints() {
   if (!parts_) return;
   parts_->session.before_update.erase(parts_->release);
-  parts_->saver.reset();  // its thread reads what goes after it
+  parts_->keeper.reset();  // its thread reads what goes after it
 }
 
 Checkpoints& Checkpoints::add(const std::string& name, torch::nn::Module& module) {
@@ -333,7 +270,7 @@ std::int64_t Checkpoints::resume() {
   parts.seed = at::globalContext().defaultGenerator(torch::kCPU).current_seed();
   parts.next = parts.begin_run();
   begin_draws(parts.seed, *parts.next);
-  parts.stops->begin_step(Step(*parts.next + 1), parts.saver->save_times());
+  parts.keeper->stops().begin_step(Step(*parts.next + 1), parts.keeper->saves().save_times());
   parts.world().watch().enter(Phase::kBetween);
   return *parts.next;
 }
@@ -353,35 +290,30 @@ Stop Checkpoints::after(std::int64_t step, const std::map<std::string, double>& 
   parts.next = step + 1;
   const StepRecord record = parts.step_record(Step(step + 1), values);
   if (parts.options.on_nan == "stop" && !std::isfinite(record.loss)) {
-    parts.saver->drain();
+    parts.keeper->saves().drain();
     throw AgreedFault(ExitCode::kNeverRestart,
                       fmt::format("step {}: the run has diverged (loss {})", step, record.loss),
                       fmt::format("Lower the learning rate or clip; the newest checkpoint is that of step {}",
-                                  parts.saver->last_step().value));
+                                  parts.keeper->saves().last_step().value));
   }
   const bool last = step + 1 == parts.options.steps;
   {
     const PhaseScope journal(parts.world().watch(), Phase::kJournal);
     parts.run.reporter.step(record, last);
   }
-  const PhaseScope saving(parts.world().watch(), Phase::kSave);
-  parts.saver->poll();
   if (last) {
     parts.finish(record);
     return Stop::kNo;
   }
-  if (parts.is_best(record))
-    parts.saver->save(parts.record_of(record), SaveReason::kBest);
-  else if (parts.saver->is_due(record.step, Step(parts.options.steps)))
-    parts.saver->save(parts.record_of(record), SaveReason::kInterval);
+  parts.keeper->save_if_due(record, Step(parts.options.steps), [&] { return parts.record_of(record); });
   begin_draws(parts.seed, step + 1);
   const Stop stop = parts.look_at_stop(record);
-  if (stop == Stop::kNo) parts.stops->begin_step(Step(step + 2), parts.saver->save_times());
+  if (stop == Stop::kNo) parts.keeper->stops().begin_step(Step(step + 2), parts.keeper->saves().save_times());
   return stop;
 }
 
 std::int64_t Checkpoints::last_saved() const {
-  return parts_->saver ? parts_->saver->last_step().value : 0;
+  return parts_->keeper ? parts_->keeper->saves().last_step().value : 0;
 }
 
 }  // namespace lockstep

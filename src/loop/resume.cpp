@@ -23,25 +23,25 @@ struct Candidate {
   std::string directory;                     // empty: nothing to go on from
 };
 
-std::unique_ptr<CheckpointReader> find(const ResumeParts& parts, const std::string& mode) {
-  if (mode == "never") {
+std::unique_ptr<CheckpointReader> find(const ResumeParts& parts, const ResumeOptions& options) {
+  if (options.from() == ResumeFrom::kNever) {
     parts.store.leave_newer_than(Step(0), parts.attempt);
     return nullptr;
   }
-  if (mode != "auto" && mode != "must") return CheckpointReader::open(parts.disk, find_checkpoint(mode));
+  if (!options.newest()) return CheckpointReader::open(parts.disk, find_checkpoint(options.mode));
   auto newest = parts.store.open_newest();
-  if (!newest && mode == "must")
+  if (!newest && options.from() == ResumeFrom::kMust)
     throw Fault(ExitCode::kNoValidCheckpoint,
                 fmt::format("{}: no checkpoint, and resume.mode is must", parts.checkpoints),
                 "Check run.dir, or start with resume.mode=auto");
   return newest;
 }
 
-Candidate next_candidate(const ResumeParts& parts, const std::string& mode) {
+Candidate next_candidate(const ResumeParts& parts, const ResumeOptions& options) {
   Candidate candidate;
   std::string mine;
   on_root(parts.world, [&] {
-    candidate.reader = find(parts, mode);
+    candidate.reader = find(parts, options);
     if (candidate.reader) mine = candidate.reader->directory();
   });
   candidate.directory = agree_on_root(parts.world, mine).value;
@@ -117,11 +117,11 @@ bool go_back(const ResumeParts& parts, const Candidate& candidate) {
 }  // namespace
 
 std::optional<ResumedFrom> resume(const ResumeParts& parts, const ResumeOptions& options) {
-  const bool newest = options.mode == "auto" || options.mode == "must";
+  const bool newest = options.newest();
   ResumedFrom from;
   Candidate candidate;
   for (bool restored = false; !restored;) {
-    candidate = next_candidate(parts, options.mode);
+    candidate = next_candidate(parts, options);
     if (candidate.directory.empty()) return std::nullopt;
     const std::optional<Refusal> refusal = restore(parts, candidate, from);
     restored = !refusal;

@@ -23,9 +23,9 @@ void require_sane(const SaveOptions& options) {
     refuse("an interval is negative", "Give 0 or more");
   if (options.keep_last < 1) refuse(fmt::format("keep_last is {}", options.keep_last), "Keep at least 1");
   if (options.log_every < 1) refuse(fmt::format("log_every is {}", options.log_every), "Give at least 1");
-  if (options.layout != "auto" && options.layout != "consolidated" && options.layout != "sharded")
+  if (!from_word<SaveLayout>(options.layout))
     refuse("layout is '" + options.layout + "'", "It is auto, consolidated or sharded");
-  if (options.best_mode != "min" && options.best_mode != "max")
+  if (!from_word<BestMode>(options.best_mode))
     refuse("best_mode is '" + options.best_mode + "'", "It is min or max");
   if (options.on_nan != "stop" && options.on_nan != "keep")
     refuse("on_nan is '" + options.on_nan + "'", "It is stop or keep");
@@ -36,11 +36,12 @@ CheckpointOptions checkpoint_options(const SaveOptions& options) {
   CheckpointOptions out;
   out.every_steps = options.every_steps;
   out.every_minutes = options.every_minutes;
-  out.layout = options.layout;
+  out.layout = from_word<SaveLayout>(options.layout).value_or(SaveLayout::kAuto);
   out.async = options.beside;
   out.keep_last = options.keep_last;
   out.keep_every = options.keep_every;
-  if (!options.best_metric.empty()) out.keep_best = {options.best_metric, options.best_mode, 1};
+  if (!options.best_metric.empty())
+    out.keep_best = {options.best_metric, from_word<BestMode>(options.best_mode).value_or(BestMode::kMin), 1};
   return out;
 }
 

@@ -10,8 +10,9 @@ PlannedState plan_save(SavedState& state, const TrainRecord& record, const Check
                        WorldSize world) {
   PlannedState planned = plan_state({{}, options.async ? state.host_tensors() : state.tensors()});
   planned.record = &record;
-  if (resolve_layout(options.layout, state.bytes(), world) == kSharded)
-    planned.plan = plan_sharded(planned.tensors, world.value);
+  const bool sharded = options.layout == SaveLayout::kSharded ||
+                       (options.layout == SaveLayout::kAuto && worth_sharding(state.bytes(), world));
+  if (sharded) planned.plan = plan_sharded(planned.tensors, world.value);
   return planned;
 }
 

@@ -49,7 +49,9 @@ CheckpointOptions rules_in(const TrainRecord& record) {
   read_number(record, "checkpoint.keep_every", rules.keep_every);
   read_number(record, "checkpoint.keep_best.count", rules.keep_best.count);
   read_word(record, "checkpoint.keep_best.metric", rules.keep_best.metric);
-  read_word(record, "checkpoint.keep_best.mode", rules.keep_best.mode);
+  std::string mode;
+  read_word(record, "checkpoint.keep_best.mode", mode);
+  rules.keep_best.mode = from_word<BestMode>(mode).value_or(BestMode::kMin);
   return rules;
 }
 

@@ -12,7 +12,7 @@ std::vector<Step> best_steps(std::span<const RetentionEntry> entries, const Keep
   for (const RetentionEntry& entry : entries)
     if (entry.metric && !std::isnan(*entry.metric)) ranked.push_back(entry);
   // The loss or its negative, so that less is better in both modes.
-  const double sign = keep.mode == "max" ? -1 : 1;
+  const double sign = keep.mode == BestMode::kMax ? -1 : 1;
   std::sort(ranked.begin(), ranked.end(), [&](const auto& a, const auto& b) {
     const double left = sign * *a.metric;
     const double right = sign * *b.metric;

@@ -387,7 +387,8 @@ std::map<std::string, double> CheckpointStore::settle_best(const TrainRecord& re
     return found == record.config.end() ? "" : found->second;
   };
   std::map<std::string, double> best = record.best;
-  const bool same_rule = had("metric") == keep.metric && had("mode") == keep.mode && had("count") != "0";
+  const bool same_rule =
+      had("metric") == keep.metric && had("mode") == word_of(keep.mode) && had("count") != "0";
   const std::vector<RetentionEntry> all = parts_->shelf.usable(parts_->metric());
   if (!same_rule) {
     best.clear();

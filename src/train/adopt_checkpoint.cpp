@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "exchange/foreign_weights.h"
@@ -30,7 +31,116 @@ std::string kind_of(const Shape& shape, const std::string& dtype) {
   return fmt::format("[{}] {}", fmt::join(shape, ", "), dtype);
 }
 
-constexpr double kSome = -1;  // updates, nobody knows how many
+// What the places of a file's optimizer mean for this model. What is referenced outlives it.
+class FileOptimizer {
+ public:
+  struct Parts {
+    const TrainingState& state;
+    const std::string& path;
+    const ForeignFile& file;
+    const PyValue& model;
+    const std::vector<MutableStateTensor>& places;
+    const NameRules& rules;
+    const std::map<std::string, std::string>& name_in_file;
+  };
+  FileOptimizer(const Parts& parts, const OptimizerState& optimizer)
+      : parts_(parts), optimizer_(optimizer), groups_(parts.state.groups_by_name()) {}
+
+  // The parameter at each place of the optimizer. Without names torch.optim has only numbers, in the order
+  // in which one list of parameters was given to it: all of them, or those that are trained.
+  std::vector<std::string> parameters() const {
+    const ModelArena& arena = parts_.state.arena();
+    const std::size_t count = optimizer_.parameters.size();
+    const auto& entries = count == arena.parameters().size() ? arena.parameters() : arena.trainable();
+    if (count != entries.size())
+      refuse(
+          fmt::format("{}: the optimizer has {} parameters, the model {}{}", parts_.path, count,
+                      arena.parameters().size(),
+                      arena.frozen().empty() ? "" : fmt::format(", {} of them trainable", entries.size())));
+    if (!optimizer_.names.empty()) return names();
+    const std::vector<std::size_t> order = numbers_of(entries);
+    if (order.size() != entries.size())
+      refuse(fmt::format(
+          "{}: the optimizer has {} parameter groups and no param_names, and they are not as large as those "
+          "of optim.groups (the rest first), so its numbers do not say which parameter they mean",
+          parts_.path, optimizer_.groups.size()));
+    std::vector<std::string> names;
+    for (const std::size_t place : order) names.push_back(entries[place].name);
+    return names;
+  }
+
+  // What the config says for each of the file's groups: for the first of its parameters.
+  std::vector<OptimOptions> options(const OptimOptions& optim, const std::vector<std::string>& names) const {
+    std::vector<OptimOptions> options;
+    std::size_t first = 0;
+    for (const PyValue* group : optimizer_.groups) {
+      const auto found = first < names.size() ? groups_.find(names[first]) : groups_.end();
+      options.push_back(options_of_group(optim, found == groups_.end() ? kNoGroup : found->second));
+      first += group->find("params")->items.size();
+    }
+    return options;
+  }
+
+ private:
+  // The number of each parameter in an optimizer without names.
+  std::vector<std::size_t> numbers_of(const std::vector<ArenaEntry>& entries) const {
+    std::vector<FileParameter> parameters;
+    for (const ArenaEntry& entry : entries) {
+      const auto found = parts_.name_in_file.find(entry.name);
+      parameters.push_back({found == parts_.name_in_file.end() ? entry.name : found->second, entry.shape,
+                            groups_.at(entry.name)});
+    }
+    std::vector<std::string> in_file;
+    for (const NamedTensor& tensor : flatten_state_dict(parts_.model, parts_.path).tensors)
+      in_file.push_back(tensor.name);
+    return order_of_optimizer(parameters, in_file, optimizer_, parts_.file.root());
+  }
+
+  // Those of the optimizer may have the prefixes of the file's tensors, or not.
+  std::vector<std::string> names() const {
+    std::set<std::string> wanted;
+    for (const MutableStateTensor& place : parts_.places)
+      if (place.key.in_model()) wanted.insert(place.key.name);
+    const std::vector<std::string> plain = map_names(optimizer_.names, wanted, {}).names;
+    const bool fit = std::all_of(plain.begin(), plain.end(),
+                                 [&](const std::string& name) { return wanted.contains(name); });
+    return fit ? plain : map_names(optimizer_.names, wanted, parts_.rules).names;
+  }
+
+  Parts parts_;
+  const OptimizerState& optimizer_;
+  std::map<std::string, int> groups_;  // of optim.groups, by parameter
+};
+
+// How many updates each parameter with state has had.
+class UpdateCounts {
+ public:
+  static constexpr double kSome = -1;  // nobody knows how many
+
+  // SGD keeps no count; its kernel asks only whether this is the first update.
+  void note(const std::string& parameter, std::optional<double> count) {
+    counts_[parameter] = count.value_or(kSome);
+  }
+  bool has(const std::string& parameter) const { return counts_.contains(parameter); }
+  // Of the parameter that has had the most; empty where nobody knows.
+  std::optional<double> most() const {
+    const auto most = std::ranges::max_element(counts_, {}, [](const auto& one) { return one.second; });
+    return most == counts_.end() || most->second == kSome ? std::nullopt : std::optional(most->second);
+  }
+  // As the optimizer takes them; what nobody knows is `step`, or at least one.
+  std::vector<double> of(const std::vector<ArenaEntry>& entries, std::int64_t step) const {
+    std::vector<double> steps;
+    for (const ArenaEntry& entry : entries) {
+      const auto found = counts_.find(entry.name);
+      steps.push_back(found == counts_.end() ? 0 : found->second);
+      if (steps.back() == kSome) steps.back() = std::max(1.0, static_cast<double>(step));
+    }
+    return steps;
+  }
+
+ private:
+  std::map<std::string, double> counts_;
+};
 
 class Adoption {
  public:
@@ -40,8 +150,7 @@ class Adoption {
         options_(options),
         file_(open_foreign_file(path)),
         parts_(find_parts(file_->root(), options.keys, path)),
-        places_(state.places()),
-        groups_(state.groups_by_name()) {
+        places_(state.places()) {
     if (parts_.optimizer == nullptr)
       throw Fault(
           ExitCode::kNoValidCheckpoint, path + ": it has no optimizer state, so no run can go on from it",
@@ -90,71 +199,12 @@ class Adoption {
     for (const std::string& name : match.skipped) adopted.said.push_back(name + " keeps its initial values");
   }
 
-  // The number of each parameter in an optimizer without names.
-  std::vector<std::size_t> numbers_of(const std::vector<ArenaEntry>& entries,
-                                      const OptimizerState& optimizer) const {
-    std::vector<FileParameter> parameters;
-    for (const ArenaEntry& entry : entries) {
-      const auto found = name_in_file_.find(entry.name);
-      parameters.push_back(
-          {found == name_in_file_.end() ? entry.name : found->second, entry.shape, groups_.at(entry.name)});
-    }
-    std::vector<std::string> in_file;
-    for (const NamedTensor& tensor : flatten_state_dict(*parts_.model, path_).tensors)
-      in_file.push_back(tensor.name);
-    return order_of_optimizer(parameters, in_file, optimizer, file_->root());
-  }
-
-  // Those of the optimizer may have the prefixes of the file's tensors, or not.
-  std::vector<std::string> names_of(const OptimizerState& optimizer) const {
-    std::set<std::string> wanted;
-    for (const MutableStateTensor& place : places_)
-      if (place.key.in_model()) wanted.insert(place.key.name);
-    const std::vector<std::string> plain = map_names(optimizer.names, wanted, {}).names;
-    const bool fit = std::all_of(plain.begin(), plain.end(),
-                                 [&](const std::string& name) { return wanted.contains(name); });
-    return fit ? plain : map_names(optimizer.names, wanted, options_.names).names;
-  }
-
-  // The parameter at each place of the optimizer. Without names torch.optim has only numbers, in the order in
-  // which one list of parameters was given to it: all of them, or those that are trained.
-  std::vector<std::string> parameters_of(const OptimizerState& optimizer) const {
-    const ModelArena& arena = state_.arena();
-    const std::size_t count = optimizer.parameters.size();
-    const auto& entries = count == arena.parameters().size() ? arena.parameters() : arena.trainable();
-    if (count != entries.size())
-      refuse(fmt::format(
-          "{}: the optimizer has {} parameters, the model {}{}", path_, count, arena.parameters().size(),
-          arena.frozen().empty() ? "" : fmt::format(", {} of them trainable", entries.size())));
-    if (!optimizer.names.empty()) return names_of(optimizer);
-    const std::vector<std::size_t> order = numbers_of(entries, optimizer);
-    if (order.size() != entries.size())
-      refuse(fmt::format(
-          "{}: the optimizer has {} parameter groups and no param_names, and they are not as large as those "
-          "of optim.groups (the rest first), so its numbers do not say which parameter they mean",
-          path_, optimizer.groups.size()));
-    std::vector<std::string> names;
-    for (const std::size_t place : order) names.push_back(entries[place].name);
-    return names;
-  }
-
-  // What the config says for each of the file's groups: for the first of its parameters.
-  std::vector<OptimOptions> options_for(const OptimizerState& optimizer,
-                                        const std::vector<std::string>& names) const {
-    std::vector<OptimOptions> options;
-    std::size_t first = 0;
-    for (const PyValue* group : optimizer.groups) {
-      const auto found = first < names.size() ? groups_.find(names[first]) : groups_.end();
-      options.push_back(options_of_group(options_.optim, found == groups_.end() ? kNoGroup : found->second));
-      first += group->find("params")->items.size();
-    }
-    return options;
-  }
-
   void take_optimizer(AdoptedCheckpoint& adopted) {
     const OptimizerState optimizer = read_optimizer_state(*parts_.optimizer, path_);
-    const std::vector<std::string> names = parameters_of(optimizer);
-    const std::vector<OptimOptions> options = options_for(optimizer, names);
+    const FileOptimizer of_file(
+        {state_, path_, *file_, *parts_.model, places_, options_.names, name_in_file_}, optimizer);
+    const std::vector<std::string> names = of_file.parameters();
+    const std::vector<OptimOptions> options = of_file.options(options_.optim, names);
     adopted.differences = option_differences(optimizer, options, *file_);
     const PyValue* lr = options.empty() ? nullptr : optimizer.groups[0]->find("lr");
     if (lr != nullptr && options[0].lr > 0)
@@ -167,8 +217,8 @@ class Adoption {
       // Before the first gradient torch.optim has no state of a parameter, which is what zeros mean here.
       if (slot.empty()) continue;
       const auto step = slot.find("step");
-      // SGD keeps no count; its kernel asks only whether this is the first update.
-      updates_[name] = step == slot.end() ? kSome : step_count(*step->second, *file_, path_);
+      updates_.note(
+          name, step == slot.end() ? std::nullopt : std::optional(step_count(*step->second, *file_, path_)));
       if (step != slot.end()) slot.erase(step);
     }
     for (const MutableStateTensor& place : places_) {
@@ -187,7 +237,7 @@ class Adoption {
       refuse(fmt::format("{}: the optimizer does not name {}", path_, place.key.name));
     const auto slot = parameter->second.find(place.key.slot);
     if (slot == parameter->second.end()) {
-      if (updates_.contains(place.key.name))
+      if (updates_.has(place.key.name))
         refuse(
             fmt::format("{}: the config's optimizer needs {}, the file has none", path_, place.key.path()));
       std::fill(place.bytes.begin(), place.bytes.end(), std::byte{0});
@@ -212,32 +262,19 @@ class Adoption {
     for (std::size_t i = 0; i < root.items.size(); i += 2)
       if (root.items[i]->is_text() && !known.contains(root.items[i]->text))
         adopted.unused.push_back(root.items[i]->text);
-    set_steps(adopted.step);
+    const auto& trainable = state_.arena().trainable();
+    if (state_.optimizer().slots().empty())
+      for (const ArenaEntry& entry : trainable) updates_.note(entry.name, std::nullopt);
+    state_.optimizer().set_steps(updates_.of(trainable, adopted.step.value_or(0)));
   }
 
   // A loop that accumulates gradients may count something else than updates.
   void compare_counts(AdoptedCheckpoint& adopted, const std::string& key) const {
-    if (!adopted.step || updates_.empty()) return;
-    const double most =
-        std::max_element(updates_.begin(), updates_.end(), [](const auto& one, const auto& other) {
-          return one.second < other.second;
-        })->second;
-    if (most != kSome && most != static_cast<double>(*adopted.step))
+    const auto most = updates_.most();
+    if (adopted.step && most && *most != static_cast<double>(*adopted.step))
       adopted.differences.push_back(fmt::format(
-          "updates: {} in the file's optimizer; its {} is {}, which counts for the place in the data", most,
+          "updates: {} in the file's optimizer; its {} is {}, which counts for the place in the data", *most,
           key, *adopted.step));
-  }
-
-  void set_steps(const std::optional<std::int64_t>& step) {
-    std::vector<double> steps;
-    const bool stateless = state_.optimizer().slots().empty();
-    for (const ArenaEntry& entry : state_.arena().trainable()) {
-      if (stateless) updates_[entry.name] = kSome;
-      const auto found = updates_.find(entry.name);
-      steps.push_back(found == updates_.end() ? 0 : found->second);
-      if (steps.back() == kSome) steps.back() = std::max(1.0, static_cast<double>(step.value_or(0)));
-    }
-    state_.optimizer().set_steps(std::move(steps));
   }
 
   TrainingState& state_;
@@ -246,10 +283,8 @@ class Adoption {
   std::unique_ptr<ForeignFile> file_;
   CheckpointParts parts_;
   std::vector<MutableStateTensor> places_;
-  std::map<std::string, int> groups_;                // of optim.groups, by parameter
   std::map<std::string, std::string> name_in_file_;  // of the model's tensors that were taken
-  // Of each parameter with state.
-  std::map<std::string, double> updates_;
+  UpdateCounts updates_;
 };
 
 }  // namespace

@@ -11,9 +11,8 @@
 #include "comm/agree.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
-#include "loop/begin_store.h"
 #include "loop/module_modes.h"
-#include "loop/save_at_stop.h"
+#include "loop/run_keeper.h"
 #include "named/open_weights.h"
 #include "optim/clip.h"
 #include "optim/schedule.h"
@@ -71,48 +70,39 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
       training_metrics_(*parts_.train_data, plan_.micro_batches, options.train.loss, options.ignore_label),
       pass_(state_, plan_, {options.run.seed, options.train.loss, &targets_, &training_metrics_}),
       reducer_(make_reducer(parts_.world, options.dist, plan_, state_.arena())),
-      store_(RunLayout(parts_.directory).checkpoints(), options.checkpoint, parts_.disk,
-             [this](const std::string& event, const auto& fields) { parts_.reporter.event(event, fields); }),
-      replicas_({parts_.world, parts_.disk, parts_.reporter, state_, parts_.directory},
-                options.replica_hash_every),
-      checkpointer_({parts_.world, state_, store_, parts_.reporter, parts_.clock, &replicas_},
-                    options.checkpoint),
-      stop_policy_({parts_.world, parts_.clock, parts_.reporter, parts_.stop_times,
-                    static_cast<double>(state_.bytes())}),
-      best_(options.checkpoint.keep_best),
+      keeper_(std::make_unique<RunKeeper>(
+          RunKeeper::Parts{parts_.world, parts_.disk, parts_.clock, parts_.reporter, state_,
+                           parts_.run_directory, parts_.directory, parts_.run_id, parts_.attempt,
+                           parts_.stop_times},
+          KeeperOptions{options.checkpoint, options.replica_hash_every, parts_.compute, options.dist},
+          state_.arena().values().nbytes())),
+      checkpointer_(keeper_->saves()),
       hooks_(parts_.world, parts_.hooks, RunLayout(parts_.directory).checkpoints()),
-      setbacks_({parts_.world, parts_.disk, parts_.reporter, parts_.directory}, options.numbers) {
-  begin_store(parts_.world, store_,
-              room_for_one_checkpoint(state_.bytes()) + state_.arena().values().nbytes(), parts_.attempt);
-  checkpointer_.prepare();
-  if (parts_.world.is_root())
-    checkpointer_.remember(save_times_of(parts_.disk, RunLayout(parts_.directory).events()));
-}
+      setbacks_({parts_.world, parts_.disk, parts_.reporter, parts_.directory}, options.numbers) {}
+
+Trainer::~Trainer() = default;
 
 Ending Trainer::run() {
   const Step first = resume_from_newest_verified();
   StepRecord record = resumed_;
-  const SaveTimes& saves = checkpointer_.save_times();
   // Asked during the start-up: what was restored is what there is to go on from.
   const bool restored = first <= plan_.last_step && checkpointer_.last_step() > Step(0);
-  if (restored && stop_policy_.is_asked().value) return save_and_yield(record);
+  if (restored && keeper_->stops().is_asked().value) return save_and_yield(record);
   if (first <= plan_.last_step) rehearse_rest(first);
   watch().enter(Phase::kBetween);
   for (Step step = first; step <= plan_.last_step; step = Step(record.step.value + 1)) {
-    stop_policy_.begin_step(step, saves);
+    keeper_->stops().begin_step(step, checkpointer_.save_times());
     hooks_.epoch_begins(order_.epoch_of(step), record);
     record = advance(step);
     if (record.step < step) continue;  // it went back
     if (step == plan_.last_step) break;
     if (evaluation_is_due(step)) evaluate_now(record);
     report(record, /*last=*/false);
-    save_if_due(record);
+    keeper_->save_if_due(record, plan_.last_step, [&] { return train_record(record); });
     hooks_.saved(record, checkpointer_.last_step());
-    stop_policy_.look_ahead(saves);
-    const Agreed<Wish> wish = stop_policy_.ask(checkpointer_.clock_asks(), saves);
-    if (wish.value == Wish::kStop) return save_and_yield(record);
-    if (wish.value == Wish::kSaveNow) save_now(record);
-    checkpointer_.note_clock_asked(wish.value == Wish::kSave);
+    const Wish wish = keeper_->ask();
+    if (wish == Wish::kStop) return save_and_yield(record);
+    if (wish == Wish::kSaveNow) save_now(record);
   }
   return finish(record);
 }
@@ -132,32 +122,15 @@ void Trainer::rehearse_rest(Step first) {
 }
 
 Step Trainer::resume_from_newest_verified() {
-  on_root(parts_.world, [&] { replicas_.recall(); });
-  environment_ = describe_environment(parts_.compute);
-  if (!compare_ranks(parts_.world, environment_, options_.dist, parts_.reporter))
-    replicas_.expect_differences();
+  keeper_->compare_ranks();
   settle_modes(state_.model());
-  const bool own = options_.resume.mode == "auto" || options_.resume.mode == "must";
-  if (const auto limit = setbacks_.recall(own)) leave_behind(*limit);
+  if (const auto limit = setbacks_.recall(options_.resume.newest())) leave_behind(*limit);
   const auto from = resume_by(options_.resume);
   setbacks_.go_on_from(from ? from->record.extra : "{}");
   Step first{1};
   if (from) {
     first = Step(from->record.step.value + 1);
     resumed_ = take_over(*from);
-    if (from->foreign) {
-      // Committed here at once, so that a restart before the next save does not begin anew.
-      TrainRecord own = from->record;
-      own.run_id = parts_.run_id;
-      own.config = options_.config;
-      own.steps_per_epoch = plan_.steps_per_epoch;
-      own.epoch_offset = order_.offset_after(own.step);
-      own.epoch_samples = order_.samples_of(own.epoch);
-      keep_param_groups(own, state_.param_groups(own.lr));
-      checkpointer_.save(own, SaveReason::kAsked);
-      checkpointer_.require(own.step);
-    }
-    checkpointer_.restored(from->record.step, from->state_hash);
   } else {
     start_from_weights();
   }
@@ -168,14 +141,12 @@ Step Trainer::resume_from_newest_verified() {
 
 std::optional<ResumedFrom> Trainer::resume_by(const ResumeOptions& options) {
   TrainerTarget target(state_, {parts_.admit, options.allow_changes, parts_.world.is_root()});
-  return resume({parts_.world, target, store_, parts_.reporter, parts_.disk,
-                 RunLayout(parts_.directory).checkpoints(), parts_.attempt},
-                options);
+  return keeper_->resume(target, options);
 }
 
 // A way back may be gone twice: a life that is killed on it leaves the rest to the next.
 void Trainer::leave_behind(Step limit) {
-  on_root(parts_.world, [&] { store_.leave_newer_than(limit, parts_.attempt); });
+  on_root(parts_.world, [&] { keeper_->store().leave_newer_than(limit, parts_.attempt); });
   setbacks_.way_is_back();
 }
 
@@ -192,8 +163,17 @@ StepRecord Trainer::take_over(const ResumedFrom& from) {
   checked_at_ = checked_step(record.extra);
   order_.start = place_after(record, order_.size);
   plan_.last_step = last_step_of(options_.train, order_);
-  if (parts_.world.is_root()) note_change(record.environment, environment_, record.step, parts_.reporter);
-  best_.restore(settled_best(parts_.world, store_, record));
+  // Another run's becomes this one's.
+  keeper_->go_on_from(from, [&] {
+    TrainRecord own = record;
+    own.run_id = parts_.run_id;
+    own.config = options_.config;
+    own.steps_per_epoch = plan_.steps_per_epoch;
+    own.epoch_offset = order_.offset_after(own.step);
+    own.epoch_samples = order_.samples_of(own.epoch);
+    keep_param_groups(own, state_.param_groups(own.lr));
+    return own;
+  });
   StepRecord last{record.step, record.epoch, record.loss, record.lr};
   last.metrics = record.metrics;
   last.grad_norm = kept_norm(record);
@@ -232,8 +212,8 @@ StepRecord Trainer::advance(Step step) {
   if (fault_requested("loss")) record.loss = std::nan("");
   if (norm_is_needed(step)) record.grad_norm = global_norm(gradients);
 
-  const Agreed<LargestAlike> said =
-      agree_alike(parts_.world, static_cast<std::int64_t>(setbacks_.verdict(record)), replicas_.slice(step));
+  const Agreed<LargestAlike> said = agree_alike(
+      parts_.world, static_cast<std::int64_t>(setbacks_.verdict(record)), keeper_->replicas().slice(step));
   if (const auto instead = set_back(record, said)) return *instead;
   if (options_.train.grad_clip > 0) clip_to_norm(gradients, record.grad_norm, options_.train.grad_clip);
   const PhaseScope optimizer(watch(), Phase::kOptimizer);
@@ -244,7 +224,7 @@ StepRecord Trainer::advance(Step step) {
 }
 
 std::optional<StepRecord> Trainer::set_back(const StepRecord& record, const Agreed<LargestAlike>& said) {
-  if (!said.value.alike) replicas_.end(record.step, checkpointer_.last_step());
+  if (!said.value.alike) keeper_->replicas().end(record.step, checkpointer_.last_step());
   const auto verdict = static_cast<StepVerdict>(said.value.largest);
   if (verdict == StepVerdict::kHealthy) return std::nullopt;
   const Remedy remedy = setbacks_.remedy_for(verdict);
@@ -269,7 +249,6 @@ StepRecord Trainer::go_back(const BadStep& bad) {
   const auto from = resume_by(options);
   setbacks_.go_on_from(from->record.extra);
   const StepRecord record = take_over(*from);
-  checkpointer_.restored(record.step, from->state_hash);
   hooks_.begin(record.step);
   start_loader();
   parts_.reporter.begin(Step(record.step.value + 1), plan_.last_step);
@@ -368,19 +347,6 @@ void Trainer::evaluate_now(StepRecord& record) {
   hooks_.evaluated(record);
 }
 
-bool Trainer::is_best(const StepRecord& record) {
-  return !record.metrics.empty() && best_.beaten_by(record.metrics, record.step);
-}
-
-void Trainer::save_if_due(const StepRecord& record) {
-  const PhaseScope save(watch(), Phase::kSave);
-  checkpointer_.poll();
-  if (is_best(record))
-    checkpointer_.save(train_record(record), SaveReason::kBest);
-  else if (checkpointer_.is_due(record.step, plan_.last_step))
-    checkpointer_.save(train_record(record), SaveReason::kInterval);
-}
-
 // A step that nobody reads does not look at its gradients (norm_is_needed); what is kept is looked at here.
 void Trainer::look_before_saving(const StepRecord& record) {
   if (!std::isfinite(global_norm(state_.arena().trainable_values()))) end_diverged(record, nullptr);
@@ -395,15 +361,8 @@ void Trainer::save_now(const StepRecord& record) {
 }
 
 Ending Trainer::save_and_yield(const StepRecord& record) {
-  if (parts_.world.is_root()) supervisor_line().stopping(stop_signal_received());
   look_before_saving(record);
-  const PhaseScope save(watch(), Phase::kSave);
-  const Step step =
-      save_at_stop({parts_.world, checkpointer_, stop_policy_, parts_.reporter}, train_record(record));
-  parts_.reporter.event("stopped", {{"step", std::to_string(step.value)},
-                                    {"trained_to", std::to_string(record.step.value)},
-                                    {"signal", std::to_string(stop_signal_received())},
-                                    {"cause", stop_policy_.cause()}});
+  const Step step = keeper_->save_and_stop(train_record(record));
   hooks_.saved(record, step);
   return {ExitCode::kRequeue, step, checkpointer_.last_hash()};
 }
@@ -420,20 +379,14 @@ Ending Trainer::finish(StepRecord record) {
       agree_max(parts_.world, parts_.run_directory && parts_.run_directory->was_done()).value;
   if (parts_.valid_data != nullptr && record.metrics.empty() && (trained || !was_done)) {
     evaluate_now(record);
-    const bool best = is_best(record);
+    const bool best = keeper_->is_best(record);
     checkpointer_.add_evaluation(train_record(record), best);
     report(record, /*last=*/true);
   } else if (trained) {
     report(record, /*last=*/true);
   }
   const Ending ending{ExitCode::kDone, checkpointer_.last_step(), checkpointer_.last_hash(), trained};
-  on_root(parts_.world, [&] {
-    store_.write_weights_file(RunLayout(parts_.directory).weights());
-    parts_.reporter.flush();
-    parts_.run_directory->finish({ending.step, order_.epoch_of(ending.step), ending.state_hash});
-    parts_.reporter.event(
-        "done", {{"step", std::to_string(ending.step.value)}, {"state_hash", ending.state_hash.hex()}});
-  });
+  keeper_->finish(ending.step, order_.epoch_of(ending.step));
   return ending;
 }
 
@@ -447,23 +400,13 @@ std::string Trainer::model_name() {
 }
 
 TrainRecord Trainer::train_record(const StepRecord& record) const {
-  TrainRecord train;
-  train.run_id = parts_.run_id;
-  train.step = record.step;
-  train.epoch = record.epoch;
+  TrainRecord train = keeper_->record_of(record);
   train.steps_per_epoch = plan_.steps_per_epoch;
   train.epoch_offset = order_.offset_after(record.step);
   train.epoch_samples = order_.samples_of(record.epoch);
-  train.loss = record.loss;
-  train.lr = record.lr;
   train.seed = options_.run.seed;
   train.micro_batches = plan_.micro_batches;
-  train.world = parts_.world.size();
-  train.attempt = parts_.attempt;
-  train.metrics = record.metrics;
-  train.best = best_.saved();
   train.config = options_.config;
-  train.environment = environment_;
   train.extra = setbacks_.add_to(extra_with_check(checked_at_));
   if (record.step == plan_.last_step) train.extra = with_norm(train.extra, record);
   train.eval_modules = modules_in_eval(*parts_.model);

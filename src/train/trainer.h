@@ -12,17 +12,12 @@
 #include "exchange/weight_names.h"
 #include "lockstep/base/clock.h"
 #include "lockstep/data/dataset.h"
-#include "loop/best_so_far.h"
-#include "loop/checkpointer.h"
-#include "loop/environment.h"
-#include "loop/replicas.h"
 #include "loop/reporter.h"
 #include "loop/resume.h"
-#include "loop/stop_policy.h"
 #include "optim/options.h"
 #include "parallel/gradient_reducer.h"
+#include "run/options.h"
 #include "run/run_directory.h"
-#include "shelf/store.h"
 #include "train/admit.h"
 #include "train/gradient_pass.h"
 #include "train/hook_calls.h"
@@ -54,6 +49,8 @@ struct TrainerOptions {
   std::map<std::string, std::string> config;  // flat, for the manifests
 };
 
+class Checkpointer;
+class RunKeeper;
 struct EvaluationOptions;
 
 // The finished parts a trainer is built from; what is referenced outlives it.
@@ -89,6 +86,7 @@ class Trainer {
   // Collective. Throws Fault: 78 for a world or data that do not fit the plan, 73 when there is no room for a
   // checkpoint.
   Trainer(TrainerParts parts, const TrainerOptions& options);
+  ~Trainer();
 
   // Collective. Throws AgreedFault: 65, 66, 70, 74, 78, 93.
   Ending run();
@@ -111,8 +109,6 @@ class Trainer {
   torch::Tensor reduce(const std::vector<PartialSum>& sums);
   void report(const StepRecord& record, bool last);
   void evaluate_now(StepRecord& record);
-  void save_if_due(const StepRecord& record);
-  bool is_best(const StepRecord& record);
   void rehearse_rest(Step first);
   void look_before_saving(const StepRecord& record);
   void save_now(const StepRecord& record);
@@ -128,7 +124,6 @@ class Trainer {
 
   TrainerParts parts_;
   TrainerOptions options_;
-  Environment environment_;
   std::optional<Step> checked_at_;  // Note [model check]
   SampleOrder order_;
   TrainingPlan plan_;
@@ -137,11 +132,8 @@ class Trainer {
   TrainingMetrics training_metrics_;
   GradientPass pass_;
   std::unique_ptr<GradientReducer> reducer_;
-  CheckpointStore store_;
-  Replicas replicas_;
-  Checkpointer checkpointer_;
-  StopPolicy stop_policy_;
-  BestSoFar best_;
+  std::unique_ptr<RunKeeper> keeper_;
+  Checkpointer& checkpointer_;
   HookCalls hooks_;
   Setbacks setbacks_;
   std::unique_ptr<Loader> loader_;

@@ -183,13 +183,11 @@ TEST(ShardPlan, DependsOnShapesAlone) {
   }
 }
 
-TEST(Layout, AutoIsShardedWhereSeveralRanksShareALargeState) {
+TEST(Layout, ShardsAreWorthItWhereSeveralRanksShareALargeState) {
   constexpr std::uint64_t kLarge = 64u << 20;
-  EXPECT_EQ(resolve_layout("auto", kLarge, WorldSize{2}), "sharded");
-  EXPECT_EQ(resolve_layout("auto", kLarge - 1, WorldSize{2}), "consolidated");
-  EXPECT_EQ(resolve_layout("auto", kLarge, WorldSize{1}), "consolidated");
-  EXPECT_EQ(resolve_layout("sharded", 1, WorldSize{1}), "sharded");
-  EXPECT_EQ(resolve_layout("consolidated", kLarge, WorldSize{4}), "consolidated");
+  EXPECT_TRUE(worth_sharding(kLarge, WorldSize{2}));
+  EXPECT_FALSE(worth_sharding(kLarge - 1, WorldSize{2}));
+  EXPECT_FALSE(worth_sharding(kLarge, WorldSize{1}));
 }
 
 }  // namespace

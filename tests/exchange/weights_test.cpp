@@ -66,7 +66,7 @@ TEST_F(Weights, HoldTheModelAloneFromAFileACheckpointOrItsManifest) {
 
 TEST_F(Weights, ComeFromTheBestWhereOneIsKeptAndElseFromTheLast) {
   CheckpointOptions options;
-  options.keep_best = {"valid_loss", "min", 1};
+  options.keep_best = {"valid_loss", BestMode::kMin, 1};
   std::int64_t step = 0;
   for (const double loss : {3.0, 1.0, 2.0}) {
     OwnedState owned(++step);

@@ -210,6 +210,7 @@ TEST(NameRules, ANameIsDefinedOnce) {
                    {"src/comm/b.cpp", "namespace lockstep {\n" + other + "\n}\n"}});
   };
   EXPECT_EQ(with("class Verdict;\nclass Judge {};"), "");
+  EXPECT_EQ(with("template <>\nstruct Words<Verdict> {};"), "");
   for (const std::string other :
        {"struct Verdict {};", "enum class Verdict : int { kBad };", "using Verdict = int;",
         "namespace watch {\nclass Verdict final {};\n}", "namespace {\nstruct Verdict {};\n}",

@@ -184,6 +184,11 @@ class Reader {
     return text == "public" || text == "private" || text == "protected";
   }
 
+  // template <> struct Words<Mode> {: of a name that is defined elsewhere.
+  static bool is_specialisation(const Head& head) {
+    return head.size() > 2 && head[0].text == "template" && head[1].text == "<" && head[2].text == ">";
+  }
+
   void open_brace(Head& head) {
     switch (kind_of(head)) {
       case Brace::kNamespace:
@@ -191,7 +196,8 @@ class Reader {
         break;
       case Brace::kClass: {
         Class found{class_name(head), head[begin_of(head)].line, 0, 0};
-        shape_.types.push_back({found.name, scope_ + owner_in(head), found.line});
+        if (!is_specialisation(head))
+          shape_.types.push_back({found.name, scope_ + owner_in(head), found.line});
         enter(&found, found.name);
         if (at_ < tokens_.size()) found.lines = tokens_[at_].line - found.line + 1;
         shape_.classes.push_back(found);

@@ -58,6 +58,9 @@ TEST_F(House, LibrariesDoNotPrint) {
 TEST_F(House, FilesAreShort) {
   holds(files_are_short);
 }
+TEST_F(House, ClassesAreShort) {
+  holds(classes_are_short);
+}
 TEST_F(House, FunctionsAreShort) {
   holds(functions_are_short);
 }

@@ -14,7 +14,7 @@ namespace {
 KeepBest rule(const std::string& metric, const std::string& mode) {
   KeepBest rule;
   rule.metric = metric;
-  rule.mode = mode;
+  rule.mode = from_word<BestMode>(mode).value();
   rule.count = 1;
   return rule;
 }

@@ -15,7 +15,7 @@ namespace {
 class LateEvaluation : public ::testing::Test {
  protected:
   LateEvaluation() {
-    options_.keep_best = {"valid_loss", "min", 1};
+    options_.keep_best = {"valid_loss", BestMode::kMin, 1};
     owned_.state.record.best = {{"value", 0.5}, {"step", 1}};
     evaluated_ = owned_.state.record;
     evaluated_.metrics = {{"valid_loss", 0.25}};
@@ -112,7 +112,7 @@ TEST_F(LateEvaluation, AKillBeforeThePointerIsMendedAtTheNextStart) {
 }
 
 TEST_F(LateEvaluation, AnotherRuleLooksAtWhatIsThere) {
-  options_.keep_best.mode = "max";
+  options_.keep_best.mode = BestMode::kMax;
   options_.keep_last = 5;
   auto store = this->store();
   store.prepare(0);

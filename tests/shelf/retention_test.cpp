@@ -67,15 +67,16 @@ TEST(Retention, KeepsTheLastAndTheMultiples) {
 }
 
 TEST(Retention, KeepsTheBestWhereTheFirstWinsATieAndNaNNever) {
-  EXPECT_EQ(pruned(kFive, keep(1, 0, {"loss", "min", 1})), (std::vector<std::int64_t>{10, 30, 40}));
-  EXPECT_EQ(pruned(kFive, keep(1, 0, {"loss", "min", 2})), (std::vector<std::int64_t>{10, 30}));
-  EXPECT_EQ(pruned(kFive, keep(1, 0, {"loss", "max", 1})), (std::vector<std::int64_t>{20, 30, 40}));
-  EXPECT_EQ(pruned(kFive, keep(1, 0, {"loss", "min", 9})), (std::vector<std::int64_t>{30}));
+  EXPECT_EQ(pruned(kFive, keep(1, 0, {"loss", BestMode::kMin, 1})), (std::vector<std::int64_t>{10, 30, 40}));
+  EXPECT_EQ(pruned(kFive, keep(1, 0, {"loss", BestMode::kMin, 2})), (std::vector<std::int64_t>{10, 30}));
+  EXPECT_EQ(pruned(kFive, keep(1, 0, {"loss", BestMode::kMax, 1})), (std::vector<std::int64_t>{20, 30, 40}));
+  EXPECT_EQ(pruned(kFive, keep(1, 0, {"loss", BestMode::kMin, 9})), (std::vector<std::int64_t>{30}));
 }
 
 TEST(Retention, KeepsWhatTheBestPointerNames) {
-  EXPECT_EQ(pruned(kFive, keep(1, 0, {"loss", "min", 1}), Step{10}), (std::vector<std::int64_t>{30, 40}));
-  EXPECT_EQ(pruned(kFive, keep(1, 0, {"loss", "min", 0}), Step{10}),
+  EXPECT_EQ(pruned(kFive, keep(1, 0, {"loss", BestMode::kMin, 1}), Step{10}),
+            (std::vector<std::int64_t>{30, 40}));
+  EXPECT_EQ(pruned(kFive, keep(1, 0, {"loss", BestMode::kMin, 0}), Step{10}),
             (std::vector<std::int64_t>{10, 20, 30, 40}));
 }
 

@@ -185,7 +185,7 @@ TEST_F(Store, NumbersTheBadOnes) {
 
 TEST_F(Store, GoingBackLeavesTheNewerOnes) {
   CheckpointOptions options;
-  options.keep_best = {"valid_loss", "min", 1};
+  options.keep_best = {"valid_loss", BestMode::kMin, 1};
   auto store = make(options);
   for (const std::int64_t step : {1, 2, 3}) {
     OwnedState owned(step);
@@ -206,7 +206,7 @@ TEST_F(Store, KeepsWhatTheRulesKeepAndPrunesTheRest) {
   CheckpointOptions options;
   options.keep_last = 2;
   options.keep_every = 4;
-  options.keep_best = {"valid_loss", "min", 1};
+  options.keep_best = {"valid_loss", BestMode::kMin, 1};
   auto store = make(options);
   const std::map<std::int64_t, double> losses = {{1, 5}, {2, 3}, {3, 1}, {4, 2}, {5, 1}, {6, std::nan("")},
                                                  {7, 4}};

@@ -106,7 +106,7 @@ TrainRecord record_of(int step) {
 
 CheckpointOptions options(const std::string& layout, bool async = true) {
   CheckpointOptions options;
-  options.layout = layout;
+  options.layout = from_word<SaveLayout>(layout).value();
   options.async = async;
   options.keep_last = 100;
   return options;
@@ -189,7 +189,7 @@ TEST_P(CheckpointerAt, WaitsForTheSaveBefore) {
 TEST_P(CheckpointerAt, SkipsWhatIsDueByItsNumberAloneWhenAskedTo) {
   GatedDisk disk(real_disk());
   CheckpointOptions skipping = options(layout());
-  skipping.on_busy = "skip";
+  skipping.on_busy = OnBusy::kSkip;
   run_loopback(world(), [&](World& world) {
     Rank1 rank(world, disk, temp_ / "ckpt", skipping);
     rank.checkpointer.save(record_of(1), SaveReason::kInterval);
@@ -230,7 +230,7 @@ TEST_P(CheckpointerAt, BringsAFaultOfTheWriterToTheTrainingThread) {
 TEST_P(CheckpointerAt, GoesOnAfterAFailureWhenAskedToAndStopsAtTheThird) {
   FaultyDisk disk(real_disk());
   CheckpointOptions patient = options(layout());
-  patient.on_error = "continue";
+  patient.on_error = OnError::kContinue;
   run_loopback(world(), [&](World& world) {
     Rank1 rank(world, disk, temp_ / "ckpt", patient);
     const auto arm = [&](const DiskFaultPlan& plan) {

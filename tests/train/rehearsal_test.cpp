@@ -25,14 +25,14 @@ class RehearsalTest : public SmallRun {
 };
 
 TEST_F(RehearsalTest, FindsAMetricThatIsNotMeasuredBeforeTheFirstStep) {
-  options_.checkpoint.keep_best = {"valid_acc", "max", 1};
+  options_.checkpoint.keep_best = {"valid_acc", BestMode::kMax, 1};
   expect_refused(ExitCode::kConfig, {"valid_acc", "It gives valid_accuracy, valid_loss"});
 }
 
 TEST_F(RehearsalTest, LooksAgainWhenARunGoesOnWithAnotherMetric) {
   live();
   options_.train.steps = 9;
-  options_.checkpoint.keep_best = {"valid_acuracy", "max", 1};
+  options_.checkpoint.keep_best = {"valid_acuracy", BestMode::kMax, 1};
   expect_refused(ExitCode::kConfig, {"valid_acuracy"});
   EXPECT_TRUE(real_disk().info(folder_ / "run/DONE")) << "nothing was trained, so it is as done as it was";
 }

@@ -208,7 +208,7 @@ TEST_F(SetbacksTest, TheBestOfBeforeTheRollbackIsTheBestAgain) {
   use("rollback", 3, 1);
   validates_ = true;
   options_.train.eval_every = 1;
-  options_.checkpoint.keep_best = {"valid_loss", "max", 1};
+  options_.checkpoint.keep_best = {"valid_loss", BestMode::kMax, 1};
   live();
   const TrainRecord last = record(7);
   begin_anew();

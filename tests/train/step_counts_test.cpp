@@ -77,7 +77,7 @@ TEST_P(SavedStepCounts, AreThoseOfTheStepAndGoOnBitForBit) {
   const auto& [layout, ranks] = GetParam();
   testing::TempDir temp;
   CheckpointOptions options;
-  options.layout = layout;
+  options.layout = from_word<SaveLayout>(layout).value();
   options.keep_last = 100;
   const std::vector<std::vector<float>> reached = {{1, 1, 1, 1}, {1, 0, 1, 1}, {1, 1, 1, 0}, {0, 1, 0, 1}};
   const auto alone = make_state();

@@ -41,7 +41,7 @@ TEST_F(TrainerTest, SavesTheLastStepBeforeItIsEvaluated) {
 TEST_F(TrainerTest, WhatTheLastEvaluationFindsIsInTheCheckpointAndIsTheBest) {
   validates_ = true;
   options_.train.eval_every = 2;
-  options_.checkpoint.keep_best = {"valid_loss", "max", 1};
+  options_.checkpoint.keep_best = {"valid_loss", BestMode::kMax, 1};
   options_.checkpoint.keep_last = 1;
   live();
   EXPECT_EQ(best(), "step-00000005");
@@ -57,7 +57,7 @@ TEST_F(TrainerTest, WhatTheLastEvaluationFindsIsInTheCheckpointAndIsTheBest) {
 TEST_F(TrainerTest, TheBestOfBeforeStaysTheBestWhenTheLastIsNot) {
   validates_ = true;
   options_.train.eval_every = 2;
-  options_.checkpoint.keep_best = {"valid_loss", "min", 1};
+  options_.checkpoint.keep_best = {"valid_loss", BestMode::kMin, 1};
   live();
   EXPECT_EQ(best(), "step-00000002");
   EXPECT_EQ(record(5).best.at("step"), 2);
@@ -70,10 +70,10 @@ TEST_F(TrainerTest, AnotherRuleHasAnotherBestOfWhatIsThere) {
   options_.train.steps = 4;
   options_.checkpoint.every_steps = 1;
   options_.checkpoint.keep_last = 9;
-  options_.checkpoint.keep_best = {"valid_loss", "max", 1};
+  options_.checkpoint.keep_best = {"valid_loss", BestMode::kMax, 1};
   live();
   EXPECT_NE(best(), "step-00000002");
-  options_.checkpoint.keep_best = {"valid_loss", "min", 1};
+  options_.checkpoint.keep_best = {"valid_loss", BestMode::kMin, 1};
   options_.train.steps = 5;
   live();
   EXPECT_EQ(best(), "step-00000002");
