@@ -184,26 +184,28 @@ Violations parameters_are_few(const Tree& tree) {
   return found;
 }
 
-Violations bools_are_few(const Tree& tree) {
+namespace {
+
+// Our classes of which there is more than `limit` of `what`.
+Violations classes_over(const Tree& tree, int Class::*count, int limit, const std::string& what) {
   Violations found;
   for (const File& file : tree) {
     if (!file.is_ours()) continue;
     for (const Class& one : shape_of(file).classes)
-      if (one.bools > kBools)
-        found.push_back({file.path, one.line, one.name + ": bool members " + over(one.bools, kBools)});
+      if (one.*count > limit)
+        found.push_back({file.path, one.line, one.name + ": " + what + " " + over(one.*count, limit)});
   }
   return found;
 }
 
+}  // namespace
+
+Violations bools_are_few(const Tree& tree) {
+  return classes_over(tree, &Class::bools, kBools, "bool members");
+}
+
 Violations classes_are_short(const Tree& tree) {
-  Violations found;
-  for (const File& file : tree) {
-    if (!file.is_ours()) continue;
-    for (const Class& one : shape_of(file).classes)
-      if (one.lines > kClassMax)
-        found.push_back({file.path, one.line, one.name + ": class of lines " + over(one.lines, kClassMax)});
-  }
-  return found;
+  return classes_over(tree, &Class::lines, kClassMax, "class of lines");
 }
 
 Violations rooms_are_small(const Tree& tree) {

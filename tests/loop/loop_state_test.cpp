@@ -9,6 +9,7 @@
 #include "comm/loopback/loopback_world.h"
 #include "lockstep/base/error.h"
 #include "lockstep/loop/data_parallel.h"
+#include "loop/refusal.h"
 #include "loop/session_over.h"
 
 namespace lockstep {
@@ -28,16 +29,6 @@ struct Net : torch::nn::Module {
   }
   torch::nn::Linear first{nullptr}, second{nullptr};
 };
-
-std::string refusal_of(const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Fault& fault) {
-    EXPECT_EQ(fault.code(), ExitCode::kConfig);
-    return fault.what();
-  }
-  return "";
-}
 
 class LoopStateTest : public ::testing::Test {
  protected:

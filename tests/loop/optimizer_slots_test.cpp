@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lockstep/base/error.h"
+#include "loop/refusal.h"
 
 namespace lockstep {
 namespace {
@@ -92,16 +93,6 @@ TEST(OptimizerSlots, OfAdagradAreThereBeforeTheFirstUpdate) {
   update(first, parameter, 2);
   update(second, again, 2);
   EXPECT_TRUE(torch::equal(parameter, again));
-}
-
-std::string refusal_of(const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Fault& fault) {
-    EXPECT_EQ(fault.code(), ExitCode::kConfig);
-    return fault.what();
-  }
-  return "";
 }
 
 TEST(OptimizerSlots, OfAnotherKindAreRefusedByName) {

@@ -55,6 +55,24 @@ Format format_of(const ReadableFile& file) {
   return is_index(file, start) ? Format::kShardedSafetensors : Format::kNone;
 }
 
+// Null for a file of another format.
+std::unique_ptr<ForeignFile> read_foreign(const std::shared_ptr<const ReadableFile>& file,
+                                          const std::string& path) {
+  switch (format_of(*file)) {
+    case Format::kTorch:
+      return open_torch_file(file, path);
+    case Format::kSafetensors:
+      return open_safetensors(file, path);
+    case Format::kShardedSafetensors:
+      return open_sharded_safetensors(*file, path, [folder = fs::path(path).parent_path()](const auto& name) {
+        return open_resolved((folder / name).string());
+      });
+    case Format::kNone:
+      break;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 DType readable_dtype(const TensorRef& tensor, const std::string& name) {
@@ -87,28 +105,13 @@ std::unique_ptr<ForeignFile> open_if_foreign(const std::string& path) {
   } catch (const Fault&) {
     return nullptr;
   }
-  switch (format_of(*file)) {
-    case Format::kTorch:
-      return open_torch_file(file, path);
-    case Format::kSafetensors:
-      return open_safetensors(file, path);
-    case Format::kShardedSafetensors:
-      return open_sharded_safetensors(*file, path, [folder = fs::path(path).parent_path()](const auto& name) {
-        return open_resolved((folder / name).string());
-      });
-    case Format::kNone:
-      break;
-  }
-  return nullptr;
+  return read_foreign(file, path);
 }
 
 std::unique_ptr<ForeignFile> open_foreign_file(const std::string& path) {
-  auto file = open_if_foreign(path);
-  if (file == nullptr) {
-    open_resolved(path);  // says why it cannot be opened, if that is it
-    refuse_bytes(path, "neither a .pth nor a .safetensors file");
-  }
-  return file;
+  auto foreign = read_foreign(open_resolved(path), path);
+  if (foreign == nullptr) refuse_bytes(path, "neither a .pth nor a .safetensors file");
+  return foreign;
 }
 
 }  // namespace lockstep
