@@ -158,6 +158,8 @@ bool Driver::may_be_fruitless() const {
 
 void Driver::watch_for_the_moment() {
   const Disturbance& plan = fault().plan;
+  // One that was found while a supervisor ended may have waited for a life that never began.
+  if (strike_ && strike_->ended()) strike_.reset();
   if (!strike_) {
     look_for_the_rank();
     return;
@@ -171,10 +173,10 @@ void Driver::watch_for_the_moment() {
 }
 
 void Driver::strike() {
+  const Time now = steady_clock::now();
+  if (!strike_->now(order_.directory)) return strike_.reset();  // it ended just now
   fruitless_ = story_.has_committed_in_this_life() ? 0 : fruitless_ + 1;
   failed_saves_ = story_.failed_saves();
-  const Time now = steady_clock::now();
-  if (!strike_->now(order_.directory)) return next();  // the run has ended
   fault().step = story_.step();
   struck_ = now;
 }

@@ -21,6 +21,7 @@ class Strike {
 
   // Since it was found.
   double age_s() const;
+  bool ended() const;
   // Does it. False when the rank has ended.
   bool now(const std::string& run_directory);
   // Gives a disk its room back.
@@ -28,7 +29,6 @@ class Strike {
 
  private:
   Strike(pid_t rank, int process, FaultKind kind);
-  bool ended() const;
 
   pid_t rank_;
   Descriptor process_;
