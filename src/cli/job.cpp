@@ -35,7 +35,7 @@ Job join_job(const GivenConfig& given, const Registries& registries) {
   World world = join_speaking(join);
   agree_no_fault(world, refused);
   ComputeDevice compute;
-  together(world, [&] { compute = prepare_device(config.train, world.place().local_rank); });
+  together(world, [&] { compute = prepare_device(config.train, world.place().local_rank, config.memory); });
   return {std::move(world), std::move(config), compute};
 }
 

@@ -9,7 +9,7 @@ namespace lockstep {
 Predictor load_predictor(const RunConfig& config, const std::string& weights, const Registries& registries,
                          const NameRules& names) {
   // One process asks at a time, so it takes the first device.
-  const ComputeDevice compute = prepare_device(config.train, /*local_rank=*/0);
+  const ComputeDevice compute = prepare_device(config.train, /*local_rank=*/0, config.memory);
   const NameRules rules = name_rules(config.model, names);
   return {registries.models.make(config.model),
           weights,

@@ -17,6 +17,7 @@ std::vector<Row> optim_rows();
 std::vector<Row> schedule_rows();
 std::vector<Row> number_rows();  // on_nan, on_spike, rollback
 std::vector<Row> dist_rows();
+std::vector<Row> memory_rows();
 std::vector<Row> checkpoint_rows();
 std::vector<Row> run_life_rows();  // resume, watch, log
 

@@ -16,6 +16,15 @@ std::vector<Row> dist_rows() {
   };
 }
 
+std::vector<Row> memory_rows() {
+  return {
+      row("memory.keep", &RunConfig::memory, &MemoryOptions::keep)
+          .may_change()
+          .says("On a CPU, what a step frees stays mapped for the next, which finds it without page faults; "
+                "idle memory is bounded. The bits of a run are the same."),
+  };
+}
+
 std::vector<Row> run_life_rows() {
   return {
       // A path like others, but for the three words.

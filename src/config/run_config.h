@@ -8,6 +8,7 @@
 #include "comm/watch/options.h"
 #include "lockstep/data/options.h"
 #include "lockstep/models/options.h"
+#include "memory/options.h"
 #include "optim/options.h"
 #include "shelf/options.h"
 #include "train/options.h"
@@ -26,6 +27,7 @@ struct RunConfig {
   ScheduleOptions schedule;
   NumberOptions numbers;
   DistOptions dist;
+  MemoryOptions memory;
   WatchOptions watch;
   CheckpointOptions checkpoint;
   ResumeOptions resume;

@@ -26,7 +26,7 @@ void add_registered(std::vector<std::string>& words, std::vector<std::string>& r
 Schema::Schema(ExtraTypes extra) : extra_(std::move(extra)) {
   for (auto& section :
        {run_rows(), model_rows(), data_file_rows(), data_content_rows(), train_rows(), optim_rows(),
-        schedule_rows(), number_rows(), dist_rows(), checkpoint_rows(), run_life_rows()})
+        schedule_rows(), number_rows(), dist_rows(), memory_rows(), checkpoint_rows(), run_life_rows()})
     rows_.insert(rows_.end(), section.begin(), section.end());
   for (Row& row : rows_) {
     if (row.key == "model.type") add_registered(row.words, extra_.models);

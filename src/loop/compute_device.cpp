@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include "lockstep/base/error.h"
+#include "memory/malloc_settings.h"
 #include "parallel/tensor_rules.h"
+#include "tensors/kept_tensors.h"
 
 namespace lockstep {
 namespace {
@@ -23,6 +25,11 @@ torch::Device resolve(const std::string& wanted, int local_rank) {
   return torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(local_rank));
 }
 
+void keep_memory() {
+  keep_tensors();
+  keep_freed_memory();
+}
+
 }  // namespace
 
 torch::Device use_device(const DeviceChoice& choice, int local_rank) {
@@ -30,7 +37,9 @@ torch::Device use_device(const DeviceChoice& choice, int local_rank) {
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
   at::globalContext().setBenchmarkCuDNN(false);
   at::globalContext().setDeterministicFillUninitializedMemory(false);
-  return resolve(choice.device, local_rank);
+  const torch::Device device = resolve(choice.device, local_rank);
+  choice.keep_memory&& device.is_cpu() ? keep_memory() : stop_keeping_tensors();
+  return device;
 }
 
 void move_model(torch::nn::Module& model, const ComputeDevice& compute) {

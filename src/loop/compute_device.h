@@ -16,10 +16,12 @@ struct ComputeDevice {
 struct DeviceChoice {
   std::string device = "auto";  // auto|cpu|cuda
   int threads = 1;
+  bool keep_memory = true;  // on a CPU: keep_tensors() and keep_freed_memory()
 };
 
 // Local. Resolves device auto (cuda when this build and this machine have one), sets the number of threads
-// and the switches that make LibTorch's bits repeat. Throws Fault (69) for cuda where there is none.
+// and the switches that make LibTorch's bits repeat, and on a CPU keeps memory mapped that a step has freed.
+// Throws Fault (69) for cuda where there is none.
 torch::Device use_device(const DeviceChoice& choice, int local_rank);
 
 // Local. Gives the model's parameters and floating buffers the device and dtype. Its integer buffers keep

@@ -7,6 +7,7 @@
 #include "loop/save_at_stop.h"
 #include "run/stop_signals.h"
 #include "run/supervisor_line.h"
+#include "tensors/kept_tensors.h"
 
 namespace lockstep {
 
@@ -80,6 +81,7 @@ void RunKeeper::save_if_due(const StepRecord& step, Step last, const Describe& d
 }
 
 Wish RunKeeper::ask() {
+  if (KeptMemory* kept = kept_tensors()) kept->trim();
   stops_.look_ahead(saves_.save_times());
   const Agreed<Wish> wish = stops_.ask(saves_.clock_asks(), saves_.save_times());
   saves_.note_clock_asked(wish.value == Wish::kSave);

@@ -74,7 +74,7 @@ class RunKeeper {
   bool is_best(const StepRecord& step);
   // Collective, once a step: takes the save in flight as far as it is, and begins the one that is due.
   void save_if_due(const StepRecord& step, Step last, const Describe& describe);
-  // Collective, once a step, after the save.
+  // Collective, once a step, after the save. Idle memory of tensors beyond its bound goes back to the system.
   Wish ask();
   // Collective. The one save of a run that stops. Returns the step the next life goes on from. Throws as
   // save_at_stop().

@@ -160,7 +160,7 @@ int run_job(const std::function<void(Session&)>& body, const JobOptions& options
     torch::Device device = torch::kCPU;
     StopTimes times;
     together(world, [&] {
-      device = use_device({options.device, options.threads}, world.place().local_rank);
+      device = use_device({options.device, options.threads, options.keep_memory}, world.place().local_rank);
       times = stop_times();
     });
     if (world.is_root()) answer_stop_signals();

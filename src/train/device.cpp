@@ -17,9 +17,9 @@ torch::Tensor move(const torch::Tensor& host, const ComputeDevice& compute) {
 
 }  // namespace
 
-ComputeDevice prepare_device(const TrainOptions& options, int local_rank) {
+ComputeDevice prepare_device(const TrainOptions& options, int local_rank, const MemoryOptions& memory) {
   ComputeDevice compute;
-  compute.device = use_device({options.device, options.threads}, local_rank);
+  compute.device = use_device({options.device, options.threads, memory.keep}, local_rank);
   compute.dtype = options.dtype == "float64" ? torch::kFloat64 : torch::kFloat32;
   return compute;
 }

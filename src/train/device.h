@@ -7,6 +7,7 @@
 
 #include "lockstep/models/batch.h"
 #include "loop/compute_device.h"
+#include "memory/options.h"
 #include "train/options.h"
 
 namespace lockstep {
@@ -15,7 +16,7 @@ class HostBatch;
 struct HostField;
 
 // Local. As use_device() of loop/compute_device.h, with the dtype of the config.
-ComputeDevice prepare_device(const TrainOptions& options, int local_rank);
+ComputeDevice prepare_device(const TrainOptions& options, int local_rank, const MemoryOptions& memory = {});
 
 // A field of a batch where it lies, [samples, …].
 torch::Tensor on_host(const HostField& field, std::int64_t samples);

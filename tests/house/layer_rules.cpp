@@ -24,9 +24,10 @@ const std::map<std::string, Names>& layers() {
       {"hdf5", {"untrusted", "base"}},
       {"data", {"hdf5", "untrusted", "base"}},
       {"models", {"base"}},
-      {"tensors", {"base"}},
+      {"memory", {"base"}},
+      {"tensors", {"memory", "base"}},
       {"optim", {"tensors", "base"}},
-      {"parallel", {"tensors", "comm", "base"}},
+      {"parallel", {"tensors", "memory", "comm", "base"}},
       {"checkpoint", {"hdf5", "untrusted", "base"}},
       {"shelf", {"checkpoint", "hdf5", "untrusted", "base"}},
       {"exchange", {"checkpoint", "hdf5", "untrusted", "base"}},
@@ -37,11 +38,11 @@ const std::map<std::string, Names>& layers() {
       {"drill", {"base"}},
       {"train",
        {"loop", "run", "named", "shelf", "exchange", "checkpoint", "untrusted", "parallel", "comm", "data",
-        "models", "optim", "tensors", "base"}},
+        "models", "optim", "tensors", "memory", "base"}},
       {"config", {"base"}},
       {"loop",
        {"config", "named", "shelf", "exchange", "checkpoint", "untrusted", "run", "parallel", "optim",
-        "tensors", "comm", "base"}},
+        "tensors", "memory", "comm", "base"}},
       {"cli",
        {"config", "report", "drill", "supervise", "train", "loop", "run", "named", "shelf", "exchange",
         "checkpoint", "untrusted", "parallel", "comm", "data", "models", "optim", "base"}},
@@ -198,8 +199,9 @@ Violations libraries_stay_in_their_folders(const Tree& tree) {
 
 Violations torch_is_not_reached_from_below(const Tree& tree) {
   static const std::regex kTorch("(torch|ATen|c10|caffe2)/.*");
-  static const Names kFree = {"base", "untrusted", "run",        "supervise", "report",   "drill", "comm",
-                              "data", "hdf5",      "checkpoint", "shelf",     "exchange", "named", "config"};
+  static const Names kFree = {"base",       "untrusted", "run",      "supervise", "report",
+                              "drill",      "comm",      "memory",   "data",      "hdf5",
+                              "checkpoint", "shelf",     "exchange", "named",     "config"};
   Violations found;
   Chains chains(tree, [](const File& file) { return includes_any(file, kTorch); });
   for (const auto& [path, file] : own_files(tree)) {

@@ -18,7 +18,8 @@ struct JobOptions {
   int threads = 1;               // of LibTorch, in each rank
   std::string backend = "auto";  // what moves gradients: auto|mpi|nccl
   double watch_limit_s =
-      0;  // how long one phase of the loop may take before it counts as hanging; 0: learned
+      0;                    // how long one phase of the loop may take before it counts as hanging; 0: learned
+  bool keep_memory = true;  // on a CPU: what a step frees stays mapped for the next
 };
 
 // A job of one's own: its ranks, and what they do together. Made by run_job(); one a process.
