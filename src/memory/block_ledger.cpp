@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "memory/block_ledger.h"
 
+#include <algorithm>
 #include <iterator>
 
 #include "base/aligned_block.h"
@@ -25,7 +26,8 @@ std::optional<BlockLedger::Taken> BlockLedger::choose(std::size_t bytes) const {
   auto run = idle_.lower_bound({bytes, 0});
   for (int looks = 0; run != idle_.end() && looks < kLooks; ++run, ++looks) {
     const std::size_t fresh = chunks_.fresh_bytes({run->second, bytes});
-    if (!best || fresh < best->fresh) best = Taken{run->second, fresh};
+    // One chunk more or less is where a run begins in its first.
+    if (!best || fresh + kChunk < best->fresh) best = Taken{run->second, fresh};
     if (fresh == 0) break;
   }
   return best;
@@ -62,6 +64,7 @@ void BlockLedger::join_next(Blocks::iterator block) {
 void BlockLedger::give(std::size_t offset) {
   const auto block = blocks_.find(offset);
   check(block != blocks_.end() && block->second.used, "a block that is given back was taken");
+  chunks_.touch({offset, block->second.bytes});
   block->second.used = false;
   in_use_ -= block->second.bytes;
   idle_.insert({block->second.bytes, offset});
@@ -69,14 +72,15 @@ void BlockLedger::give(std::size_t offset) {
   if (block != blocks_.begin()) join_next(std::prev(block));
 }
 
-std::vector<MemoryPart> BlockLedger::retire(std::size_t bytes) {
+std::vector<MemoryPart> BlockLedger::retire(std::size_t bytes, std::uint32_t unused_steps) {
   std::vector<MemoryPart> gone;
   std::size_t found = 0;
   for (auto run = blocks_.rbegin(); run != blocks_.rend() && found < bytes; ++run) {
     if (run->second.used) continue;
     const std::size_t first = (run->first + kChunk - 1) / kChunk;
-    for (std::size_t chunk = (run->first + run->second.bytes) / kChunk; chunk > first && found < bytes;) {
-      if (!chunks_.forget(--chunk)) continue;
+    std::size_t chunk = std::min((run->first + run->second.bytes) / kChunk, chunks_.end());
+    while (chunk > first && found < bytes) {
+      if (!chunks_.forget(--chunk, unused_steps)) continue;
       found += kChunk;
       if (!gone.empty() && gone.back().offset == (chunk + 1) * kChunk)
         gone.back() = {chunk * kChunk, gone.back().bytes + kChunk};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -18,12 +19,13 @@ namespace lockstep {
 // Note [bounded blocks]: a block is the smallest idle run that is long enough (of the first kLooks of those,
 // one whose pages are still there), cut at its low end, and joined with its idle neighbours when it is given
 // back. So nothing is kept for a size that no longer comes: what 1,000 steps of changing shapes have freed is
-// one run again as soon as its neighbours are free. Two bounds hold whatever the shapes do. Memory: retire()
-// takes idle chunks wherever they lie, and its caller asks for all beyond 1.5 times the recent peak in use;
-// only chunks that an occupied block shares are out of its reach. Addresses: fragments can cost a factor of
-// the logarithm of the sizes (Robson's bound) and the range is as large as the machine's memory; when it is
-// full all the same, take() says so and the block comes from malloc. A step that repeats the one before it
-// takes the same blocks in the same order from the same runs, so from the second on it touches nothing new.
+// one run again as soon as its neighbours are free. Memory is bounded whatever the shapes do: retire() takes
+// idle chunks wherever they lie, and its caller asks for those that no step of late has used, and for all
+// beyond 1.5 times the recent peak in use; only chunks that an occupied block shares are out of its reach.
+// Addresses: fragments can cost a factor of the logarithm of the sizes (Robson's bound) and the range is as
+// large as the machine's memory; when it is full all the same, take() says so and the block comes from
+// malloc. A step that repeats the one before it takes the same blocks in the same order from the same runs,
+// so from the second on it touches nothing new.
 class BlockLedger {
  public:
   struct Taken {
@@ -38,9 +40,10 @@ class BlockLedger {
   std::optional<Taken> take(std::size_t bytes);
   // `offset`: what take() has given. Throws Bug for another.
   void give(std::size_t offset);
-  // Idle chunks that cost memory, from the highest on, until they are `bytes` or no more are there. From here
-  // on they cost none: the caller gives their pages back.
-  std::vector<MemoryPart> retire(std::size_t bytes);
+  // Idle chunks that cost memory and that nobody has had in the last steps, from the highest on, until they
+  // are `bytes` or no more are there. From here on they cost none: the caller gives their pages back.
+  std::vector<MemoryPart> retire(std::size_t bytes, std::uint32_t unused_steps = 0);
+  void next_step() { chunks_.next_step(); }
 
   std::size_t in_use() const { return in_use_; }
   // What the range costs, idle or not.

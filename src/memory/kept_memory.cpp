@@ -45,8 +45,8 @@ void KeptMemory::give(void* block) {
   if (!gone_) ledger_.give(offset_of(block).value());
 }
 
-void KeptMemory::give_back(std::size_t bytes) {
-  for (const MemoryPart& part : ledger_.retire(bytes)) range_->give_back(part);
+void KeptMemory::give_back(std::size_t bytes, std::uint32_t unused_steps) {
+  for (const MemoryPart& part : ledger_.retire(bytes, unused_steps)) range_->give_back(part);
 }
 
 void KeptMemory::trim() {
@@ -57,6 +57,10 @@ void KeptMemory::trim() {
   const std::size_t peak = *std::max_element(recent_peaks_.begin(), recent_peaks_.end());
   const std::size_t kept = peak + peak / 2 + kSlack;
   if (ledger_.touched() > kept) give_back(ledger_.touched() - kept);
+  ledger_.next_step();
+  // The first steps use what no later one does: start values, the model's check.
+  if (steps_ == kSettled) give_back(size(), kSettled - 2);
+  if (steps_ % kSteps == 0) give_back(size(), kSteps);
 }
 
 MemoryUse KeptMemory::use() const {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -45,9 +46,9 @@ class KeptMemory {
   // Where in the range; empty for what lies elsewhere.
   std::optional<std::size_t> offset_of(const void* place) const;
 
-  // Between two steps: gives back to the system what costs memory beyond 1.5 times the most that was in use
-  // in the last 64 steps, and never more. Nobody, no other process either, may read what has been given back
-  // to this one.
+  // Between two steps: gives back to the system what nobody has had in the last 64 steps, and what costs
+  // memory beyond 1.5 times the most that was in use in them. Nobody, no other process either, may read what
+  // has been given back to this one.
   void trim();
 
   MemoryUse use() const;
@@ -59,9 +60,10 @@ class KeptMemory {
   void after_fork_in_child();
 
  private:
-  static constexpr std::size_t kSteps = 64;
+  static constexpr std::uint32_t kSteps = 64;
+  static constexpr std::uint32_t kSettled = 8;
 
-  void give_back(std::size_t bytes);
+  void give_back(std::size_t bytes, std::uint32_t unused_steps = 0);
 
   const std::unique_ptr<MemoryRange> range_;
   mutable std::mutex mutex_;

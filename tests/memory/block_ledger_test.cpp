@@ -99,6 +99,22 @@ TEST(BlockLedger, RetiresIdleChunksFromTheHighestOnAndNoOthers) {
   EXPECT_TRUE(ledger.retire(kRange).empty());
 }
 
+TEST(BlockLedger, RetiresWhatNobodyHasHadOfLate) {
+  BlockLedger ledger(kRange);
+  const std::size_t old = taken(ledger, 2 * kChunk);
+  const std::size_t pin = taken(ledger, 2 * kChunk);
+  const std::size_t late = taken(ledger, 2 * kChunk);
+  ledger.give(old);
+  for (int step = 0; step < 5; ++step) ledger.next_step();
+  ledger.give(late);  // until now somebody had it
+  EXPECT_TRUE(ledger.retire(kRange, 6).empty());
+  const auto gone = ledger.retire(kRange, 5);
+  ASSERT_EQ(gone.size(), 1u);
+  EXPECT_EQ(gone[0].offset, old);
+  EXPECT_EQ(ledger.touched(), 4 * kChunk);
+  ledger.give(pin);
+}
+
 TEST(BlockLedger, PrefersARunWhosePagesAreThere) {
   BlockLedger ledger(kRange);
   const std::size_t warm = taken(ledger, 3 * kChunk);

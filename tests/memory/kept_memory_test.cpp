@@ -101,26 +101,57 @@ TEST_P(EachBacking, ASecondStepHasNoPageFaults) {
   EXPECT_EQ(memory.use().blocks, 84u);
 }
 
-TEST_P(EachBacking, TrimGivesIdleMemoryBackButNoMoreThanItsBound) {
+TEST_P(EachBacking, TrimGivesBackWhatNoStepOfLateHasHad) {
   Memory memory(GetParam());
   std::byte* kept = memory.written(20 * kMiB, 7);
   std::byte* large = memory.written(300 * kMiB);
   const std::size_t full = resident();
   memory.trim();
   memory.give(large);
-  // As long as a step of late has used it.
-  for (int step = 0; step < 63; ++step) memory.trim();
+  const auto steps = [&](int count) {
+    for (int step = 0; step < count; ++step) {
+      memory.give(memory.written(10 * kMiB));
+      memory.trim();
+    }
+  };
+  steps(3);
   EXPECT_GE(memory.use().idle, 300 * kMiB);
-  for (int step = 0; step < 2; ++step) memory.trim();
-  // Half of what is in use, and 32 MiB.
-  EXPECT_NEAR(static_cast<double>(memory.use().idle), 42.0 * kMiB, 2.0 * kMiB);
-  EXPECT_LT(resident() + 240 * kMiB, full);
+  steps(4);
+  EXPECT_LE(memory.use().idle, 12 * kMiB);
+  EXPECT_GE(memory.use().idle, 10 * kMiB);
+  EXPECT_LT(resident() + 280 * kMiB, full);
   EXPECT_EQ(kept[0], std::byte{7});
   EXPECT_EQ(kept[20 * kMiB - 1], std::byte{7});
-  // And it is there again when it is asked for.
+  // And it is there again when it is asked for, until it has not been for as long as any step is remembered.
   large = memory.written(300 * kMiB, 3);
   ASSERT_NE(large, nullptr);
   EXPECT_EQ(large[300 * kMiB - 1], std::byte{3});
+  memory.give(large);
+  steps(56);
+  EXPECT_GE(memory.use().idle, 290 * kMiB);
+  steps(70);
+  EXPECT_LE(memory.use().idle, 12 * kMiB);
+}
+
+TEST_P(EachBacking, IdleMemoryIsBoundedWhereEveryStepNeedsAnotherPlace) {
+  Memory memory(GetParam());
+  // Runs of 40 to 46 MiB, kept apart by small blocks.
+  std::vector<std::byte*> runs;
+  for (std::size_t mib = 40; mib <= 46; ++mib) {
+    runs.push_back(static_cast<std::byte*>(memory.take(mib * kMiB)));
+    ASSERT_NE(memory.take(KeptMemory::kSmallest), nullptr);
+  }
+  for (std::byte* run : runs) memory.give(run);
+  for (int step = 0; step < 130; ++step) memory.trim();
+  const std::size_t made = memory.use().made;
+  for (std::size_t mib = 40; mib <= 46; ++mib) {
+    std::byte* block = memory.written(mib * kMiB);
+    EXPECT_EQ(block, runs[mib - 40]);  // the smallest that is long enough
+    memory.give(block);
+    memory.trim();
+    EXPECT_LE(memory.use().idle + memory.use().in_use, (mib + 1) * kMiB * 3 / 2 + 32 * kMiB);
+  }
+  EXPECT_EQ(memory.use().made, made + 7);
 }
 
 TEST_P(EachBacking, IdleMemoryGoesBackBeforeTheLimitIsReached) {
