@@ -11,11 +11,13 @@
 
 #include "comm/agree.h"
 #include "lockstep/base/log.h"
+#include "optim/kernels/update_kernels.h"
 
 namespace lockstep {
 namespace {
 
-// Counts up when arithmetic of our own changes: the tree of sums, the optimizers' calls, initialisation.
+// Counts up when arithmetic of our own changes: the tree of sums, initialisation. The optimizers' updates
+// have a number of their own, kUpdateKernels.
 const char* const kKernels = "2";
 
 // Vector instructions the processor has. MKL and oneDNN choose their kernels by these, whatever
@@ -38,6 +40,9 @@ std::string version_in(const std::string& text) {
   const bool has = std::regex_search(text, found, std::regex("[0-9]+\\.[0-9]+(\\.[0-9]+)?"));
   return has ? found.str() : "none";
 }
+
+const char* const kUpdates = "update_kernels";
+const char* const kUpdatesOfATen = "aten";
 
 struct RankEnvironment {
   std::string host;
@@ -71,6 +76,7 @@ std::string unlike_root(const std::vector<std::string>& texts) {
 Environment describe_environment(const ComputeDevice& compute) {
   return {{"lockstep", "0.1.0"},
           {"kernels", kKernels},
+          {kUpdates, compute.device.is_cuda() ? kUpdatesOfATen : std::to_string(kUpdateKernels)},
           {"libtorch", TORCH_VERSION},
           {"mkl", version_in(at::get_mkl_version())},
           {"onednn", version_in(at::get_mkldnn_version())},
@@ -108,7 +114,10 @@ bool compare_ranks(World& world, const Environment& mine, const DistOptions& dis
 }
 
 void note_change(const Environment& before, const Environment& now, Step step, Reporter& reporter) {
-  const std::string what = difference(before, now);
+  // Where a checkpoint of ours does not say, ATen's fused kernels made it. One of others says nothing at all.
+  Environment then = before;
+  if (!then.empty()) then.try_emplace(kUpdates, kUpdatesOfATen);
+  const std::string what = difference(then, now);
   if (what.empty()) return;
   log_warning("from step {} on, bits may differ from an undisturbed run: {}", step.value + 1, what);
   reporter.event("environment_changed", {{"step", std::to_string(step.value + 1)}, {"changes", what}});

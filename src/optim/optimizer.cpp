@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "optim/optimizer.h"
 
-#include <ATen/ops/_fused_adam.h>
-#include <ATen/ops/_fused_adamw.h>
-#include <ATen/ops/_fused_sgd.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "lockstep/base/error.h"
+#include "optim/flat_adam.h"
+#include "optim/flat_sgd.h"
 #include "optim/own_optimizer.h"
 #include "tensors/page_zeros.h"
 
 namespace lockstep {
 namespace {
+
+// What a thread takes at least; the cut changes no bit.
+constexpr std::int64_t kGrain = 1 << 15;
 
 void require(bool holds, const std::string& fact, const std::string& remedy) {
   if (!holds) throw Fault{ExitCode::kConfig, fact, remedy};
@@ -41,82 +43,6 @@ void check_options(const OptimOptions& options) {
           fmt::format("optim.momentum and optim.nesterov have no effect on {}", options.type),
           "leave them out, or use optim.type: sgd");
 }
-
-// Note [one flat tensor]: the fused kernels take lists and start once per tensor on the CPU; one flat tensor
-// is one pass at memory speed. Each element is computed by itself, so the split over threads cannot change a
-// bit. Where parameters are skipped or have been, or are in groups, a call each for the stretches between
-// them (Run) does the same; in the normal case there is one, and it is the whole.
-class FlatSgd : public FlatOptimizer {
- public:
-  FlatSgd(const OptimOptions& options, const torch::Tensor& parameters, ParameterLayout layout)
-      : FlatOptimizer(options, parameters, std::move(layout)) {
-    if (options.momentum > 0.0) momentum_buffer_.push_back(zeros_placed_like(parameters));
-  }
-
-  std::vector<OptimizerSlot> slots() const override {
-    if (momentum_buffer_.empty()) return {};
-    return {{"momentum_buffer", momentum_buffer_.front()}};
-  }
-
- protected:
-  // torch.optim's first buffer is the gradient itself; known from the count, so that a restored run does the
-  // same.
-  double run_key(double steps) const override { return steps == 1 ? 1 : 0; }
-
-  void apply(const Run& run, const torch::Tensor& gradients) override {
-    std::vector<torch::Tensor> momentum;
-    for (const torch::Tensor& buffer : momentum_buffer_) momentum.push_back(run.of(buffer));
-    at::_fused_sgd_({run.of(parameters_)}, {run.of(gradients)}, momentum, run.options.weight_decay,
-                    run.options.momentum, run.lr, /*dampening=*/0.0, run.options.nesterov, /*maximize=*/false,
-                    /*is_first_step=*/run.steps == 1);
-  }
-
- private:
-  std::vector<torch::Tensor> momentum_buffer_;
-};
-
-class FlatAdam : public FlatOptimizer {
- public:
-  FlatAdam(const OptimOptions& options, const torch::Tensor& parameters, ParameterLayout layout)
-      : FlatOptimizer(options, parameters, std::move(layout)),
-        exp_avg_(zeros_placed_like(parameters)),
-        exp_avg_sq_(zeros_placed_like(parameters)),
-        step_(torch::zeros({}, torch::TensorOptions(torch::kFloat32).device(parameters.device()))),
-        fused_(options.type == "adamw" ? &decoupled : &coupled) {}
-
-  std::vector<OptimizerSlot> slots() const override {
-    return {{"exp_avg", exp_avg_}, {"exp_avg_sq", exp_avg_sq_}};
-  }
-
- protected:
-  double run_key(double steps) const override { return steps; }
-
-  void apply(const Run& run, const torch::Tensor& gradients) override {
-    // The kernel reads the count from a float32 on the device; ours stays on the host, where a checkpoint
-    // reads it without a wait.
-    step_.fill_(run.steps);
-    fused_(*this, run, run.of(gradients));
-  }
-
- private:
-  static void decoupled(FlatAdam& self, const Run& run, const torch::Tensor& gradients) {
-    const OptimOptions& o = run.options;
-    at::_fused_adamw_({run.of(self.parameters_)}, {gradients}, {run.of(self.exp_avg_)},
-                      {run.of(self.exp_avg_sq_)}, {}, {self.step_}, run.lr, o.betas[0], o.betas[1],
-                      o.weight_decay, o.eps, /*amsgrad=*/false, /*maximize=*/false);
-  }
-  static void coupled(FlatAdam& self, const Run& run, const torch::Tensor& gradients) {
-    const OptimOptions& o = run.options;
-    at::_fused_adam_({run.of(self.parameters_)}, {gradients}, {run.of(self.exp_avg_)},
-                     {run.of(self.exp_avg_sq_)}, {}, {self.step_}, run.lr, o.betas[0], o.betas[1],
-                     o.weight_decay, o.eps, /*amsgrad=*/false, /*maximize=*/false);
-  }
-
-  torch::Tensor exp_avg_;
-  torch::Tensor exp_avg_sq_;
-  torch::Tensor step_;
-  void (*fused_)(FlatAdam&, const Run&, const torch::Tensor&);
-};
 
 }  // namespace
 
@@ -154,8 +80,8 @@ std::unique_ptr<FlatOptimizer> FlatOptimizer::make(const OptimOptions& options,
   }
   const torch::NoGradGuard no_grad;
   if (options.own != nullptr) return make_own_optimizer(options, parameters, std::move(layout));
-  if (options.type == "sgd") return std::make_unique<FlatSgd>(options, parameters, std::move(layout));
-  return std::make_unique<FlatAdam>(options, parameters, std::move(layout));
+  if (options.type == "sgd") return make_flat_sgd(options, parameters, std::move(layout));
+  return make_flat_adam(options, parameters, std::move(layout));
 }
 
 torch::Tensor FlatOptimizer::new_slot() const {
@@ -183,8 +109,48 @@ void FlatOptimizer::update(const torch::Tensor& gradients, double lr, const std:
   check(gradients.sizes() == parameters_.sizes() && gradients.scalar_type() == parameters_.scalar_type() &&
             gradients.is_contiguous() && gradients.device() == parameters_.device(),
         "gradients are laid out like the parameters");
-  check(reached.size() == steps_.size(), "each parameter was reached or not");
+  find_runs(lr, reached);
+  if (updates_in_parts()) return update_by_parts(gradients);
   const torch::NoGradGuard no_grad;
+  for (const Run& run : runs_) apply(run, gradients);
+}
+
+void FlatOptimizer::update_by_parts(const torch::Tensor& gradients) {
+  prepare(runs_);
+  const auto* first = static_cast<const std::byte*>(gradients.const_data_ptr());
+  const std::int64_t grains = (gradients.numel() + kGrain - 1) / kGrain;
+  at::parallel_for(0, grains, 1, [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t from = begin * kGrain;
+    const std::int64_t count = std::min(end * kGrain, gradients.numel()) - from;
+    update_part(from, count, first + from * gradients.element_size());
+  });
+}
+
+void FlatOptimizer::begin_update(double lr, const std::vector<char>& reached) {
+  check(updates_in_parts(), "an update is begun where it is made in parts");
+  find_runs(lr, reached);
+  prepare(runs_);
+}
+
+void FlatOptimizer::update_part(std::int64_t first, std::int64_t count, const void* gradients) {
+  const std::int64_t end = first + count;
+  check(first >= 0 && count >= 0 && end <= parameters_.numel(), "a part lies within the parameters");
+  const auto size = static_cast<std::int64_t>(parameters_.element_size());
+  auto run = std::ranges::upper_bound(runs_, first, {}, [](const Run& one) { return one.first + one.count; });
+  for (; run != runs_.end() && run->first < end; ++run) {
+    const std::int64_t from = std::max(first, run->first);
+    const std::int64_t to = std::min(end, run->first + run->count);
+    apply_part({static_cast<std::size_t>(run - runs_.begin()), from, to - from,
+                static_cast<const std::byte*>(gradients) + (from - first) * size});
+  }
+}
+
+// Note [one flat tensor]: kernels that take lists start once a tensor; one flat tensor is one pass at memory
+// speed. Where parameters are skipped or have been, or are in groups, there is a run for each of the
+// stretches between them; in the normal case there is one, and it is the whole.
+void FlatOptimizer::find_runs(double lr, const std::vector<char>& reached) {
+  check(reached.size() == steps_.size(), "each parameter was reached or not");
+  runs_.clear();
   for (std::size_t first = 0, next = 0; first < steps_.size(); first = next) {
     next = first + 1;
     if (!reached[first]) continue;
@@ -196,9 +162,8 @@ void FlatOptimizer::update(const torch::Tensor& gradients, double lr, const std:
     const std::int64_t count = end_of(next - 1) - layout_.offsets[first];
     if (count == 0) continue;
     const OptimOptions& own = options_of(group);
-    apply(
-        {layout_.offsets[first], count, first, steps, lr_of_group(own.lr, options_of(kNoGroup).lr, lr), own},
-        gradients);
+    runs_.push_back(
+        {layout_.offsets[first], count, first, steps, lr_of_group(own.lr, options_of(kNoGroup).lr, lr), own});
   }
 }
 

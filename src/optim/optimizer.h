@@ -39,11 +39,12 @@ struct ParameterLayout {
   ParameterShapes shapes;
 };
 
-// sgd, adam, adamw, or one of the program's own, over one flat tensor, with ATen's fused kernels: the same
-// numbers as torch.optim over its views, one param_group for each of `options.groups` and one for the rest.
+// sgd, adam, adamw, or one of the program's own, over one flat tensor: the same numbers as torch.optim over
+// its views, one param_group for each of `options.groups` and one for the rest. On a CPU with kernels of our
+// own (Note [one order]), on a device with ATen's fused ones, on the current stream.
 // Every update is a pure function of parameters, gradients, slots, steps and lr, so what is restored goes on
-// bit for bit. The tensors may be padded with zeros, which stay zeros. Local; not thread-safe; on a device
-// the kernels run on the current stream.
+// bit for bit. The tensors may be padded with zeros, which stay zeros. Local; not thread-safe but for
+// update_part().
 class FlatOptimizer {
  public:
   // `parameters`: 1-D, contiguous, float32 or float64; the optimizer shares its memory and updates it in
@@ -60,6 +61,16 @@ class FlatOptimizer {
   // grad == None: no decay, no slot changes, no step is counted.
   void update(const torch::Tensor& gradients, double lr, const std::vector<char>& reached);
 
+  // Can the same be done in parts? By sgd, adam and adamw on a CPU.
+  virtual bool updates_in_parts() const { return false; }
+  // Begins an update: counts it and fixes what is the same for all elements. Throws Bug unless
+  // updates_in_parts().
+  void begin_update(double lr, const std::vector<char>& reached);
+  // Updates `count` elements from `first` on; `gradients` are theirs alone, of the parameters' dtype, and are
+  // only read. Once each element was in a part, in any cut and order, the bits are those of update(). Threads
+  // may update parts that do not overlap at once. No tensor is made, nothing is allocated.
+  void update_part(std::int64_t first, std::int64_t count, const void* gradients);
+
   // In a fixed order; empty for sgd without momentum.
   virtual std::vector<OptimizerSlot> slots() const = 0;
 
@@ -70,7 +81,7 @@ class FlatOptimizer {
  protected:
   FlatOptimizer(const OptimOptions& options, const torch::Tensor& parameters, ParameterLayout layout);
 
-  // A stretch of the flat tensors whose parameters one kernel call can update.
+  // A stretch of the flat tensors of which every element is updated with the same numbers.
   struct Run {
     std::int64_t first = 0;
     std::int64_t count = 0;
@@ -81,25 +92,44 @@ class FlatOptimizer {
 
     torch::Tensor of(const torch::Tensor& flat) const { return flat.narrow(0, first, count); }
   };
+  // A whole run; called where there are no parts.
   virtual void apply(const Run& run, const torch::Tensor& gradients) = 0;
-  // Neighbours of a group whose step counts (this update counted) have one key are updated by one call.
+  // Neighbours of a group whose step counts (this update counted) have one key are of one run.
   virtual double run_key(double steps) const = 0;
-  // Is each parameter updated by a call of its own?
+  // Is each parameter a run of its own?
   virtual bool one_by_one() const { return false; }
+
+  // Some elements of the update's run number `run`.
+  struct Part {
+    std::size_t run = 0;
+    std::int64_t first = 0;
+    std::int64_t count = 0;
+    const void* gradients = nullptr;
+  };
+  // Once an update, where there are parts: what its kernels are told of each run.
+  virtual void prepare(const std::vector<Run>& /*runs*/) {}
+  virtual void apply_part(const Part& /*part*/) {}
 
   const ParameterLayout& layout() const { return layout_; }
   // Zeros that lie in their pages as the parameters do.
   torch::Tensor new_slot() const;
+  template <class Number>
+  static Number* elements(const torch::Tensor& flat, std::int64_t first) {
+    return static_cast<Number*>(flat.data_ptr()) + first;
+  }
 
   torch::Tensor parameters_;
 
  private:
+  void find_runs(double lr, const std::vector<char>& reached);
+  void update_by_parts(const torch::Tensor& gradients);
   std::int64_t end_of(std::size_t parameter) const;
   const OptimOptions& options_of(int group) const;
 
   std::vector<OptimOptions> options_;  // without a group, then those of each
   ParameterLayout layout_;
   std::vector<double> steps_;
+  std::vector<Run> runs_;  // of the update that was begun last, ascending
 };
 
 }  // namespace lockstep

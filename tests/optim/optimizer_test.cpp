@@ -111,6 +111,42 @@ TEST_P(FlatOptimizers, LeavesZeroPaddingZero) {
   EXPECT_EQ(padded.narrow(0, 103, 25).abs().max().item<float>(), 0.0f);
 }
 
+// What an update of float32 by ATen's fused kernels is after kSteps.
+torch::Tensor by_fused_kernels(const OptimOptions& o, const torch::Tensor& start,
+                               const std::function<torch::Tensor(int)>& gradient) {
+  const torch::Tensor p = start.clone(), m = torch::zeros_like(p), v = torch::zeros_like(p);
+  const auto adam = o.type == "adamw" ? at::_ops::_fused_adamw_::call : at::_ops::_fused_adam_::call;
+  for (int step = 1; step <= kSteps; ++step) {
+    const torch::Tensor g = gradient(step), count = torch::full({}, static_cast<float>(step));
+    if (o.type != "sgd")
+      adam({p}, {g}, {m}, {v}, {}, {count}, o.lr, o.betas[0], o.betas[1], o.weight_decay, o.eps, false, false,
+           {}, {});
+    else if (o.momentum > 0)
+      at::_fused_sgd_({p}, {g}, {m}, o.weight_decay, o.momentum, o.lr, 0, o.nesterov, false, step == 1);
+    else
+      at::_fused_sgd_({p}, {g}, {}, o.weight_decay, 0, o.lr, 0, false, false, false);
+  }
+  return p;
+}
+
+TEST_P(FlatOptimizers, IsAsNearInFloat32AsATensFusedKernels) {
+  const OptimOptions& options = GetParam().options;
+  const torch::Tensor begin = start(torch::kFloat32);
+  const auto gradient32 = [](int step) { return gradient(step, torch::kFloat32); };
+  torch::Tensor ours = begin.clone(), exact = begin.to(torch::kFloat64);
+  const auto optimizer = FlatOptimizer::make(options, ours), reference = FlatOptimizer::make(options, exact);
+  for (int step = 1; step <= kSteps; ++step) {
+    optimizer->update(gradient32(step), options.lr);
+    reference->update(gradient32(step).to(torch::kFloat64), options.lr);
+  }
+  const torch::Tensor theirs = by_fused_kernels(options, begin, gradient32);
+  const auto error = [&](const torch::Tensor& made) {
+    return (made.to(torch::kFloat64) - exact).pow(2).mean().sqrt().item<double>();
+  };
+  EXPECT_GT(error(theirs), 0);
+  EXPECT_LE(error(ours), 1.25 * error(theirs)) << "of ATen's " << error(theirs);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     All, FlatOptimizers,
     testing::Values(Setting{"sgd", sgd(0, false, 0)}, Setting{"sgd_decay", sgd(0, false, 0.1)},

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+#include "optim/optimizer.h"
+
+namespace lockstep {
+
+// Local. torch.optim's SGD over flat tensors; `options` were looked at.
+std::unique_ptr<FlatOptimizer> make_flat_sgd(const OptimOptions& options, const torch::Tensor& parameters,
+                                             ParameterLayout layout);
+
+}  // namespace lockstep

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "streaming_limit.h"
+
+#if defined(__x86_64__)
+#define LOCKSTEP_EVERY_WIDTH __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define LOCKSTEP_EVERY_WIDTH
+#endif
+
+namespace lockstep::bench {
+
+LOCKSTEP_EVERY_WIDTH
+void touch_what_adamw_does(const UpdateArrays& arrays, std::int64_t first, std::int64_t last) {
+  float* __restrict parameters = arrays.parameters;
+  const float* __restrict gradients = arrays.gradients;
+  float* __restrict exp_avg = arrays.exp_avg;
+  float* __restrict exp_avg_sq = arrays.exp_avg_sq;
+  for (std::int64_t i = first; i < last; ++i) {
+    const float g = gradients[i];
+    const float m = 0.5f * (exp_avg[i] + g);
+    exp_avg[i] = m;
+    exp_avg_sq[i] = 0.5f * (exp_avg_sq[i] + g * g);
+    parameters[i] = parameters[i] - 1e-6f * m;
+  }
+}
+
+}  // namespace lockstep::bench

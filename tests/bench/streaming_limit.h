@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+namespace lockstep::bench {
+
+// The arrays of an AdamW update.
+struct UpdateArrays {
+  float* parameters = nullptr;
+  const float* gradients = nullptr;
+  float* exp_avg = nullptr;
+  float* exp_avg_sq = nullptr;
+};
+
+// Reads and writes what an update of AdamW does, 28 bytes an element, and computes next to nothing: what
+// memory allows. Values stay bounded.
+void touch_what_adamw_does(const UpdateArrays& arrays, std::int64_t first, std::int64_t last);
+
+}  // namespace lockstep::bench

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loop/environment.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "optim/kernels/update_kernels.h"
+#include "support/temp_dir.h"
+
+namespace lockstep {
+namespace {
+
+constexpr Step kResumed{50};
+
+class ResumedUpdates : public ::testing::Test {
+ protected:
+  Environment here() const { return describe_environment({}); }
+  static Environment without(Environment environment, const std::string& key) {
+    environment.erase(key);
+    return environment;
+  }
+  // The events that the change makes, as they are in the journal.
+  std::string events_of(const Environment& before, const Environment& now) {
+    const testing::TempDir folder;
+    Reporter reporter(Journal(real_disk(), real_clock(), folder.path(), Attempt(1)),
+                      Progress(real_clock(), {}, [](const std::string&) {}), 1);
+    note_change(before, now, kResumed, reporter);
+    reporter.flush();
+    const std::string journal = folder / "events.jsonl";
+    return std::filesystem::exists(journal) ? testing::read_file(journal) : "";
+  }
+};
+
+TEST_F(ResumedUpdates, OfOurOwnKernelsRecordTheirVersion) {
+  EXPECT_EQ(here().at("update_kernels"), std::to_string(kUpdateKernels));
+  EXPECT_EQ(describe_environment({torch::Device(torch::kCUDA), torch::kFloat32}).at("update_kernels"),
+            "aten");
+}
+
+TEST_F(ResumedUpdates, BehindACheckpointOfATensKernelsWarnOnce) {
+  const std::string events = events_of(without(here(), "update_kernels"), here());
+  EXPECT_NE(events.find("environment_changed"), std::string::npos) << events;
+  EXPECT_NE(events.find("update_kernels aten -> " + std::to_string(kUpdateKernels)), std::string::npos)
+      << events;
+  EXPECT_NE(events.find("51"), std::string::npos) << events;
+  EXPECT_EQ(events.find("environment_changed"), events.rfind("environment_changed"));
+}
+
+TEST_F(ResumedUpdates, OfTheSameVersionOrOfAForeignFileSayNothing) {
+  EXPECT_EQ(events_of(here(), here()), "");
+  EXPECT_EQ(events_of({}, here()), "");
+}
+
+TEST_F(ResumedUpdates, OnADeviceGoOnWithATensKernelsAndSayNothing) {
+  Environment device = here();
+  device["update_kernels"] = "aten";
+  EXPECT_EQ(events_of(without(device, "update_kernels"), device), "");
+}
+
+}  // namespace
+}  // namespace lockstep
