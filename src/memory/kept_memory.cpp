@@ -72,7 +72,10 @@ MemoryUse KeptMemory::use() const {
 }
 
 void KeptMemory::after_fork_in_child() {
-  gone_ = range_->backing() == Backing::kShared;
+  if (range_->backing() == Backing::kShared) {
+    gone_ = true;
+    range_->hold_addresses();
+  }
   mutex_.unlock();
 }
 

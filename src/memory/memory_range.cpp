@@ -71,6 +71,11 @@ bool MemoryRange::map_file() {
          ::madvise(base_, size_, MADV_DONTFORK) == 0 && ::madvise(base_, size_, MADV_DONTDUMP) == 0;
 }
 
+void MemoryRange::hold_addresses() const {
+  ::mmap(base_, size_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+         /*offset=*/0);
+}
+
 void MemoryRange::give_back(const MemoryPart& part) const {
   // What a kernel refuses costs memory and nothing else.
   if (backing_ == Backing::kPrivate)

@@ -34,6 +34,9 @@ class MemoryRange {
   // -1 for a private one.
   int descriptor() const { return file_.get(); }
 
+  // In a child that forked, of a shared range: nothing else is mapped where it was, so that an address of the
+  // parent's is never one of the child's own.
+  void hold_addresses() const;
   // The pages of whole chunks go back to the system, for everybody who maps them; they read as zeros then.
   void give_back(const MemoryPart& part) const;
 

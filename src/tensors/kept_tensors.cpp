@@ -66,7 +66,11 @@ void KeepingAllocator::release(void* place) {
 void survive_forks() {
   ::pthread_atfork([] { installed.load()->memory().before_fork(); },
                    [] { installed.load()->memory().after_fork_in_parent(); },
-                   [] { installed.load()->memory().after_fork_in_child(); });
+                   [] {
+                     KeepingAllocator& mine = *installed.load();
+                     mine.memory().after_fork_in_child();
+                     if (mine.memory().descriptor() >= 0) mine.keep(false);
+                   });
 }
 
 bool is_heard() {

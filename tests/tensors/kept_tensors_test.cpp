@@ -3,6 +3,7 @@
 
 #include <c10/core/CPUAllocator.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <torch/torch.h>
@@ -16,6 +17,41 @@ long faults() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
   return usage.ru_minflt;
+}
+
+// How a function ends in a child that forks; 0 for true.
+template <class Work>
+int in_child(const Work& work) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    at::set_num_threads(1);  // it has no others
+    ::_exit(work() ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+// The first: a process has one range.
+TEST(SharedTensors, AreReadByWhoHasTheDescriptorAndLeftAloneByAChild) {
+  const auto share = [] {
+    if (!keep_tensors(Backing::kShared)) return false;
+    const KeptMemory& memory = *kept_tensors();
+    const torch::Tensor tensor = torch::full({1 << 20}, 3.0);
+    void* other = ::mmap(nullptr, memory.size(), PROT_READ, MAP_SHARED, memory.descriptor(), 0);
+    if (other == MAP_FAILED) return false;
+    const auto offset = memory.offset_of(tensor.data_ptr()).value();
+    const auto* seen = reinterpret_cast<const float*>(static_cast<const std::byte*>(other) + offset);
+    torch::Tensor shared = tensor;
+    const auto in_grandchild = [&] {
+      const torch::Tensor own = torch::full({1 << 20}, 4.0);
+      shared.reset();
+      return !memory.owns(own.data_ptr()) && own[5].item<float>() == 4;
+    };
+    if (in_child(in_grandchild) != 0) return false;
+    return seen[(1 << 20) - 1] == 3 && tensor[9].item<float>() == 3 && memory.use().in_use == 4u << 20;
+  };
+  EXPECT_EQ(in_child(share), 0);
 }
 
 class KeptTensors : public ::testing::Test {
@@ -85,6 +121,17 @@ TEST_F(KeptTensors, ThatAskForMoreThanThereIsEndInLibTorchsWords) {
   EXPECT_TRUE(kept_tensors()->owns(torch::ones({1 << 20}).data_ptr()));
 }
 
+TEST_F(KeptTensors, ForWhichTheRangeHasNoPlaceComeFromMalloc) {
+  const auto most = static_cast<std::int64_t>(kept_tensors()->size() / 10 * 9);
+  const torch::Tensor large = torch::empty({most}, torch::kUInt8);  // never touched
+  ASSERT_TRUE(kept_tensors()->owns(large.data_ptr()));
+  const torch::Tensor other = torch::empty({most / 8}, torch::kUInt8);
+  EXPECT_FALSE(kept_tensors()->owns(other.data_ptr()));
+  other[most / 8 - 1] = 7;
+  EXPECT_EQ(other[most / 8 - 1].item<int>(), 7);
+  EXPECT_TRUE(kept_tensors()->owns(torch::ones({1 << 20}).data_ptr()));
+}
+
 // An mlp of 2 million parameters, forward and backward.
 struct Step {
   torch::nn::Sequential model{torch::nn::Linear(512, 2048), torch::nn::ReLU(), torch::nn::Linear(2048, 512)};
@@ -121,15 +168,12 @@ TEST_F(KeptTensors, OfSeveralThreadsDoNotDisturbEachOther) {
 
 TEST_F(KeptTensors, AreAChildsOwnAfterAFork) {
   const torch::Tensor tensor = torch::ones({1 << 20});
-  const pid_t child = ::fork();
-  if (child == 0) {
-    tensor.fill_(5);
-    const torch::Tensor more = torch::full({1 << 20}, 2.0);
-    ::_exit(more[7].item<float>() == 2 && tensor[9].item<float>() == 5 ? 0 : 1);
-  }
-  int status = -1;
-  ::waitpid(child, &status, 0);
-  EXPECT_EQ(status, 0);
+  EXPECT_EQ(in_child([&] {
+              tensor.fill_(5);
+              const torch::Tensor more = torch::full({1 << 20}, 2.0);
+              return more[7].item<float>() == 2 && tensor[9].item<float>() == 5;
+            }),
+            0);
   EXPECT_EQ(tensor[9].item<float>(), 1);
 }
 
@@ -146,18 +190,14 @@ struct Counting : c10::Allocator {
 
 TEST(KeptTensorsBeside, AnAllocatorOfTheProgramsOwnWins) {
   // In a child: what is set stays set.
-  const pid_t child = ::fork();
-  if (child == 0) {
-    at::set_num_threads(1);
-    static Counting own;
-    c10::SetCPUAllocator(&own, 9);
-    const bool kept = keep_tensors();
-    const torch::Tensor tensor = torch::ones({1 << 20});
-    ::_exit(!kept && own.calls > 0 ? 0 : 1);
-  }
-  int status = -1;
-  ::waitpid(child, &status, 0);
-  EXPECT_EQ(status, 0);
+  EXPECT_EQ(in_child([] {
+              static Counting own;
+              c10::SetCPUAllocator(&own, 9);
+              const bool kept = keep_tensors();
+              const torch::Tensor tensor = torch::ones({1 << 20});
+              return !kept && own.calls > 0;
+            }),
+            0);
 }
 
 }  // namespace
