@@ -14,6 +14,14 @@
 namespace lockstep {
 namespace {
 
+// base ^ count by multiplications alone: pow() may have another last bit on another processor.
+double power(double base, double count) {
+  double result = 1;
+  for (auto left = static_cast<std::uint64_t>(count); left > 0; left /= 2, base *= base)
+    if (left % 2 == 1) result *= base;
+  return result;
+}
+
 class FlatAdam : public FlatOptimizer {
  public:
   FlatAdam(const OptimOptions& options, const torch::Tensor& parameters, ParameterLayout layout)
@@ -44,9 +52,9 @@ class FlatAdam : public FlatOptimizer {
         numbers.decay = o.weight_decay;
       numbers.blend = 1 - o.betas[0];
       numbers.beta2 = o.betas[1];
-      numbers.root_scale = 1 / std::sqrt(1 - std::pow(o.betas[1], run.steps));
+      numbers.root_scale = 1 / std::sqrt(1 - power(o.betas[1], run.steps));
       numbers.eps = o.eps;
-      numbers.step_size = run.lr / (1 - std::pow(o.betas[0], run.steps));
+      numbers.step_size = run.lr / (1 - power(o.betas[0], run.steps));
       numbers_.push_back(numbers);
     }
   }

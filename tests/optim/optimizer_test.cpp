@@ -177,6 +177,20 @@ TEST(FlatOptimizer, TakesTheLearningRateOfEachUpdate) {
   EXPECT_EQ(parameters[0].item<double>(), -0.75);
 }
 
+TEST(FlatOptimizer, CorrectsTheBiasOfEveryStep) {
+  const OptimOptions options = adam("adamw", 0);
+  for (const double steps : {1., 2., 3., 64., 999., 1000., 123457., 1e7}) {
+    torch::Tensor parameters = torch::zeros({1}, torch::kFloat64);
+    const auto optimizer = FlatOptimizer::make(options, parameters);
+    optimizer->set_steps({steps - 1});
+    optimizer->update(torch::full({1}, 3, torch::kFloat64), options.lr);
+    const double m = 3 * (1 - options.betas[0]) / (1 - std::pow(options.betas[0], steps));
+    const double v = 9 * (1 - options.betas[1]) / (1 - std::pow(options.betas[1], steps));
+    const double expected = -options.lr * m / (std::sqrt(v) + options.eps);
+    EXPECT_NEAR(parameters.item<double>() / expected, 1, 1e-12) << "step " << steps;
+  }
+}
+
 TEST(FlatOptimizer, RefusesOptionsOutOfRangeOrWithoutEffect) {
   const auto refused = [](const OptimOptions& options) {
     try {

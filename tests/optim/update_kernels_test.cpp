@@ -164,6 +164,40 @@ TEST(UpdateKernels, TouchNothingBesideTheirPart) {
   }
 }
 
+// Values that every library makes alike: 52 random bits and an exponent.
+template <class Number>
+std::vector<Number> exactly_drawn(std::size_t count, std::mt19937_64& source) {
+  std::vector<Number> values(count);
+  for (Number& value : values) {
+    const auto mantissa = static_cast<double>(static_cast<std::int64_t>(source()) >> 11);
+    value = static_cast<Number>(std::ldexp(mantissa, -52 - static_cast<int>(source() % 20)));
+  }
+  return values;
+}
+
+// FNV-1a over the bits that the updates of `all` numbers make one after the other.
+template <class Number, class Numbers>
+std::uint64_t digest_of(const std::vector<Numbers>& all) {
+  std::mt19937_64 source(4);
+  Arrays<Number> arrays(257, 0, source);
+  for (auto& array : arrays.arrays) array = exactly_drawn<Number>(257, source);
+  for (Number& square : arrays.arrays[3]) square = std::abs(square);
+  for (const Numbers& numbers : all) arrays.update(default_kernels(), numbers, 0, arrays.count);
+  std::uint64_t digest = 0xcbf29ce484222325;
+  for (const auto& array : arrays.bits())
+    for (const auto bits : array) digest = (digest ^ bits) * 0x100000001b3;
+  return digest;
+}
+
+// Other bits are another version: count kUpdateKernels up and put its digests here.
+TEST(UpdateKernels, HaveTheBitsOfTheirVersion) {
+  ASSERT_EQ(kUpdateKernels, 1);
+  EXPECT_EQ(digest_of<float>(adam_numbers()), 0x61ccdaf48aad8c26u);
+  EXPECT_EQ(digest_of<double>(adam_numbers()), 0xbd43d59ed3805958u);
+  EXPECT_EQ(digest_of<float>(sgd_numbers()), 0x6be93f985b6a1fceu);
+  EXPECT_EQ(digest_of<double>(sgd_numbers()), 0xa0edd8eb29545131u);
+}
+
 TEST(UpdateKernels, AreThoseOfTheCapabilityThatLibTorchKeepsTo) {
   EXPECT_EQ(update_kernels_for("DEFAULT").capability, "DEFAULT");
   EXPECT_EQ(update_kernels_for("of another architecture").capability, "DEFAULT");
