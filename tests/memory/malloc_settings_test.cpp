@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory/malloc_settings.h"
+
+#include <gtest/gtest.h>
+#include <malloc.h>
+#include <sys/resource.h>
+
+#include <cstring>
+#include <vector>
+
+namespace lockstep {
+namespace {
+
+long faults() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
+}
+
+void use_scratch(std::size_t bytes) {
+  const std::vector<char> scratch(bytes, 1);
+  ASSERT_EQ(scratch[bytes / 2], 1);
+}
+
+TEST(MallocSettings, ScratchThatIsFreedIsFoundAgainWithoutPageFaults) {
+  keep_freed_memory();
+  const auto mapped = ::mallinfo2().hblkhd;
+  use_scratch(48u << 20);
+  EXPECT_EQ(::mallinfo2().hblkhd, mapped);
+  const long before = faults();
+  for (int i = 0; i < 10; ++i) use_scratch(48u << 20);
+  EXPECT_LT(faults() - before, 20);
+}
+
+}  // namespace
+}  // namespace lockstep
