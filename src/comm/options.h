@@ -9,6 +9,8 @@ namespace lockstep {
 struct DistOptions {
   std::string backend = "auto";  // auto|mpi|nccl; auto: nccl for CUDA devices
   std::string reduce = "exact";  // exact|fast
+  // The ranks of a host sum gradients and update parameters in memory that they have in common.
+  bool shared_memory = true;
   bool fast() const { return reduce == "fast"; }
 };
 

@@ -13,6 +13,12 @@ std::vector<Row> dist_rows() {
       row("dist.reduce", &RunConfig::dist, &DistOptions::reduce)
           .one_of({"exact", "fast"})
           .says("exact: the same bits on any number of ranks; fast: the backend's own all-reduce."),
+      row("dist.shared_memory", &RunConfig::dist, &DistOptions::shared_memory)
+          .may_change()
+          .says("Ranks of one host sum gradients in memory that they have in common, and keep one copy of "
+                "parameters and optimizer state (reduce: exact, on a CPU); false: they send each other "
+                "messages. "
+                "The bits are the same."),
   };
 }
 

@@ -32,7 +32,9 @@ constexpr std::uint64_t kEvaluationStream = 0x6576616c;
 // Every name, dtype and shape, and what must be set alike.
 std::string description(const torch::nn::Module& module, const ParallelOptions& options) {
   std::string text = fmt::format("{} micro-batches, seed {}, {}\n", options.micro_batches, options.seed,
-                                 options.fast ? "fast" : "exact");
+                                 options.fast                                 ? "fast"
+                                 : options.host_memory == HostMemory::kCommon ? "exact"
+                                                                              : "exact, by messages");
   const auto add = [&](const auto& named) {
     for (const auto& item : named)
       text +=
@@ -41,6 +43,18 @@ std::string description(const torch::nn::Module& module, const ParallelOptions& 
   };
   add(module.named_parameters());
   add(module.named_buffers());
+  return text;
+}
+
+// What ranks must give alike.
+std::string text_of(const OptimOptions& optim, double clip) {
+  std::string text = fmt::format("{} lr {} betas {} eps {} decay {} momentum {}{} clip {}", optim.type,
+                                 optim.lr, fmt::join(optim.betas, ","), optim.eps, optim.weight_decay,
+                                 optim.momentum, optim.nesterov ? " nesterov" : "", clip);
+  for (const OptimGroup& group : optim.groups)
+    text += fmt::format("; {}: lr {} betas {} eps {} decay {}", fmt::join(group.match, " "),
+                        group.lr.value_or(-1), fmt::join(group.betas.value_or(std::array{-1.0, -1.0}), ","),
+                        group.eps.value_or(-1), group.weight_decay.value_or(-1));
   return text;
 }
 
@@ -75,9 +89,12 @@ DataParallel::Parts::Parts(Session& of, torch::nn::Module& trained, const Parall
       const torch::NoGradGuard no_grad;
       torch::Tensor(tensor).copy_(bytes);
     }
-    const ReducePlan plan{options.micro_batches, lane.arena->contribution_count(),
-                          lane.arena->values().options()};
-    lane.reducer = options.fast ? make_fast_reducer(world, plan) : make_exact_reducer(world, plan);
+  }
+  const bool shares = options.host_memory == HostMemory::kCommon && !options.fast && session.device.is_cpu();
+  const ExchangePlan plan{options.micro_batches, options.fast, shares ? session.domain() : nullptr};
+  for (std::size_t i = 0; i < lanes.size(); ++i) {
+    lanes[i].exchange = make_exchange(world, *lanes[i].arena, plan);
+    pass->use(lanes[i].exchange->contributions(), i);
   }
 }
 
@@ -123,8 +140,7 @@ void DataParallel::Parts::claim() {
     if (item.value().is_floating_point()) session.parallel_buffers.insert(item.value().unsafeGetTensorImpl());
 }
 
-std::vector<StepMean> DataParallel::Parts::means(const std::string& name, std::int64_t step,
-                                                 const Loss& loss) {
+double DataParallel::Parts::reduce(const std::string& name, std::int64_t step, const Loss& loss) {
   World& world = session.world;
   Watch& watch = world.watch();
   set_fault_step(step + 1);
@@ -151,10 +167,11 @@ std::vector<StepMean> DataParallel::Parts::means(const std::string& name, std::i
   together(world, compute);
   const PhaseScope exchange(watch, Phase::kExchange);
   fault_point("reduce");
-  std::vector<StepMean> means;
-  for (std::size_t i = 0; i < lanes.size(); ++i)
-    means.emplace_back(*lanes[i].arena, lanes[i].reducer->mean_over_micro_batches(pass->sums(i)));
-  return means;
+  session.release_state();
+  for (std::size_t i = 0; i < lanes.size(); ++i) lanes[i].exchange->reduce(pass->sums(i));
+  const auto finest = std::ranges::max_element(
+      lanes, {}, [](const Lane& lane) { return lane.arena->values().element_size(); });
+  return finest->exchange->loss();
 }
 
 std::optional<Fault> DataParallel::Parts::moved() const {
@@ -179,14 +196,18 @@ std::optional<Fault> DataParallel::Parts::moved() const {
   return std::nullopt;
 }
 
-double DataParallel::Parts::loss_of(const std::vector<StepMean>& means) const {
-  const auto finest = std::ranges::max_element(
-      lanes, {}, [](const Lane& lane) { return lane.arena->values().element_size(); });
-  return means[static_cast<std::size_t>(finest - lanes.begin())].loss();
-}
-
 void DataParallel::Parts::make_optimizers(const OptimOptions& wanted, double clip_to) {
   check(!built_in, "optimize_with() is called once");
+  session.begin_verb(fmt::format("optimize_with({})", text_of(wanted, clip_to)), moved());
+  together(session.world, [&] { lay_out_optimizers(wanted); });
+  for (const Lane& lane : lanes)
+    if (lane.optimizer) lane.exchange->share_state(*lane.arena, *lane.optimizer);
+  built_in = wanted;
+  lr = wanted.lr;
+  clip = clip_to;
+}
+
+void DataParallel::Parts::lay_out_optimizers(const OptimOptions& wanted) {
   // All names, for what a group means does not depend on dtypes, nor on what is frozen.
   std::vector<std::string> names;
   for (const Lane& lane : lanes)
@@ -203,23 +224,17 @@ void DataParallel::Parts::make_optimizers(const OptimOptions& wanted, double cli
     if (!offsets.empty())
       lane.optimizer = FlatOptimizer::make(wanted, lane.arena->trainable_values(), {offsets, groups});
   }
-  built_in = wanted;
-  lr = wanted.lr;
-  clip = clip_to;
 }
 
-void DataParallel::Parts::update(const std::vector<StepMean>& means) {
+void DataParallel::Parts::update() {
+  UpdateRate rate{lr};
   if (clip > 0) {
     double squares = 0;
-    for (const StepMean& mean : means) squares += std::pow(global_norm(mean.gradients()), 2);
-    for (const StepMean& mean : means) clip_to_norm(mean.gradients(), std::sqrt(squares), clip);
+    for (const Lane& lane : lanes) squares += std::pow(lane.exchange->norm(), 2);
+    rate.scale = clip_scale(std::sqrt(squares), clip);
   }
   const PhaseScope optimizer(session.world.watch(), Phase::kOptimizer);
-  session.release_state();
-  for (std::size_t i = 0; i < lanes.size(); ++i) {
-    if (lanes[i].optimizer) lanes[i].optimizer->update(means[i].gradients(), lr, means[i].reached());
-    means[i].take_over_buffers();
-  }
+  for (const Lane& lane : lanes) lane.exchange->apply(lane.optimizer.get(), rate);
 }
 
 DataParallel::DataParallel(Session& session, torch::nn::Module& module, const ParallelOptions& options)
@@ -228,13 +243,9 @@ DataParallel::DataParallel(Session& session, torch::nn::Module& module, const Pa
 DataParallel::~DataParallel() = default;
 
 double DataParallel::backward(std::int64_t step, const Loss& loss) {
-  const std::vector<StepMean> means = parts_->means("backward", step, loss);
-  parts_->session.release_state();
-  for (const StepMean& mean : means) {
-    mean.give_gradients();
-    mean.take_over_buffers();
-  }
-  return parts_->loss_of(means);
+  const double mean_loss = parts_->reduce("backward", step, loss);
+  for (const Parts::Lane& lane : parts_->lanes) lane.exchange->average();
+  return mean_loss;
 }
 
 namespace {
@@ -272,9 +283,8 @@ void DataParallel::optimize_with(const Sgd& wanted) {
 
 double DataParallel::update(std::int64_t step, const Loss& loss) {
   check(parts_->built_in.has_value(), "update() follows optimize_with()");
-  const std::vector<StepMean> means = parts_->means("update", step, loss);
-  const double mean_loss = parts_->loss_of(means);
-  parts_->update(means);
+  const double mean_loss = parts_->reduce("update", step, loss);
+  parts_->update();
   return mean_loss;
 }
 

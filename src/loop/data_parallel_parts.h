@@ -10,9 +10,8 @@
 #include "lockstep/loop/data_parallel.h"
 #include "loop/session_parts.h"
 #include "optim/optimizer.h"
-#include "parallel/gradient_reducer.h"
+#include "parallel/gradient_exchange.h"
 #include "parallel/micro_batch_pass.h"
-#include "parallel/step_mean.h"
 
 namespace lockstep {
 
@@ -20,21 +19,19 @@ struct DataParallel::Parts {
   // What belongs to one dtype of the module.
   struct Lane {
     std::unique_ptr<ModelArena> arena;
-    std::unique_ptr<GradientReducer> reducer;
+    std::unique_ptr<GradientExchange> exchange;
     std::unique_ptr<FlatOptimizer> optimizer;  // null: the user's own
   };
 
   Parts(Session& session, torch::nn::Module& module, const ParallelOptions& options);
   ~Parts();
 
-  // The verb `name`: the means of all lanes. The state is not released yet.
-  std::vector<StepMean> means(const std::string& name, std::int64_t step, const Loss& loss);
+  // What the verb `name` begins with: all lanes have reduced. The mean loss, of the most precise lane.
+  double reduce(const std::string& name, std::int64_t step, const Loss& loss);
   // What was done to the module that must not be, since the last step.
   std::optional<Fault> moved() const;
-  // The loss of the most precise lane.
-  double loss_of(const std::vector<StepMean>& means) const;
   void make_optimizers(const OptimOptions& wanted, double clip_to);
-  void update(const std::vector<StepMean>& means);
+  void update();
 
   Session::Parts& session;
   torch::nn::Module& module;
@@ -50,6 +47,7 @@ struct DataParallel::Parts {
 
  private:
   void lay_out();
+  void lay_out_optimizers(const OptimOptions& wanted);
   void claim();
 };
 

@@ -98,6 +98,11 @@ void Session::Parts::begin_verb(const std::string& verb, const std::optional<Fau
       "them may stand in an `if` that depends on the rank or its data");
 }
 
+HostDomain* Session::Parts::domain() {
+  if (!domain_) domain_ = HostDomain::meet(world);
+  return domain_->get();
+}
+
 int Session::rank() const {
   return parts_->world.rank().value;
 }

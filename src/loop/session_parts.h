@@ -5,10 +5,12 @@
 
 #include <functional>
 #include <list>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 
+#include "comm/domain/host_domain.h"
 #include "lockstep/base/error.h"
 #include "lockstep/loop/session.h"
 #include "run/options.h"
@@ -31,6 +33,9 @@ struct Session::Parts {
     for (const auto& release : before_update) release();
   }
 
+  // Collective. What the ranks of this host have in common, met once; null where they exchange messages.
+  HostDomain* domain();
+
   World world;
   torch::Device device;
   StopTimes stop_times;
@@ -40,6 +45,9 @@ struct Session::Parts {
   std::uint64_t seed = 0;  // of the first DataParallel
   int micro_batches = 1;
   bool fast = false;  // one of them is
+
+ private:
+  std::optional<std::unique_ptr<HostDomain>> domain_;
 };
 
 }  // namespace lockstep

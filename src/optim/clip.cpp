@@ -15,13 +15,11 @@
 namespace lockstep {
 namespace {
 
-// Fixed, so that the order of the sum is too; 32 Ki values stay in a core's cache.
-constexpr std::int64_t kChunk = 1 << 15;
 constexpr std::int64_t kLanes = 8;
 
 // Independent lanes let the compiler use vector registers without changing the order of the sum.
 template <class Number>
-double sum_of_squares(const Number* values, std::int64_t count) {
+double squares(const Number* values, std::int64_t count) {
   std::array<double, kLanes> lanes{};
   std::int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
@@ -38,12 +36,12 @@ double sum_of_squares(const Number* values, std::int64_t count) {
 
 template <class Number>
 double norm_on_cpu(const Number* values, std::int64_t count) {
-  std::vector<double> partial((count + kChunk - 1) / kChunk);
+  std::vector<double> partial((count + kNormBlock - 1) / kNormBlock);
   at::parallel_for(0, static_cast<std::int64_t>(partial.size()), 1,
                    [&](std::int64_t first, std::int64_t last) {
                      for (std::int64_t chunk = first; chunk < last; ++chunk) {
-                       const std::int64_t begin = chunk * kChunk;
-                       partial[chunk] = sum_of_squares(values + begin, std::min(kChunk, count - begin));
+                       const std::int64_t begin = chunk * kNormBlock;
+                       partial[chunk] = squares(values + begin, std::min(kNormBlock, count - begin));
                      }
                    });
   double sum = 0;
@@ -53,6 +51,13 @@ double norm_on_cpu(const Number* values, std::int64_t count) {
 
 }  // namespace
 
+double sum_of_squares(const float* values, std::int64_t count) {
+  return squares(values, count);
+}
+double sum_of_squares(const double* values, std::int64_t count) {
+  return squares(values, count);
+}
+
 double global_norm(const torch::Tensor& flat) {
   check(flat.dim() == 1 && flat.is_contiguous(), "a global norm is taken over one flat, contiguous tensor");
   if (!flat.is_cpu()) return at::linalg_vector_norm(flat, 2, {}, false, torch::kFloat64).item<double>();
@@ -61,12 +66,16 @@ double global_norm(const torch::Tensor& flat) {
   });
 }
 
-void clip_to_norm(const torch::Tensor& flat, double norm, double max_norm) {
+double clip_scale(double norm, double max_norm) {
   check(max_norm > 0.0, "gradients are clipped to a norm above 0");
-  const torch::NoGradGuard no_grad;
   const double scale = max_norm / (norm + 1e-6);
-  // Negated, so that a NaN norm spoils the gradients as it does in PyTorch instead of letting them pass.
-  if (!(scale >= 1.0)) flat.mul_(scale);
+  // A NaN norm spoils the gradients as it does in PyTorch, instead of letting them pass.
+  return scale >= 1.0 ? 1.0 : scale;
+}
+
+void scale_gradients(const torch::Tensor& flat, double scale) {
+  const torch::NoGradGuard no_grad;
+  if (scale != 1.0) flat.mul_(scale);
 }
 
 }  // namespace lockstep

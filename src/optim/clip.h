@@ -3,6 +3,8 @@
 
 #include <torch/types.h>
 
+#include <cstdint>
+
 namespace lockstep {
 
 // Local. The 2-norm of a flat, contiguous float32 or float64 tensor, summed in float64. On the CPU the order
@@ -11,8 +13,20 @@ namespace lockstep {
 // the result.
 double global_norm(const torch::Tensor& flat);
 
-// Local. Scales `flat` in place by max_norm / (norm + 1e-6) where that is below 1:
-// torch.nn.utils.clip_grad_norm_ with a norm that is already known. Throws Bug unless max_norm > 0.
-void clip_to_norm(const torch::Tensor& flat, double norm, double max_norm);
+// How many values the norm is summed over at a time; what a norm that is made in parts is cut at.
+inline constexpr std::int64_t kNormBlock = 1 << 15;
+
+// Local. Of at most kNormBlock values, summed in float64 in a fixed order; global_norm() is the root of the
+// sum of those of all blocks, in their order.
+double sum_of_squares(const float* values, std::int64_t count);
+double sum_of_squares(const double* values, std::int64_t count);
+
+// Local. What gradients of `norm` are multiplied with so that they have `max_norm` at most, as
+// torch.nn.utils.clip_grad_norm_ does: max_norm / (norm + 1e-6) where that is below 1, else 1; NaN where the
+// norm is. Throws Bug unless max_norm > 0.
+double clip_scale(double norm, double max_norm);
+
+// Local. Multiplies `flat` in place; a scale of 1 leaves its bits alone.
+void scale_gradients(const torch::Tensor& flat, double scale);
 
 }  // namespace lockstep

@@ -88,6 +88,13 @@ torch::Tensor FlatOptimizer::new_slot() const {
   return zeros_placed_like(parameters_);
 }
 
+void FlatOptimizer::move_to(const torch::Tensor& parameters, const std::vector<torch::Tensor>& slots) {
+  parameters_ = parameters.detach();
+  const std::vector<OptimizerSlot> mine = this->slots();
+  check(slots.size() == mine.size(), "each slot has a new place");
+  for (std::size_t i = 0; i < mine.size(); ++i) torch::Tensor(mine[i].flat).set_data(slots[i]);
+}
+
 void FlatOptimizer::set_steps(std::vector<double> steps) {
   check(steps.size() == steps_.size(), "each parameter has a step count");
   steps_ = std::move(steps);

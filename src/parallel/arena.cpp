@@ -68,11 +68,13 @@ std::vector<std::unique_ptr<ModelArena>> ModelArena::for_each_dtype(torch::nn::M
 
 void ModelArena::lay_out_all(torch::nn::Module& model) {
   lay_out_parameters(model, /*trainable=*/true);
+  // What ranks may have in common is whole pages.
+  end_ = rounded_up(end_, kPageBytes / static_cast<std::int64_t>(options_.dtype().itemsize()));
   trainable_end_ = end_;
   lay_out_buffers(model);
   buffer_end_ = end_;
   lay_out_parameters(model, /*trainable=*/false);
-  adopt();
+  move_to(zeros_from_a_page_on(end_, options_), /*writes_trainable=*/true);
   std::map<std::string, const ArenaEntry*> by_name;
   for (const auto* entries : {&trainable_, &frozen_})
     for (const ArenaEntry& entry : *entries) by_name[entry.name] = &entry;
@@ -125,19 +127,20 @@ ArenaEntry ModelArena::lay_out(const std::string& name, const torch::Tensor& ten
   return entry;
 }
 
-void ModelArena::adopt() {
+void ModelArena::move_to(const torch::Tensor& values, bool writes_trainable) {
   torch::NoGradGuard no_grad;
-  values_ = zeros_from_a_page_on(end_, options_);
-  const auto move_in = [&](const std::vector<ArenaEntry>& entries, std::vector<torch::Tensor>& tensors) {
+  values_ = values;
+  const auto move_in = [&](const std::vector<ArenaEntry>& entries, std::vector<torch::Tensor>& tensors,
+                           bool writes) {
     for (std::size_t i = 0; i < entries.size(); ++i) {
       const torch::Tensor place = view(values_, entries[i]);
-      place.copy_(tensors[i]);
+      if (writes) place.copy_(tensors[i]);
       tensors[i].set_data(place);
     }
   };
-  move_in(trainable_, trainable_tensors_);
-  move_in(buffers_, buffer_tensors_);
-  move_in(frozen_, frozen_tensors_);
+  move_in(trainable_, trainable_tensors_, writes_trainable);
+  move_in(buffers_, buffer_tensors_, true);
+  move_in(frozen_, frozen_tensors_, true);
 }
 
 void ModelArena::require_intact() const {

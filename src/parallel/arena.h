@@ -26,8 +26,8 @@ struct ArenaEntry {
 // have the same places in flat tensors of contributions, which end behind them with the loss and with one
 // number for each trainable parameter: how many micro-batches reached it. So one exchange and one fused
 // optimizer call serve a whole step, and what is frozen takes no part in either. Each view starts at a
-// multiple of 64 bytes, one of 64 KiB and more on a page of 4096; the padding is zero and stays zero under
-// every operation here.
+// multiple of 64 bytes, one of 64 KiB and more on a page of 4096, and so do the buffers as a whole; the
+// padding is zero and stays zero under every operation here.
 class ModelArena {
  public:
   // Moves the parameters and floating buffers of `model` into one flat tensor: afterwards they are views of
@@ -41,6 +41,10 @@ class ModelArena {
   // has the integer buffers. An arena may then have no trainable parameter, and be there for its buffers.
   // Throws as the constructor, but for the dtypes.
   static std::vector<std::unique_ptr<ModelArena>> for_each_dtype(torch::nn::Module& model);
+
+  // Moves everything to `values`, as long as values(). Without `writes_trainable` the trainable parameters
+  // are what somebody else has written there, or will have.
+  void move_to(const torch::Tensor& values, bool writes_trainable);
 
   // All, in the order of named_parameters(), by which torch.optim numbers them.
   const std::vector<ArenaEntry>& parameters() const { return parameters_; }
@@ -92,7 +96,6 @@ class ModelArena {
   ArenaEntry lay_out(const std::string& name, const torch::Tensor& tensor);
   void lay_out_parameters(const torch::nn::Module& model, bool trainable);
   void lay_out_buffers(const torch::nn::Module& model);
-  void adopt();
 
   std::vector<ArenaEntry> parameters_;
   std::vector<ArenaEntry> trainable_;

@@ -1,12 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parallel/contribution_stack.h"
 
+#include <algorithm>
+
 #include "lockstep/base/error.h"
 
 namespace lockstep {
 
 ContributionStack::ContributionStack(const ModelArena& arena, MicroBatchRun run, int micro_batches)
     : arena_(arena), run_(run), micro_batches_(micro_batches) {}
+
+std::size_t ContributionStack::depth_for(MicroBatchRun run, int micro_batches) {
+  std::size_t deepest = 0;
+  std::vector<MicroBatchRun> stack;
+  for (int index = run.first; index < run.end(); ++index) {
+    MicroBatchRun top{index, 1};
+    // A right child that is one micro-batch is added where its sibling lies.
+    if (!(!stack.empty() && stack.back() == MicroBatchRun{index - 1, 1} &&
+          is_node({index - 1, 2}, micro_batches)))
+      deepest = std::max(deepest, stack.size() + 1);
+    while (!stack.empty() && is_node({stack.back().first, stack.back().count + top.count}, micro_batches)) {
+      top = {stack.back().first, stack.back().count + top.count};
+      stack.pop_back();
+    }
+    stack.push_back(top);
+  }
+  return deepest;
+}
+
+void ContributionStack::use(const std::vector<torch::Tensor>& contributions) {
+  check(contributions.size() >= depth_for(run_, micro_batches_), "every partial sum has a place");
+  slots_.clear();
+  for (const torch::Tensor& flat : contributions) slots_.push_back({{}, flat});
+}
 
 void ContributionStack::push(MicroBatchRun node) {
   if (depth_ == slots_.size()) slots_.push_back({node, arena_.new_contribution()});

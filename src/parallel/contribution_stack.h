@@ -24,6 +24,11 @@ struct PartialSum {
 class ContributionStack {
  public:
   ContributionStack(const ModelArena& arena, MicroBatchRun run, int micro_batches);
+  // The most contributions that a run needs at once.
+  static std::size_t depth_for(MicroBatchRun run, int micro_batches);
+
+  // Before the first step: they lie there, in the order of the stack; depth_for() of them.
+  void use(const std::vector<torch::Tensor>& contributions);
 
   // Starts a step: nothing summed yet. Memory is kept.
   void clear() { depth_ = 0; }

@@ -10,6 +10,7 @@
 #include <atomic>
 
 #include "lockstep/base/error.h"
+#include "parallel/parameter_versions.h"
 
 namespace lockstep {
 namespace {
@@ -30,15 +31,6 @@ bool is_movable(const torch::Tensor& gradient, const ArenaEntry& entry) {
               "Whatever the model puts into .grad must have the parameter's shape");
 }
 
-// How often each was changed in place, by whoever had it in hand; the optimizer works on the flat tensor.
-std::vector<std::uint32_t> versions_of(const ModelArena& arena) {
-  std::vector<std::uint32_t> versions;
-  for (const auto* tensors : {&arena.trainable_tensors(), &arena.frozen_tensors()})
-    for (const torch::Tensor& tensor : *tensors)
-      versions.push_back(static_cast<std::uint32_t>(tensor._version()));
-  return versions;
-}
-
 }  // namespace
 
 struct GradientHooks::Target {
@@ -53,7 +45,7 @@ struct GradientHooks::Target {
   std::vector<torch::Tensor> views;
   std::vector<GradientPlace> places;  // each written by the one thread that accumulates there
   std::vector<char> late;             // for good
-  std::vector<std::uint32_t> versions;
+  ParameterVersions versions;
   torch::Tensor counts;  // the part of the contribution that says who was reached
   torch::Tensor ones;    // what it is nearly always
   std::atomic<bool> watching = false;
@@ -153,7 +145,7 @@ void GradientHooks::aim(const torch::Tensor& contribution, bool accumulate) {
   for (const torch::Tensor& parameter : target.parameters) parameter.mutable_grad().reset();
   target.places.assign(target.parameters.size(), Target::GradientPlace::kOutside);
   target.accumulate = accumulate;
-  target.versions = versions_of(arena_);
+  target.versions.note(arena_);
 }
 
 void GradientHooks::watch() {
@@ -162,15 +154,11 @@ void GradientHooks::watch() {
 
 // A rank would make such a change as often as it computes micro-batches.
 void GradientHooks::require_unchanged_parameters() const {
-  const std::vector<std::uint32_t> now = versions_of(arena_);
-  for (std::size_t i = 0; i < now.size(); ++i) {
-    if (now[i] == target_->versions[i]) continue;
-    const std::size_t trainable = arena_.trainable().size();
-    const ArenaEntry& entry = i < trainable ? arena_.trainable()[i] : arena_.frozen()[i - trainable];
-    throw Fault(ExitCode::kConfig, fmt::format("parameter {} was changed in place by the model", entry.name),
-                "Parameters change through the optimizer alone. What a model changes itself, as a moving "
-                "average of weights, belongs into a buffer: register_buffer()");
-  }
+  const std::string changed = target_->versions.changed(arena_);
+  if (changed.empty()) return;
+  throw Fault(ExitCode::kConfig, fmt::format("parameter {} was changed in place by the model", changed),
+              "Parameters change through the optimizer alone. What a model changes itself, as a moving "
+              "average of weights, belongs into a buffer: register_buffer()");
 }
 
 bool GradientHooks::reached_any() const {

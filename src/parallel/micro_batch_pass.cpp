@@ -85,6 +85,10 @@ MicroBatchPass::MicroBatchPass(std::vector<const ModelArena*> arenas, const Pass
 
 MicroBatchPass::~MicroBatchPass() = default;
 
+void MicroBatchPass::use(const std::vector<torch::Tensor>& contributions, std::size_t arena) {
+  if (!contributions.empty()) lanes_[arena]->stack.use(contributions);
+}
+
 void MicroBatchPass::check_next() {
   check_ = std::make_unique<Check>();
 }

@@ -40,6 +40,10 @@ class MicroBatchPass {
   MicroBatchPass(std::vector<const ModelArena*> arenas, const PassOptions& options);
   ~MicroBatchPass();
 
+  // Local, before the first run(): where the partial sums of the n-th arena lie (ContributionStack::use()).
+  // Not called: in memory of their own.
+  void use(const std::vector<torch::Tensor>& contributions, std::size_t arena = 0);
+
   // Local. The model's integer buffers are left as one micro-batch leaves them; throws Fault (70) when two
   // micro-batches disagree, and (78) for a loss that depends on no trainable parameter or a gradient that
   // cannot be summed (GradientHooks::settle).

@@ -5,22 +5,34 @@
 
 #include <vector>
 
+#include "optim/optimizer.h"
 #include "parallel/arena.h"
+#include "parallel/gradient_exchange.h"
 
 namespace lockstep {
 
-// What a reducer returned for one arena, the mean over a step's micro-batches, by its parts. Local. The arena
-// outlives it; the tensors are views of what the reducer owns.
+// The mean over a step's micro-batches for one arena, by its parts. Local. The arena outlives it; the tensors
+// are somebody else's.
 class StepMean {
  public:
-  StepMean(const ModelArena& arena, torch::Tensor flat) : arena_(arena), flat_(std::move(flat)) {}
+  // `flat`: laid out as a contribution.
+  StepMean(const ModelArena& arena, const torch::Tensor& flat)
+      : StepMean(
+            arena, flat.narrow(0, 0, arena.trainable_count()),
+            flat.narrow(0, arena.trainable_count(), arena.contribution_count() - arena.trainable_count())) {}
+  // In two pieces: `rest` is what lies behind the gradients.
+  StepMean(const ModelArena& arena, torch::Tensor gradients, torch::Tensor rest)
+      : arena_(arena), gradients_(std::move(gradients)), rest_(std::move(rest)) {}
 
   // Flat, as the arena's trainable parameters are laid out.
-  torch::Tensor gradients() const { return flat_.narrow(0, 0, arena_.trainable_count()); }
-  double loss() const { return flat_[arena_.loss_offset()].item<double>(); }
+  const torch::Tensor& gradients() const { return gradients_; }
+  double loss() const { return rest_[arena_.loss_offset() - arena_.trainable_count()].item<double>(); }
   // For each of trainable(): did any micro-batch of any rank reach it?
   std::vector<char> reached() const;
 
+  // One update with the gradients times rate.scale, and take_over_buffers(). A parameter that no micro-batch
+  // reached stays as it is. Null: nothing in the arena is trained.
+  void apply(FlatOptimizer* optimizer, const UpdateRate& rate) const;
   // The floating buffers become the mean of what the micro-batches left.
   void take_over_buffers() const;
   // .grad of each trainable parameter becomes its mean, whatever was there; undefined, as torch.optim sees a
@@ -29,7 +41,8 @@ class StepMean {
 
  private:
   const ModelArena& arena_;
-  torch::Tensor flat_;
+  torch::Tensor gradients_;
+  torch::Tensor rest_;
 };
 
 }  // namespace lockstep

@@ -36,6 +36,8 @@ class GradientPass {
   // valid until the next call. Throws as MicroBatchPass::run().
   std::vector<PartialSum> run(Step step, const MicroBatches& batches);
 
+  // As MicroBatchPass::use().
+  void use(const std::vector<torch::Tensor>& contributions) { pass_.use(contributions); }
   void undo() { pass_.undo(); }
   void check_next();
   int micro_batch() const { return pass_.micro_batch(); }

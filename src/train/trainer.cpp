@@ -9,6 +9,7 @@
 
 #include "base/run_layout.h"
 #include "comm/agree.h"
+#include "comm/domain/host_domain.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
 #include "loop/module_modes.h"
@@ -16,7 +17,7 @@
 #include "named/open_weights.h"
 #include "optim/clip.h"
 #include "optim/schedule.h"
-#include "run/stop_signals.h"
+#include "parallel/gradient_exchange.h"
 #include "run/supervisor_line.h"
 #include "train/checked_step.h"
 #include "train/divergence.h"
@@ -28,10 +29,13 @@
 namespace lockstep {
 namespace {
 
-std::unique_ptr<GradientReducer> make_reducer(World& world, const DistOptions& dist, const TrainingPlan& plan,
-                                              const ModelArena& arena) {
-  const ReducePlan reduce{plan.micro_batches, arena.contribution_count(), arena.values().options()};
-  return dist.fast() ? make_fast_reducer(world, reduce) : make_exact_reducer(world, reduce);
+std::unique_ptr<HostDomain> meet(World& world, const DistOptions& dist, const ComputeDevice& compute) {
+  return dist.shared_memory && !dist.fast() && compute.device.is_cpu() ? HostDomain::meet(world) : nullptr;
+}
+
+TrainingState& shared(TrainingState& state, GradientExchange& exchange) {
+  state.share(exchange);
+  return state;
 }
 
 // More ranks than micro-batches is one error of the job, not one of each rank.
@@ -66,10 +70,13 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
       order_{options.run.seed, parts_.train_data->size(), options.train.global_batch, options.shuffle},
       plan_(agreed_plan(options.train, order_, parts_.world)),
       state_(parts_.model, options.optim, parts_.compute),
+      domain_(meet(parts_.world, options.dist, parts_.compute)),
+      exchange_(make_exchange(parts_.world, state_.arena(),
+                              {plan_.micro_batches, options.dist.fast(), domain_.get()})),
       targets_(*parts_.train_data, plan_, {options.train.loss, options.ignore_label}),
       training_metrics_(*parts_.train_data, plan_.micro_batches, options.train.loss, options.ignore_label),
-      pass_(state_, plan_, {options.run.seed, options.train.loss, &targets_, &training_metrics_}),
-      reducer_(make_reducer(parts_.world, options.dist, plan_, state_.arena())),
+      pass_(shared(state_, *exchange_), plan_,
+            {options.run.seed, options.train.loss, &targets_, &training_metrics_}),
       keeper_(std::make_unique<RunKeeper>(
           RunKeeper::Parts{parts_.world, parts_.disk, parts_.clock, parts_.reporter, state_,
                            parts_.run_directory, parts_.directory, parts_.run_id, parts_.attempt,
@@ -78,7 +85,9 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
           state_.arena().values().nbytes())),
       checkpointer_(keeper_->saves()),
       hooks_(parts_.world, parts_.hooks, RunLayout(parts_.directory).checkpoints()),
-      setbacks_({parts_.world, parts_.disk, parts_.reporter, parts_.directory}, options.numbers) {}
+      setbacks_({parts_.world, parts_.disk, parts_.reporter, parts_.directory}, options.numbers) {
+  pass_.use(exchange_->contributions());
+}
 
 Trainer::~Trainer() = default;
 
@@ -135,6 +144,7 @@ Step Trainer::resume_from_newest_verified() {
     start_from_weights();
   }
   start_loader();
+  exchange_->state_was_written();
   hooks_.begin(checkpointer_.last_step());
   return first;
 }
@@ -206,19 +216,17 @@ StepRecord Trainer::advance(Step step) {
                           (Reporter::due(step, options_.log.every_steps) || step == plan_.last_step));
   const std::vector<PartialSum> sums = compute(step);
   record.train_metrics = training_metrics_.share(parts_.world);
-  const StepMean mean(state_.arena(), reduce(sums));
-  const torch::Tensor gradients = mean.gradients();
-  record.loss = mean.loss();
+  reduce(sums);
+  record.loss = exchange_->loss();
   if (fault_requested("loss")) record.loss = std::nan("");
-  if (norm_is_needed(step)) record.grad_norm = global_norm(gradients);
+  if (norm_is_needed(step)) record.grad_norm = exchange_->norm();
 
   const Agreed<LargestAlike> said = agree_alike(
       parts_.world, static_cast<std::int64_t>(setbacks_.verdict(record)), keeper_->replicas().slice(step));
   if (const auto instead = set_back(record, said)) return *instead;
-  if (options_.train.grad_clip > 0) clip_to_norm(gradients, record.grad_norm, options_.train.grad_clip);
+  const double most = options_.train.grad_clip;
   const PhaseScope optimizer(watch(), Phase::kOptimizer);
-  checkpointer_.release_state();
-  state_.apply(mean, record.lr);
+  exchange_->apply(&state_.optimizer(), {record.lr, most > 0 ? clip_scale(record.grad_norm, most) : 1});
   setbacks_.updated(record.loss);
   return record;
 }
@@ -228,6 +236,7 @@ std::optional<StepRecord> Trainer::set_back(const StepRecord& record, const Agre
   const auto verdict = static_cast<StepVerdict>(said.value.largest);
   if (verdict == StepVerdict::kHealthy) return std::nullopt;
   const Remedy remedy = setbacks_.remedy_for(verdict);
+  if (remedy != Remedy::kUpdate) exchange_->leave();
   if (remedy == Remedy::kStop) end_diverged(record, batch_);
   const BadStep bad = verdict == StepVerdict::kSpike ? setbacks_.spike(record) : diverged(record, batch_);
   if (remedy == Remedy::kRollBack) return go_back(bad);
@@ -249,16 +258,18 @@ StepRecord Trainer::go_back(const BadStep& bad) {
   const auto from = resume_by(options);
   setbacks_.go_on_from(from->record.extra);
   const StepRecord record = take_over(*from);
+  exchange_->state_was_written();
   hooks_.begin(record.step);
   start_loader();
   parts_.reporter.begin(Step(record.step.value + 1), plan_.last_step);
   return record;
 }
 
-torch::Tensor Trainer::reduce(const std::vector<PartialSum>& sums) {
+void Trainer::reduce(const std::vector<PartialSum>& sums) {
   const PhaseScope exchange(watch(), Phase::kExchange);
   fault_point("reduce");
-  return reducer_->mean_over_micro_batches(sums);
+  checkpointer_.release_state();
+  exchange_->reduce(sums);
 }
 
 std::vector<PartialSum> Trainer::compute(Step step) {
@@ -328,8 +339,7 @@ bool Trainer::norm_is_needed(Step step) const {
   // next loss so, and is looked for wherever a state could be kept.
   return setbacks_.needs_norm() || options_.train.grad_clip > 0 ||
          Reporter::due(step, options_.log.every_steps) || step == plan_.last_step ||
-         checkpointer_.is_due(step, plan_.last_step) || evaluation_is_due(step) ||
-         stop_signal_received() != 0;
+         checkpointer_.is_due(step, plan_.last_step) || evaluation_is_due(step);
 }
 
 bool Trainer::evaluation_is_due(Step step) const {

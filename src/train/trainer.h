@@ -50,6 +50,8 @@ struct TrainerOptions {
 };
 
 class Checkpointer;
+class GradientExchange;
+class HostDomain;
 class RunKeeper;
 struct EvaluationOptions;
 
@@ -106,7 +108,7 @@ class Trainer {
   void start_from_weights();
   std::vector<PartialSum> compute(Step step);
   ModelCall call_at(Step step);
-  torch::Tensor reduce(const std::vector<PartialSum>& sums);
+  void reduce(const std::vector<PartialSum>& sums);
   void report(const StepRecord& record, bool last);
   void evaluate_now(StepRecord& record);
   void rehearse_rest(Step first);
@@ -128,10 +130,11 @@ class Trainer {
   SampleOrder order_;
   TrainingPlan plan_;
   TrainingState state_;
+  std::unique_ptr<HostDomain> domain_;  // null: messages
+  std::unique_ptr<GradientExchange> exchange_;
   TargetReader targets_;
   TrainingMetrics training_metrics_;
   GradientPass pass_;
-  std::unique_ptr<GradientReducer> reducer_;
   std::unique_ptr<RunKeeper> keeper_;
   Checkpointer& checkpointer_;
   HookCalls hooks_;

@@ -10,6 +10,7 @@
 #include "comm/agree.h"
 #include "lockstep/base/error.h"
 #include "loop/kept_groups.h"
+#include "parallel/gradient_exchange.h"
 #include "tensors/tensor_span.h"
 
 namespace lockstep {
@@ -85,7 +86,13 @@ TrainingState::TrainingState(std::shared_ptr<Model> model, const OptimOptions& o
   list_persisted();
 }
 
+void TrainingState::share(GradientExchange& exchange) {
+  is_shared_ = exchange.share_state(arena_, *optimizer_);
+  list_persisted();
+}
+
 void TrainingState::list_persisted() {
+  persisted_.clear();
   const auto add_all = [&](const std::string& slot, const std::vector<ArenaEntry>& entries,
                            const torch::Tensor& flat, bool steady) {
     for (const ArenaEntry& entry : entries)
@@ -97,11 +104,6 @@ void TrainingState::list_persisted() {
     persisted_.push_back(persist({"", name}, tensor, /*steady=*/false));
   for (const OptimizerSlot& slot : optimizer_->slots())
     add_all(slot.name, arena_.trainable(), slot.flat, /*steady=*/true);
-}
-
-void TrainingState::apply(const StepMean& mean, double lr) {
-  optimizer_->update(mean.gradients(), lr, mean.reached());
-  mean.take_over_buffers();
 }
 
 std::vector<StateTensor> TrainingState::host_tensors() {
@@ -204,9 +206,13 @@ std::uint64_t TrainingState::own_digest() const {
 
 std::vector<torch::Tensor> TrainingState::replicated() const {
   const std::int64_t frozen = arena_.trainable_count() + arena_.buffer_count();
-  std::vector<torch::Tensor> flat = {arena_.trainable_values(),
-                                     arena_.values().narrow(0, frozen, arena_.values().numel() - frozen)};
-  for (const OptimizerSlot& slot : optimizer_->slots()) flat.push_back(slot.flat);
+  std::vector<torch::Tensor> flat = {arena_.values().narrow(0, frozen, arena_.values().numel() - frozen)};
+  // What is there once cannot differ.
+  if (is_shared_) return flat;
+  // Without the padding to the end of the page.
+  const std::int64_t used = arena_.trainable().back().offset + arena_.trainable().back().count;
+  flat.insert(flat.begin(), arena_.values().narrow(0, 0, used));
+  for (const OptimizerSlot& slot : optimizer_->slots()) flat.push_back(slot.flat.narrow(0, 0, used));
   return flat;
 }
 

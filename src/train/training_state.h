@@ -15,10 +15,11 @@
 #include "loop/saved_state.h"
 #include "optim/optimizer.h"
 #include "parallel/arena.h"
-#include "parallel/step_mean.h"
 #include "train/device.h"
 
 namespace lockstep {
+
+class GradientExchange;
 
 // What of the optimizer a checkpoint has.
 struct StoredOptimizer {
@@ -35,13 +36,14 @@ class TrainingState : public SavedState {
   // Moves the model to its final dtype and device, lays it out in an arena and makes its optimizer.
   TrainingState(std::shared_ptr<Model> model, const OptimOptions& optim, const ComputeDevice& compute);
 
+  // Collective, before anything else knows where the state lies: the ranks have one copy of it from here on,
+  // where `exchange` can do that.
+  void share(GradientExchange& exchange);
+
   Model& model() { return *model_; }
   const ModelArena& arena() const { return arena_; }
   FlatOptimizer& optimizer() { return *optimizer_; }
   const ComputeDevice& compute() const { return compute_; }
-
-  // Local. One update. A parameter that no micro-batch reached stays as it is.
-  void apply(const StepMean& mean, double lr);
 
   torch::Device device() const override { return compute_.device; }
   // All but the step counts, of which there may be one or many.
@@ -80,6 +82,7 @@ class TrainingState : public SavedState {
   // As torch.optim stores them: what host_tensors() gave away, or what commit_restore() will take over.
   std::vector<float> steps_;
   StoredOptimizer stored_;
+  bool is_shared_ = false;
   std::vector<Persisted> persisted_;
 };
 

@@ -10,6 +10,11 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
+// Each rank has a state of its own, which may differ from the others'.
+std::string config_of_copies() {
+  return mlp_config() + "dist: {shared_memory: false}\n";
+}
+
 // A bit flips in what one rank holds.
 std::string flip(const std::string& point, int rank, int step, const std::string& file) {
   return "flip@point=replica." + point + ",rank=" + std::to_string(rank) + ",step=" + std::to_string(step) +
@@ -19,7 +24,7 @@ std::string flip(const std::string& point, int rank, int step, const std::string
 class OneFlippedReplica : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(OneFlippedReplica, OfThreeRanksTheOddOneIsNamed) {
-  const Job job(mlp_config());
+  const Job job(config_of_copies());
   const std::string fired = job.path("fired");
   const ProcessResult result = job.train({.ranks = 3, .fault = flip(GetParam(), 1, 5, fired)});
   EXPECT_EQ(result.code, 70);
@@ -40,7 +45,7 @@ INSTANTIATE_TEST_SUITE_P(Of, OneFlippedReplica, ::testing::Values("parameter", "
 
 TEST(FlippedReplica, OfTwoRanksGoesBackAndThenTellsWhichWasWrong) {
   for (const int rank : {0, 1}) {
-    const Job job(mlp_config());
+    const Job job(config_of_copies());
     const std::string fired = job.path("fired");
     const ProcessResult result = job.train(
         {.ranks = 2, .launcher = Launcher::kSupervisor, .fault = flip("parameter", rank, 8, fired)});
@@ -56,7 +61,7 @@ TEST(FlippedReplica, OfTwoRanksGoesBackAndThenTellsWhichWasWrong) {
 }
 
 TEST(FlippedReplica, ASecondTimeIsForGood) {
-  const Job job(mlp_config());
+  const Job job(config_of_copies());
   const ProcessResult result =
       job.train({.ranks = 2, .launcher = Launcher::kSupervisor, .fault = flip("parameter", 1, 8, "")});
   EXPECT_EQ(result.code, 70) << result.err;
@@ -67,7 +72,7 @@ TEST(FlippedReplica, ASecondTimeIsForGood) {
 class FlippedReplicaInASave : public ::testing::TestWithParam<std::vector<std::string>> {};
 
 TEST_P(FlippedReplicaInASave, IsNeverCommitted) {
-  const Job job(mlp_config());
+  const Job job(config_of_copies());
   const std::string fired = job.path("fired");
   const ProcessResult result =
       job.train({.ranks = 3, .fault = flip("save", 2, 6, fired), .overrides = GetParam()});
@@ -92,7 +97,7 @@ INSTANTIATE_TEST_SUITE_P(Saves, FlippedReplicaInASave,
                          [](const auto& info) { return way_of(info.index); });
 
 TEST(FlippedReplica, PassesWhereNobodyLooks) {
-  const Job job(mlp_config());
+  const Job job(config_of_copies());
   const std::string fired = job.path("fired");
   const ProcessResult result = job.train(
       {.ranks = 3, .fault = flip("parameter", 1, 5, fired), .overrides = {"watch.replica_hash_every=0"}});

@@ -27,7 +27,7 @@ const std::map<std::string, Names>& layers() {
       {"memory", {"base"}},
       {"tensors", {"memory", "base"}},
       {"optim", {"tensors", "base"}},
-      {"parallel", {"tensors", "memory", "comm", "base"}},
+      {"parallel", {"optim", "tensors", "memory", "comm", "base"}},
       {"checkpoint", {"hdf5", "untrusted", "base"}},
       {"shelf", {"checkpoint", "hdf5", "untrusted", "base"}},
       {"exchange", {"checkpoint", "hdf5", "untrusted", "base"}},

@@ -52,25 +52,25 @@ TEST(Clip, ScalesAsTorchDoes) {
     torch::Tensor theirs = torch::zeros({1000}, torch::kFloat64).requires_grad_();
     theirs.mutable_grad() = ours.clone();
     torch::nn::utils::clip_grad_norm_(theirs, max_norm);
-    clip_to_norm(ours, global_norm(ours), max_norm);
+    scale_gradients(ours, clip_scale(global_norm(ours), max_norm));
     EXPECT_TRUE(torch::allclose(ours, theirs.grad(), 1e-12, 0)) << max_norm;
   }
 }
 
 TEST(Clip, LeavesSmallGradientsUntouched) {
   torch::Tensor flat = torch::tensor({0.3f, 0.4f});
-  clip_to_norm(flat, global_norm(flat), 1.0);
+  scale_gradients(flat, clip_scale(global_norm(flat), 1.0));
   EXPECT_TRUE(torch::equal(flat, torch::tensor({0.3f, 0.4f})));
 }
 
 TEST(Clip, LetsANanNormSpoilTheGradients) {
   torch::Tensor flat = torch::ones({2});
-  clip_to_norm(flat, std::numeric_limits<double>::quiet_NaN(), 1.0);
+  scale_gradients(flat, clip_scale(std::numeric_limits<double>::quiet_NaN(), 1.0));
   EXPECT_TRUE(flat.isnan().all().item<bool>());
 }
 
 TEST(Clip, RefusesANormOfZeroOrLess) {
-  EXPECT_THROW(clip_to_norm(torch::ones({2}), 1.0, 0.0), Bug);
+  EXPECT_THROW(scale_gradients(torch::ones({2}), clip_scale(1.0, 0.0)), Bug);
 }
 
 }  // namespace

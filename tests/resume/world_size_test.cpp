@@ -79,6 +79,28 @@ TEST_P(WorldSize, MayChangeTogetherWithTheLayout) {
   EXPECT_EQ(job.show(job.checkpoint(last)).at("layout"), "sharded");
 }
 
+// One life with memory in common, one by messages, one in common again; the gradient is clipped.
+TEST_P(WorldSize, MayChangeTogetherWithHowRanksExchange) {
+  const std::string config = GetParam().config();
+  const Job job(config), alone(config);
+  const int last = GetParam().steps;
+  const auto life = [&](int ranks, const std::string& shares, int killed_in) {
+    Start start{.ranks = ranks, .overrides = {"dist.shared_memory=" + shares, "train.grad_clip=0.1"}};
+    if (killed_in > 0)
+      start.fault = "kill@rank=1,point=reduce,step=" + std::to_string(killed_in) +
+                    ",file=" + job.path("fired." + shares);
+    return job.train(start);
+  };
+  ASSERT_EQ(alone.train({.launcher = Launcher::kNone, .overrides = {"train.grad_clip=0.1"}}).code, 0);
+  EXPECT_EQ(life(4, "true", last - 1).code, 137);
+  EXPECT_EQ(life(2, "false", last).code, 137);
+  const ProcessResult result = life(3, "true", 0);
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(job.state_hash(), alone.state_hash());
+  EXPECT_EQ(injections(job.path("fired.true")), 1);
+  EXPECT_EQ(injections(job.path("fired.false")), 1);
+}
+
 INSTANTIATE_TEST_SUITE_P(Model, WorldSize,
                          ::testing::Values(Recipe{"MlpWithDropout", mlp_config, 12},
                                            Recipe{"Resnet18", resnet_config, 3},

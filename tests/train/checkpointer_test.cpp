@@ -14,6 +14,7 @@
 #include "comm/loopback/loopback_world.h"
 #include "lockstep/base/error.h"
 #include "lockstep/models/registry.h"
+#include "parallel/step_mean.h"
 #include "support/faulty_disk.h"
 #include "support/forwarding_disk.h"
 #include "support/temp_dir.h"
@@ -79,7 +80,7 @@ std::unique_ptr<TrainingState> make_state() {
 
 void update(TrainingState& state) {
   const torch::Tensor mean = torch::full_like(state.arena().new_contribution(), 0.01);
-  state.apply(StepMean(state.arena(), mean), kRate);
+  StepMean(state.arena(), mean).apply(&state.optimizer(), {kRate});
 }
 
 // What every rank of a job has.

@@ -7,6 +7,7 @@
 #include "comm/loopback/loopback_world.h"
 #include "lockstep/base/error.h"
 #include "parallel/gradient_reducer.h"
+#include "parallel/step_mean.h"
 #include "points.h"
 
 namespace lockstep {
@@ -110,7 +111,7 @@ TEST(GradientPass, OneMicroBatchAStepIsPlainPyTorchBitForBit) {
     plain->zero_grad();
     plain->loss(plain->forward(tensors.input()), tensors.target(), LossKind::kAuto).backward();
     const torch::Tensor mean = reducer->mean_over_micro_batches(pass.run(Step(step), batch));
-    state.apply(StepMean(state.arena(), mean), 0);
+    StepMean(state.arena(), mean).apply(&state.optimizer(), {});
     const auto& entries = state.arena().parameters();
     const auto parameters = plain->parameters();
     ASSERT_EQ(entries.size(), parameters.size());
@@ -130,9 +131,9 @@ TEST(GradientPass, RunningStatisticsAreTheMeanOverTheMicroBatches) {
   const auto reducer =
       make_exact_reducer(world, {4, state.arena().contribution_count(), state.arena().values().options()});
   for (std::int64_t step = 1; step <= 3; ++step)
-    state.apply(StepMean(state.arena(), reducer->mean_over_micro_batches(
-                                            pass.run(Step(step), points(0, 4 * kMicroBatch, kMicroBatch)))),
-                0);
+    StepMean(state.arena(),
+             reducer->mean_over_micro_batches(pass.run(Step(step), points(0, 4 * kMicroBatch, kMicroBatch))))
+        .apply(&state.optimizer(), {});
   // With weights that stand still the mean of micro-batches' means is the mean of all samples.
   const MicroBatches all = points(0, 4 * kMicroBatch, 4 * kMicroBatch);
   const torch::Tensor mean = ours->a->forward(to_device(all.front(), {}).input()).mean(0);

@@ -8,6 +8,7 @@
 #include "checkpoint/reader.h"
 #include "comm/loopback/loopback_world.h"
 #include "loop/checkpointer.h"
+#include "parallel/step_mean.h"
 #include "shelf/store.h"
 #include "support/temp_dir.h"
 #include "train/restore_places.h"
@@ -41,7 +42,7 @@ std::unique_ptr<TrainingState> make_state(const std::vector<std::string>& frozen
 void update(TrainingState& state, const std::vector<float>& reached) {
   const torch::Tensor mean = torch::full_like(state.arena().new_contribution(), 0.01);
   mean.narrow(0, state.arena().reached_offset(), 4).copy_(torch::tensor(reached));
-  state.apply(StepMean(state.arena(), mean), 1e-2);
+  StepMean(state.arena(), mean).apply(&state.optimizer(), {1e-2});
 }
 
 std::vector<std::string> step_names(TrainingState& state) {
@@ -129,7 +130,8 @@ class ChangeOfWhatIsFrozen : public ::testing::Test {
   void SetUp() override {
     const auto state = make_state({"a.weight"});
     for (int i = 0; i < 2; ++i)
-      state->apply(StepMean(state->arena(), torch::full_like(state->arena().new_contribution(), 0.01)), 1e-2);
+      StepMean(state->arena(), torch::full_like(state->arena().new_contribution(), 0.01))
+          .apply(&state->optimizer(), {1e-2});
     TrainRecord record = record_of(2);
     record.frozen = state->frozen_names();
     CheckpointStore store(temp_ / "ckpt", {}, real_disk(), [](const auto&, const auto&) {});

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "lockstep/models/registry.h"
+#include "parallel/step_mean.h"
 
 namespace lockstep {
 namespace {
@@ -36,7 +37,7 @@ void update(TrainingState& state, int seed) {
   for (const auto* entries : {&state.arena().parameters(), &state.arena().buffers()})
     for (const ArenaEntry& entry : *entries) ModelArena::view(mean, entry).normal_();
   mean.narrow(0, state.arena().reached_offset(), std::ssize(state.arena().trainable())).fill_(1);
-  state.apply(StepMean(state.arena(), mean), 1e-2);
+  StepMean(state.arena(), mean).apply(&state.optimizer(), {1e-2});
 }
 
 bool same_bits(TrainingState& a, TrainingState& b) {

@@ -24,10 +24,17 @@ struct MicroBatch {
   std::int64_t step = 0;  // 0-based
 };
 
+// How the ranks of one host exchange gradients on a CPU; the bits are the same.
+enum class HostMemory {
+  kCommon,  // in memory that they have in common, where the system lets them
+  kOwn,     // each has its own, and sends messages
+};
+
 struct ParallelOptions {
   int micro_batches = 1;   // V: a step is the mean over so many, at any number of ranks up to V
   std::uint64_t seed = 0;  // with step and micro-batch, what LibTorch's default generator starts from
   bool fast = false;       // gradients are averaged by the backend: the same bits only at the same world size
+  HostMemory host_memory = HostMemory::kCommon;
   bool check_model = true;  // compute a micro-batch of step 0 again and compare its bits
 };
 
@@ -92,9 +99,11 @@ class DataParallel {
   // a module that was moved; 70 for integer buffers that depend on data.
   double backward(std::int64_t step, const Loss& loss);
 
-  // Local, once, before the first step: updates are made by an optimizer of Lockstep's own, by update().
-  // Throws Fault (78) for options out of range, for parameters that are not float32 or float64, for a group
-  // that matches none and a parameter of two.
+  // Collective, verb; once, before the first step: updates are made by an optimizer of Lockstep's own, by
+  // update(). On a CPU the ranks of a host have one copy of parameters and optimizer state from here on
+  // (ParallelOptions::host_memory): parameters are changed by update() alone. Throws AgreedFault: 70 where
+  // ranks give other numbers; 78 for options out of range, for parameters that are not float32 or float64,
+  // for a group that matches none and a parameter of two.
   void optimize_with(const AdamW& optimizer);
   void optimize_with(const Sgd& optimizer);
   // Collective, verb. As backward(), and one update of the parameters in the same pass; .grad is left empty.

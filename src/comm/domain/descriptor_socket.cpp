@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "comm/domain/descriptor_socket.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace lockstep {
+namespace {
+
+// Who is asked to has been told so; longer than a busy machine takes.
+constexpr int kSeconds = 20;
+
+Descriptor new_socket() {
+  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const timeval limit{kSeconds, 0};
+  if (socket.get() >= 0) {
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  }
+  return socket;
+}
+
+struct Address {
+  explicit Address(const std::string& name) {
+    at.sun_family = AF_UNIX;
+    // A name that begins with 0 is in no folder.
+    std::memcpy(at.sun_path + 1, name.data(), std::min(name.size(), sizeof at.sun_path - 1));
+    length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  }
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&at); }
+
+  sockaddr_un at{};
+  socklen_t length;
+};
+
+// A message of one byte with room for one descriptor beside it.
+struct Message {
+  Message() {
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    header.msg_control = control.data();
+    header.msg_controllen = control.size();
+  }
+
+  char byte = 0;
+  iovec part{&byte, 1};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr header{};
+};
+
+}  // namespace
+
+Descriptor listen_for_descriptors(std::string& name) {
+  std::array<std::uint64_t, 2> token{};
+  if (::getrandom(token.data(), sizeof token, 0) != sizeof token) return Descriptor(-1);
+  name = fmt::format("lockstep-{:016x}{:016x}", token[0], token[1]);
+  Descriptor socket = new_socket();
+  const Address address(name);
+  const bool listens = socket.get() >= 0 && ::bind(socket.get(), address.get(), address.length) == 0 &&
+                       ::listen(socket.get(), SOMAXCONN) == 0;
+  return listens ? std::move(socket) : Descriptor(-1);
+}
+
+Descriptor connect_for_descriptors(const std::string& name) {
+  Descriptor socket = new_socket();
+  const Address address(name);
+  const auto connect = [&] { return ::connect(socket.get(), address.get(), address.length); };
+  return socket.get() >= 0 && retry_interrupted(connect) == 0 ? std::move(socket) : Descriptor(-1);
+}
+
+Descriptor accept_for_descriptors(const Descriptor& listener) {
+  pollfd wanted{listener.get(), POLLIN, 0};
+  const auto wait = [&] { return ::poll(&wanted, 1, kSeconds * 1000); };
+  if (retry_interrupted(wait) != 1) return Descriptor(-1);
+  Descriptor socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  const bool ours = socket.get() >= 0 &&
+                    ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
+                    peer.uid == ::geteuid();
+  return ours ? std::move(socket) : Descriptor(-1);
+}
+
+bool send_descriptor(const Descriptor& socket, const Descriptor& file) {
+  Message message;
+  cmsghdr* const beside = CMSG_FIRSTHDR(&message.header);
+  beside->cmsg_level = SOL_SOCKET;
+  beside->cmsg_type = SCM_RIGHTS;
+  beside->cmsg_len = CMSG_LEN(sizeof(int));
+  const int number = file.get();
+  std::memcpy(CMSG_DATA(beside), &number, sizeof number);
+  return retry_interrupted([&] { return ::sendmsg(socket.get(), &message.header, MSG_NOSIGNAL); }) == 1;
+}
+
+Descriptor receive_descriptor(const Descriptor& socket) {
+  Message message;
+  if (retry_interrupted([&] { return ::recvmsg(socket.get(), &message.header, MSG_CMSG_CLOEXEC); }) != 1)
+    return Descriptor(-1);
+  const cmsghdr* const beside = CMSG_FIRSTHDR(&message.header);
+  if (beside == nullptr || beside->cmsg_type != SCM_RIGHTS) return Descriptor(-1);
+  int number = -1;
+  std::memcpy(&number, CMSG_DATA(beside), sizeof number);
+  return Descriptor(number);
+}
+
+}  // namespace lockstep

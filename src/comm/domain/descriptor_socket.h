@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/descriptor.h"
+
+namespace lockstep {
+
+// How processes of one user on one host hand each other open files: over sockets of the kernel's own name
+// space, of which nothing is left on any disk. Local; nothing here throws: what fails is empty, or false.
+
+// Listens under a name that nobody can guess; `name` becomes it.
+Descriptor listen_for_descriptors(std::string& name);
+// … to somebody who listens.
+Descriptor connect_for_descriptors(const std::string& name);
+// One that has connected, within seconds; empty also when it is another user's.
+Descriptor accept_for_descriptors(const Descriptor& listener);
+
+bool send_descriptor(const Descriptor& socket, const Descriptor& file);
+Descriptor receive_descriptor(const Descriptor& socket);
+
+}  // namespace lockstep

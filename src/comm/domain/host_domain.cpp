@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "comm/domain/host_domain.h"
+
+#include <fmt/format.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <climits>
+#include <ctime>
+#include <fstream>
+#include <set>
+#include <utility>
+
+#include "comm/agree.h"
+#include "comm/agree_alike.h"
+#include "comm/domain/descriptor_socket.h"
+#include "lockstep/base/hash.h"
+#include "lockstep/base/log.h"
+
+namespace lockstep {
+namespace {
+
+std::uint64_t inode_of(const char* path) {
+  struct stat status {};
+  return ::stat(path, &status) == 0 ? status.st_ino : 0;
+}
+
+// The same where processes can find each other: one kernel, one network, one numbering of processes, one
+// user.
+std::string where_we_are() {
+  std::string boot;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
+  return fmt::format("{} {} {} {}", boot, inode_of("/proc/self/ns/net"), inode_of("/proc/self/ns/pid"),
+                     ::geteuid());
+}
+
+std::vector<std::int32_t> gather_pids(World& world) {
+  std::vector<std::int32_t> pids(static_cast<std::size_t>(world.size().value));
+  const std::int32_t mine = ::getpid();
+  world.host().all_gather({&mine, sizeof mine, DType::kUInt8},
+                          {pids.data(), sizeof mine * pids.size(), DType::kUInt8});
+  return pids;
+}
+
+void warn_of_messages(const World& world, const std::string& why) {
+  if (world.is_root())
+    log_warning("the ranks of this host do not share memory and exchange messages instead: {}", why);
+}
+
+}  // namespace
+
+// One line of the cache each: who waits looks at the one, who comes writes to the other.
+struct HostDomain::Turnstile {
+  alignas(64) std::atomic<std::uint32_t> arrived;
+  alignas(64) std::atomic<std::uint32_t> opened;
+};
+
+std::unique_ptr<HostDomain> HostDomain::meet(World& world) {
+  if (!agree_alike(world, 0, digest_of(where_we_are()).low).value.alike) return nullptr;
+  std::unique_ptr<HostDomain> domain(new HostDomain(world));
+  if (world.size().value == 1) return domain;
+  const std::vector<std::int32_t> pids = gather_pids(world);
+  // Threads of one process: who of them has ended no kernel says.
+  if (std::set(pids.begin(), pids.end()).size() < pids.size()) return nullptr;
+  if (!domain->connect()) {
+    warn_of_messages(world, "they cannot reach each other's sockets");
+    return nullptr;
+  }
+  for (const std::int32_t pid : pids)
+    domain->processes_.emplace_back(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  domain->page_ = domain->memory(sizeof(Turnstile));
+  if (domain->page_ == nullptr) return nullptr;
+  domain->turnstile_ = reinterpret_cast<Turnstile*>(domain->page_->data());
+  return domain;
+}
+
+bool HostDomain::connect() {
+  std::string name;
+  Descriptor listener(-1);
+  if (world_.is_root()) listener = listen_for_descriptors(name);
+  name = agree_on_root(world_, name).value;
+  if (!world_.is_root()) sockets_.push_back(connect_for_descriptors(name));
+  // Who has connected waits in the listener's queue.
+  const bool reached = world_.is_root() ? listener.get() >= 0 : sockets_.front().get() >= 0;
+  if (!agree_min(world_, static_cast<int>(reached)).value) return false;
+  for (int rank = 1; world_.is_root() && rank < size(); ++rank)
+    sockets_.push_back(accept_for_descriptors(listener));
+  const bool met = std::ranges::all_of(sockets_, [](const Descriptor& one) { return one.get() >= 0; });
+  return agree_min(world_, static_cast<int>(met)).value != 0;
+}
+
+Descriptor HostDomain::hand_out(const std::optional<Descriptor>& file) const {
+  if (!world_.is_root()) return receive_descriptor(sockets_.front());
+  for (const Descriptor& socket : sockets_) send_descriptor(socket, *file);
+  return Descriptor(::dup(file->get()));
+}
+
+std::shared_ptr<SharedMemory> HostDomain::memory(std::size_t bytes) {
+  std::optional<Descriptor> made;
+  std::string why;
+  const auto tried = [&](auto&& work) {
+    try {
+      work();
+    } catch (const Fault& fault) {
+      why = fault.fact();
+    }
+    return agree_min(world_, static_cast<int>(why.empty())).value != 0;
+  };
+  std::shared_ptr<SharedMemory> memory;
+  const bool there = tried([&] {
+    if (world_.is_root()) made = SharedMemory::make(bytes);
+  });
+  if (there && tried([&] {
+        const Descriptor file = hand_out(made);
+        memory = std::make_shared<SharedMemory>(file, bytes);
+      }))
+    return memory;
+  warn_of_messages(world_, why.empty() ? "another rank could not map it" : why);
+  return nullptr;
+}
+
+void HostDomain::look_for_the_dead() const {
+  for (std::size_t rank = 0; rank < processes_.size(); ++rank) {
+    pollfd wanted{processes_[rank].get(), POLLIN, 0};
+    if (wanted.fd >= 0 && ::poll(&wanted, 1, 0) == 1)
+      throw Fault(ExitCode::kPeerLost, fmt::format("rank {} has ended", rank),
+                  "Start the job again: it resumes from the newest checkpoint");
+  }
+}
+
+void HostDomain::barrier(const char* name) {
+  if (size() == 1) return;
+  world_.watch().collective_begins(name, 0);
+  const std::uint32_t before = turnstile_->opened.load(std::memory_order_acquire);
+  if (turnstile_->arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == static_cast<std::uint32_t>(size())) {
+    turnstile_->arrived.store(0, std::memory_order_relaxed);
+    turnstile_->opened.fetch_add(1, std::memory_order_acq_rel);
+    ::syscall(SYS_futex, &turnstile_->opened, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+  }
+  // The others are often some microseconds behind; who waits longer gives the core away.
+  constexpr int kLooks = 2000;
+  for (int look = 0; look < kLooks && turnstile_->opened.load(std::memory_order_acquire) == before; ++look) {
+  }
+  while (turnstile_->opened.load(std::memory_order_acquire) == before) {
+    const timespec moment{0, 20'000'000};
+    ::syscall(SYS_futex, &turnstile_->opened, FUTEX_WAIT, before, &moment, nullptr, 0);
+    if (turnstile_->opened.load(std::memory_order_acquire) == before) look_for_the_dead();
+  }
+  world_.watch().collective_ends();
+}
+
+}  // namespace lockstep

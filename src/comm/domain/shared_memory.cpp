@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "comm/domain/shared_memory.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <cstring>
+#include <string>
+
+#include "base/available_memory.h"
+#include "lockstep/base/error.h"
+
+namespace lockstep {
+namespace {
+
+[[noreturn]] void no_room(std::size_t bytes, const std::string& why) {
+  throw Fault(ExitCode::kCannotStart, fmt::format("no {} bytes of shared memory: {}", bytes, why),
+              "Give the job more memory");
+}
+
+}  // namespace
+
+Descriptor SharedMemory::make(std::size_t bytes) {
+  // Where a cgroup has a limit, a page too many is the end of the process and no error.
+  if (available_memory() < bytes) no_room(bytes, fmt::format("{} are left", available_memory()));
+  Descriptor file(::memfd_create("lockstep", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (file.get() < 0) no_room(bytes, std::strerror(errno));
+  const auto length = static_cast<off_t>(bytes);
+  const auto grown = [&] {
+    return ::ftruncate(file.get(), length) == 0 ? ::fallocate(file.get(), 0, 0, length) : -1;
+  };
+  if (retry_interrupted(grown) != 0) no_room(bytes, std::strerror(errno));
+  // A page that is cut off is a SIGBUS in every process that has it.
+  ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+  return file;
+}
+
+SharedMemory::SharedMemory(const Descriptor& file, std::size_t bytes) : bytes_(bytes) {
+  void* const place = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  if (place == MAP_FAILED) no_room(bytes, std::strerror(errno));
+  data_ = static_cast<std::byte*>(place);
+  ::madvise(data_, bytes, MADV_DONTFORK);
+  ::madvise(data_, bytes, MADV_DONTDUMP);
+}
+
+SharedMemory::~SharedMemory() {
+  ::munmap(data_, bytes_);
+}
+
+void SharedMemory::keep_private_from(std::size_t begin) {
+  if (begin >= bytes_) return;
+  void* const place = ::mmap(data_ + begin, bytes_ - begin, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  if (place == MAP_FAILED) no_room(bytes_ - begin, std::strerror(errno));
+}
+
+}  // namespace lockstep

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <torch/torch.h>
+
+#include <memory>
+#include <vector>
+
+#include "optim/optimizer.h"
+#include "parallel/arena.h"
+#include "parallel/contribution_stack.h"
+#include "parallel/gradient_reducer.h"
+
+namespace lockstep {
+
+class HostDomain;
+class World;
+
+// What an update is made with: its learning rate, and what the mean gradient is multiplied with before it
+// (clip_scale()).
+struct UpdateRate {
+  double lr = 0;
+  double scale = 1;
+};
+
+// From backward to update, for one arena: the partial sums of all ranks become the mean over the V
+// micro-batches of a step, the same bits on every rank, and that becomes .grad or an update. Once a step, in
+// this order: reduce(); loss() and norm(), where somebody wants to know; one of the verbs average(), apply()
+// and leave(). The arena and the world outlive it.
+class GradientExchange {
+ public:
+  virtual ~GradientExchange() = default;
+
+  // Local. Where this rank's micro-batches shall leave their partial sums (MicroBatchPass::use()); empty:
+  // anywhere.
+  virtual std::vector<torch::Tensor> contributions() const { return {}; }
+
+  // Collective, before the first step. From here on the ranks have one copy of the trainable parameters and
+  // of the optimizer's slots, those of rank 0, where this exchange can do that; true where it does.
+  virtual bool share_state(ModelArena& /*arena*/, FlatOptimizer& /*optimizer*/) { return false; }
+
+  // Local. Parameters were changed on purpose, on all ranks alike: restored, or started from weights.
+  virtual void state_was_written() {}
+
+  // Collective. `sums`: this rank's, in the order of micro-batches; they may be overwritten. Whoever copies
+  // parameters or optimizer state has let them go.
+  virtual void reduce(const std::vector<PartialSum>& sums) = 0;
+  // Local.
+  virtual double loss() const = 0;
+  // Collective. Of the mean gradient, as global_norm() takes it.
+  virtual double norm() = 0;
+
+  // The verbs; Collective. With the first two the floating buffers become the mean of what the micro-batches
+  // left.
+
+  // .grad of each trainable parameter becomes its mean, whatever was there; undefined, as torch.optim sees a
+  // parameter that nothing reached. It may be changed in place until the next reduce().
+  virtual void average() = 0;
+  // One update of `optimizer`, which is the arena's; null: nothing in it is trained.
+  virtual void apply(FlatOptimizer* optimizer, const UpdateRate& rate) = 0;
+  // The step makes no update: everything stays as it is.
+  virtual void leave() = 0;
+};
+
+struct ExchangePlan {
+  int micro_batches = 1;
+  bool fast = false;             // as the backend sums (make_fast_reducer())
+  HostDomain* domain = nullptr;  // of all ranks, which outlives the exchange; null: they exchange messages
+};
+
+// Collective. The one that fits: make_shared_exchange() where there is a domain with room and nobody else
+// sums, on the CPU, for an arena with something to train; else make_message_exchange().
+std::unique_ptr<GradientExchange> make_exchange(World& world, const ModelArena& arena,
+                                                const ExchangePlan& plan);
+
+// By messages, whatever moves them: the mean lies in memory of each rank, and each makes the whole update.
+std::unique_ptr<GradientExchange> make_message_exchange(const ModelArena& arena,
+                                                        std::unique_ptr<GradientReducer> reducer);
+
+// Collective. Within a host, through memory that all ranks have in common: each sums a slice of what all have
+// left there, along the same tree. With share_state() it updates that slice in the same pass, and nothing is
+// gathered; else each rank copies the means of the others and makes the whole update. Null on all ranks where
+// there is no room. For CPU tensors of float32 or float64; the same bits as with make_exact_reducer().
+std::unique_ptr<GradientExchange> make_shared_exchange(HostDomain& domain, const ModelArena& arena,
+                                                       int micro_batches);
+
+}  // namespace lockstep

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ranks as processes that have memory in common: the same bits as by messages.
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "comm/domain/host_domain.h"
+#include "optim/clip.h"
+#include "parallel/gradient_exchange.h"
+#include "parallel/ownership.h"
+#include "support/ranks_main.h"
+
+namespace lockstep {
+namespace {
+
+// Some blocks of the norm long, a parameter that nothing reaches, a buffer.
+struct Net : torch::nn::Module {
+  Net() {
+    torch::manual_seed(5);
+    a = register_module("a", torch::nn::Linear(torch::nn::LinearOptions(300, 500)));
+    unused = register_parameter("unused", torch::ones({70}));
+    b = register_module("b", torch::nn::Linear(torch::nn::LinearOptions(500, 3)));
+    mean = register_buffer("mean", torch::zeros({9}));
+  }
+  torch::nn::Linear a{nullptr}, b{nullptr};
+  torch::Tensor mean, unused;
+};
+
+// What micro-batch `index` of a step leaves: made up, the same wherever it is computed.
+torch::Tensor contribution(const ModelArena& arena, int step, int index) {
+  torch::manual_seed(1000 * step + index);
+  torch::Tensor flat = torch::randn({arena.contribution_count()});
+  // The padding is zero; and one parameter is reached by none.
+  torch::Tensor mask = torch::zeros_like(flat);
+  for (const ArenaEntry& entry : arena.trainable())
+    mask.narrow(0, entry.offset, entry.count).fill_(entry.name == "unused" ? 0 : 1);
+  mask.narrow(0, arena.trainable_count(), arena.contribution_count() - arena.trainable_count()).fill_(1);
+  flat.mul_(mask);
+  for (std::size_t i = 0; i < arena.trainable().size(); ++i)
+    flat[arena.reached_offset() + static_cast<std::int64_t>(i)].fill_(arena.trainable()[i].name != "unused");
+  return flat;
+}
+
+// One training of its own: a model, its arena and optimizer, and the exchange they are given.
+struct Training {
+  Training(World& world, int count, HostDomain* domain, const OptimOptions& optim)
+      : arena(net),
+        micro_batches(count),
+        run(run_of(world.rank(), world.size(), count)),
+        exchange(make_exchange(world, arena, {count, false, domain})),
+        stack(arena, run, count) {
+    if (!exchange->contributions().empty()) stack.use(exchange->contributions());
+    ParameterOffsets offsets;
+    for (const ArenaEntry& entry : arena.trainable()) offsets.push_back(entry.offset);
+    optimizer = FlatOptimizer::make(optim, arena.trainable_values(), {offsets});
+  }
+
+  void reduce(int step) {
+    stack.clear();
+    for (int index = run.first; index < run.end(); ++index) {
+      stack.open(index);
+      const torch::Tensor mine = contribution(arena, step, index);
+      stack.accumulates() ? stack.target().add_(mine) : stack.target().copy_(mine);
+      stack.close();
+    }
+    exchange->reduce(stack.sums());
+  }
+
+  Net net;
+  ModelArena arena;
+  int micro_batches;
+  MicroBatchRun run;
+  std::unique_ptr<GradientExchange> exchange;
+  ContributionStack stack;
+  std::unique_ptr<FlatOptimizer> optimizer;
+};
+
+class SharedExchange : public ::testing::Test {
+ protected:
+  SharedExchange() : world(test_world()), domain(HostDomain::meet(world)) {}
+
+  World& world;
+  std::unique_ptr<HostDomain> domain;
+};
+
+TEST_F(SharedExchange, HasADomainOfAllRanksOfOneHost) {
+  ASSERT_NE(domain, nullptr);
+  EXPECT_EQ(domain->size(), world.size().value);
+  EXPECT_EQ(domain->rank(), world.rank().value);
+}
+
+TEST_F(SharedExchange, AveragesToTheBitsOfMessages) {
+  for (int count = std::max(1, world.size().value); count <= 9; ++count) {
+    Training messages(world, count, nullptr, {}), shared(world, count, domain.get(), {});
+    for (int step = 1; step <= 3; ++step) {
+      messages.reduce(step);
+      shared.reduce(step);
+      EXPECT_EQ(shared.exchange->loss(), messages.exchange->loss());
+      EXPECT_EQ(shared.exchange->norm(), messages.exchange->norm());
+      messages.exchange->average();
+      shared.exchange->average();
+      for (std::size_t i = 0; i < shared.arena.trainable().size(); ++i) {
+        const torch::Tensor& ours = shared.arena.trainable_tensors()[i].grad();
+        const torch::Tensor& theirs = messages.arena.trainable_tensors()[i].grad();
+        ASSERT_EQ(ours.defined(), shared.arena.trainable()[i].name != "unused");
+        if (!ours.defined()) continue;
+        EXPECT_TRUE(torch::equal(ours, theirs)) << count << " micro-batches";
+      }
+      EXPECT_TRUE(torch::equal(shared.net.mean, messages.net.mean));
+    }
+  }
+}
+
+TEST_F(SharedExchange, UpdatesOneCopyToTheBitsOfMessages) {
+  for (const std::string type : {"adamw", "adam", "sgd"}) {
+    OptimOptions optim;
+    optim.type = type;
+    if (type == "sgd") optim.momentum = 0.9;
+    const int count = world.size().value + 2;
+    Training messages(world, count, nullptr, optim), shared(world, count, domain.get(), optim);
+    EXPECT_TRUE(shared.exchange->share_state(shared.arena, *shared.optimizer));
+    for (int step = 1; step <= 4; ++step) {
+      messages.reduce(step);
+      shared.reduce(step);
+      if (step == 2) {  // a step that makes no update leaves no trace
+        messages.exchange->leave();
+        shared.exchange->leave();
+        continue;
+      }
+      const UpdateRate rate{1e-2, step == 3 ? clip_scale(shared.exchange->norm(), 0.5) : 1};
+      messages.exchange->apply(messages.optimizer.get(), rate);
+      shared.exchange->apply(shared.optimizer.get(), rate);
+      EXPECT_TRUE(torch::equal(shared.arena.values(), messages.arena.values())) << type << " step " << step;
+    }
+    for (std::size_t i = 0; i < shared.optimizer->slots().size(); ++i)
+      EXPECT_TRUE(torch::equal(shared.optimizer->slots()[i].flat, messages.optimizer->slots()[i].flat));
+    EXPECT_EQ(shared.optimizer->steps(), messages.optimizer->steps());
+    domain->barrier("compared");
+  }
+}
+
+TEST_F(SharedExchange, KeepsParametersInCommonAndBuffersApart) {
+  Training shared(world, world.size().value, domain.get(), {});
+  ASSERT_TRUE(shared.exchange->share_state(shared.arena, *shared.optimizer));
+  const torch::NoGradGuard no_grad;
+  const bool is_last = world.rank().value + 1 == world.size().value;
+  shared.net.mean.fill_(world.rank().value);
+  if (is_last) shared.net.a->weight[0][0].fill_(42);
+  domain->barrier("written");
+  EXPECT_EQ(shared.net.a->weight[0][0].item<float>(), 42);
+  EXPECT_EQ(shared.net.mean[0].item<float>(), world.rank().value);
+  domain->barrier("read");
+}
+
+}  // namespace
+}  // namespace lockstep
