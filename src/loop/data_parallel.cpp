@@ -193,6 +193,8 @@ std::optional<Fault> DataParallel::Parts::moved() const {
         "From its DataParallel on a module is not moved, re-typed, frozen or thawed, and its tensors "
         "stay the objects they are; change them in place (copy_)");
   }
+  for (const Lane& lane : lanes)
+    if (auto touched = lane.exchange->touched()) return touched;
   return std::nullopt;
 }
 

@@ -4,8 +4,10 @@
 #include <torch/torch.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "lockstep/base/error.h"
 #include "optim/optimizer.h"
 #include "parallel/arena.h"
 #include "parallel/contribution_stack.h"
@@ -41,6 +43,9 @@ class GradientExchange {
 
   // Local. Parameters were changed on purpose, on all ranks alike: restored, or started from weights.
   virtual void state_was_written() {}
+  // Local. A Fault (78) where the ranks have one copy of the state and somebody else than apply() has changed
+  // it since: each rank would have made that change to it.
+  virtual std::optional<Fault> touched() const { return std::nullopt; }
 
   // Collective. `sums`: this rank's, in the order of micro-batches; they may be overwritten. Whoever copies
   // parameters or optimizer state has let them go.

@@ -29,16 +29,6 @@ struct Slice {
   std::int64_t end = 0;
 };
 
-// Each rank would make such a change to the one copy.
-void require_untouched(const ModelArena& arena, const ParameterVersions& written) {
-  const std::string changed = written.changed(arena);
-  if (changed.empty()) return;
-  throw Fault(ExitCode::kConfig,
-              fmt::format("parameter {} was changed in place between two updates", changed),
-              "The ranks of this host have one copy of it. Leave it to the optimizer, or give each rank its "
-              "own: dist.shared_memory: false (in a loop of one's own ParallelOptions::host_memory)");
-}
-
 class SharedExchange : public GradientExchange {
  public:
   SharedExchange(HostDomain& domain, const ModelArena& arena, std::unique_ptr<CommonSums> sums)
@@ -68,13 +58,21 @@ class SharedExchange : public GradientExchange {
   }
 
   void state_was_written() override { written_.note(arena_); }
+  std::optional<Fault> touched() const override {
+    if (!shares_state_ || domain_.size() == 1) return std::nullopt;
+    const std::string changed = written_.changed(arena_);
+    if (changed.empty()) return std::nullopt;
+    return Fault(ExitCode::kConfig,
+                 fmt::format("parameter {} was changed in place between two updates", changed),
+                 "The ranks of this host have one copy of it. Leave it to the optimizer, or give each rank "
+                 "its own: dist.shared_memory: false (in a loop of one's own ParallelOptions::host_memory)");
+  }
 
   std::vector<torch::Tensor> contributions() const override { return sums_->slots(); }
 
   void reduce(const std::vector<PartialSum>& sums) override {
     for (const PartialSum& sum : sums)
       check(sums_->has(sum.flat), "partial sums lie where all ranks can read them");
-    if (shares_state_ && domain_.size() > 1) require_untouched(arena_, written_);
     domain_.barrier("partial sums are there");
     means_of({arena_.trainable_count(), arena_.contribution_count()}, rest_);
   }

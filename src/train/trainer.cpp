@@ -268,6 +268,7 @@ StepRecord Trainer::go_back(const BadStep& bad) {
 void Trainer::reduce(const std::vector<PartialSum>& sums) {
   const PhaseScope exchange(watch(), Phase::kExchange);
   fault_point("reduce");
+  if (const auto touched = exchange_->touched()) throw *touched;
   checkpointer_.release_state();
   exchange_->reduce(sums);
 }

@@ -54,6 +54,7 @@ struct Loop {
   std::function<torch::Tensor(MicroBatch, torch::Tensor)> change_loss;
   std::int64_t width = 8, backward_late = 0, after_late = 0;
   bool leaves_out_backward = false, leaves_out_after = false, resumes = true, leaves = false;
+  bool built_in = false;  // update() instead of backward() and step(); and changes the one copy
 };
 
 // Where in a loop its misuse comes.
@@ -166,6 +167,14 @@ std::map<std::string, Misuse> misuses_of_checkpoints() {
       {"options-differ", {At::kBegin, [](Loop& l) { l.saving.every_steps = l.odd ? 3 : 2; }}},
       {"options-without-steps", {At::kBegin, [](Loop& l) { l.saving.steps = 0; }}},
       {"adds-more-than-was-saved", {At::kAdded, [](Loop& l) { l.saves->add("more", l.more); }}},
+      {"the-one-copy-changed-in-place",
+       {At::kMade,
+        [](Loop& l) {
+          l.built_in = true;
+          l.parallel->optimize_with(AdamW{.lr = 1e-2});
+        }}},
+      {"other-numbers-of-the-optimizer-on-one-rank",
+       {At::kMade, [](Loop& l) { l.parallel->optimize_with(AdamW{.lr = l.odd ? 2e-2 : 1e-2}); }}},
       {"other-optimizer-than-was-saved",
        {At::kMade, [](Loop& l) { l.optimizer = make<torch::optim::Adagrad>(l.net->parameters()); }}},
       {"other-width-than-was-saved", {At::kBegin, [](Loop& l) { l.width = 16; }}},
@@ -304,7 +313,11 @@ class Run {
     loop_.parallel = std::make_unique<DataParallel>(loop_.session, *loop_.net, loop_.options);
     err(At::kMade);
     loop_.saves = std::make_unique<Checkpoints>(loop_.session, directory_, loop_.saving);
-    loop_.saves->add("model", *loop_.net).add("optimizer", *loop_.optimizer);
+    loop_.saves->add("model", *loop_.net);
+    if (loop_.built_in)
+      loop_.saves->add("optimizer", *loop_.parallel);
+    else
+      loop_.saves->add("optimizer", *loop_.optimizer);
     loop_.saves->add("own", loop_.own).add("count", loop_.count).add("text", loop_.text);
     err(At::kAdded);
   }
@@ -314,11 +327,14 @@ class Run {
     if (step == kWhen) err(At::kStep);
     if (loop_.leaves) return false;
     double loss = 0;
-    if (!loop_.leaves_out_backward)
+    if (loop_.built_in) {
+      if (step == kWhen) change_in_place(loop_.net, 0.5);
+      loss = loop_.parallel->update(step, [&](MicroBatch m) { return loss_of(loop_, m); });
+    } else if (!loop_.leaves_out_backward)
       loss = loop_.parallel->backward(step + loop_.backward_late,
                                       [&](MicroBatch m) { return loss_of(loop_, m); });
     loop_.own.add_(torch::rand({3}));
-    loop_.optimizer->step();
+    if (!loop_.built_in) loop_.optimizer->step();
     if (step == kWhen) err(At::kUpdated);
     if (!loop_.leaves_out_after && loop_.saves->after(step + loop_.after_late, {{"loss", loss}}) != Stop::kNo)
       return false;

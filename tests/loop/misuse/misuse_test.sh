@@ -121,6 +121,8 @@ module() {
   ends module-frozen 78 1 'requires_grad of in.weight became false'
   ends module-replaced 78 1 'depends on no parameter of the model that is trained'
   ends layer-replaced 78 1 'in.weight'
+  ends the-one-copy-changed-in-place 78 1 'parameter in.weight was changed in place between two updates'
+  ends other-numbers-of-the-optimizer-on-one-rank 70 0 'the ranks called different things: optimize_with('
   ends parameter-changed-on-one-rank 70 1 'the ranks hold different states'
   ends integers-of-the-data 70 0 'integer buffer seen differs between micro-batches'
   ends integers-of-the-data-of-a-rank 70 0 'seen is not the same on rank 1 as on rank 0'
