@@ -71,8 +71,8 @@ class FlatOptimizer {
   // may update parts that do not overlap at once. No tensor is made, nothing is allocated.
   void update_part(std::int64_t first, std::int64_t count, const void* gradients);
 
-  // From here on the parameters lie in `parameters`, and the slots in `slots`, in their order: of the same size
-  // as before, with the same values.
+  // From here on the parameters lie in `parameters`, and the slots in `slots`, in their order: of the same
+  // size as before, with the same values.
   void move_to(const torch::Tensor& parameters, const std::vector<torch::Tensor>& slots);
 
   // In a fixed order; empty for sgd without momentum.

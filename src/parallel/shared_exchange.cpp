@@ -29,6 +29,16 @@ struct Slice {
   std::int64_t end = 0;
 };
 
+// Collective.
+torch::Tensor required_in_common(HostDomain& domain, std::int64_t count,
+                                 const torch::TensorOptions& options) {
+  torch::Tensor zeros = zeros_in_common(domain, count, count, options);
+  if (!zeros.defined())
+    throw AgreedFault(ExitCode::kCannotStart, "there is no room for the gradients in shared memory",
+                      "Give the job more memory, or set dist.shared_memory: false");
+  return zeros;
+}
+
 class SharedExchange : public GradientExchange {
  public:
   SharedExchange(HostDomain& domain, const ModelArena& arena, std::unique_ptr<CommonSums> sums)
@@ -80,7 +90,7 @@ class SharedExchange : public GradientExchange {
   double loss() const override { return StepMean(arena_, {}, rest_).loss(); }
 
   double norm() override {
-    if (!squares_.defined()) squares_ = required(norm_blocks(), torch::kFloat64);
+    if (!squares_.defined()) squares_ = required_in_common(domain_, norm_blocks(), torch::kFloat64);
     AT_DISPATCH_FLOATING_TYPES(rest_.scalar_type(), "norm", [&] {
       double* const squares = squares_.mutable_data_ptr<double>();
       sums_->each_stretch<scalar_t>(mine_.begin, mine_.end, kNormBlock,
@@ -134,18 +144,9 @@ class SharedExchange : public GradientExchange {
 
   std::int64_t norm_blocks() const { return (arena_.trainable_count() + kNormBlock - 1) / kNormBlock; }
 
-  // Collective.
-  torch::Tensor required(std::int64_t count, const torch::TensorOptions& options) {
-    torch::Tensor zeros = zeros_in_common(domain_, count, count, options);
-    if (!zeros.defined())
-      throw AgreedFault(ExitCode::kCannotStart, "there is no room for the gradients in shared memory",
-                        "Give the job more memory, or set dist.shared_memory: false");
-    return zeros;
-  }
-
   StepMean gathered() {
     if (!means_.defined()) {
-      means_ = required(arena_.trainable_count(), arena_.values().options());
+      means_ = required_in_common(domain_, arena_.trainable_count(), arena_.values().options());
       mine_to_change_ = domain_.size() == 1 ? means_ : torch::zeros_like(means_);
     }
     means_of(mine_, means_.narrow(0, mine_.begin, mine_.end - mine_.begin));
