@@ -9,6 +9,7 @@
 #include "cli/ckpt_common.h"
 #include "cli/ckpt_verbs.h"
 #include "lockstep/base/error.h"
+#include "models/python_names.h"
 
 namespace lockstep {
 namespace {
@@ -89,8 +90,12 @@ void run_export(const ExportArguments& arguments) {
   if (arguments.max_shard_bytes > 0 && format != ExportFormat::kSafetensors)
     throw Fault(ExitCode::kUsage, "--max-shard-size is for --to safetensors; other formats are one file");
   const auto reader = CheckpointReader::open(real_disk(), one_checkpoint(resolve_ckpt(arguments.directory)));
-  const ExportReport report = export_checkpoint(real_disk(), *reader, arguments.output,
-                                                {format, arguments.weights_only, arguments.max_shard_bytes});
+  const auto& config = reader->manifest().record.config;
+  const auto type = config.find("model.type");
+  const auto names = second_names_in_python(type == config.end() ? "" : type->second);
+  const ExportReport report =
+      export_checkpoint(real_disk(), *reader, arguments.output,
+                        {format, arguments.weights_only, arguments.max_shard_bytes, names});
   const std::string python = python_for(arguments, report);
   if (arguments.json)
     return print(pretty(OrderedJson{{"checkpoint", reader->directory()},

@@ -33,7 +33,8 @@ std::uint64_t write_synced(Disk& disk, const std::string& path, Write write) {
 // A .pth: the value to pickle, and the storages its tensors are views of.
 class TorchExport {
  public:
-  explicit TorchExport(const CheckpointReader& from) : from_(from), manifest_(from.manifest()) {}
+  TorchExport(const CheckpointReader& from, const TiedNames& tied)
+      : from_(from), manifest_(from.manifest()), tied_(tied) {}
 
   std::uint64_t write(Disk& disk, const std::string& path, bool weights_only) {
     const PyValue* root = weights_only ? state_dict() : checkpoint();
@@ -61,7 +62,7 @@ class TorchExport {
       put(*dict, pool_.text(stored->key.name), by_name[stored->key.name]);
     }
     // The same storage: Python ties them again.
-    for (const auto& [name, first] : tied_names(manifest_)) put(*dict, pool_.text(name), by_name.at(first));
+    for (const auto& [name, first] : tied_) put(*dict, pool_.text(name), by_name.at(first));
     return dict;
   }
 
@@ -121,14 +122,15 @@ class TorchExport {
 
   const CheckpointReader& from_;
   const Manifest& manifest_;
+  const TiedNames& tied_;
   ValuePool pool_;
   std::vector<const ManifestTensor*> order_;
 };
 
 // safetensors has no shared tensors: as its own library does, the header says which name is left out for
 // which.
-std::map<std::string, std::string> safetensors_metadata(const Manifest& manifest) {
-  std::map<std::string, std::string> metadata = tied_names(manifest);
+std::map<std::string, std::string> safetensors_metadata(const TiedNames& tied) {
+  std::map<std::string, std::string> metadata = tied;
   metadata["format"] = "pt";
   return metadata;
 }
@@ -136,11 +138,8 @@ std::map<std::string, std::string> safetensors_metadata(const Manifest& manifest
 // safetensors: one file, or a folder of shards and their index.
 class SafetensorsExport {
  public:
-  SafetensorsExport(Disk& disk, const CheckpointReader& from)
-      : disk_(disk),
-        order_(sorted(from)),
-        bytes_(from, order_),
-        metadata_(safetensors_metadata(from.manifest())) {
+  SafetensorsExport(Disk& disk, const CheckpointReader& from, const TiedNames& tied)
+      : disk_(disk), order_(sorted(from)), bytes_(from, order_), metadata_(safetensors_metadata(tied)) {
     for (std::size_t i = 0; i < order_.size(); ++i) {
       if (order_[i]->key.name == safetensors::kMetadata)
         throw Fault(ExitCode::kConfig, "a tensor named __metadata__ cannot be in a safetensors file");
@@ -190,7 +189,15 @@ class SafetensorsExport {
   std::vector<OutgoingTensor> tensors_;
 };
 
-void export_hdf5(Disk& disk, const CheckpointReader& from, const std::string& part, bool weights_only) {
+// What a file of HDF5 is made of.
+struct Hdf5Export {
+  const CheckpointReader& from;
+  const TiedNames& tied;
+  bool weights_only;
+};
+
+void export_hdf5(Disk& disk, const Hdf5Export& what, const std::string& part) {
+  const auto& [from, tied, weights_only] = what;
   Manifest manifest = from.manifest();
   std::vector<std::vector<std::byte>> memory;
   std::vector<MutableStateTensor> into;
@@ -203,7 +210,6 @@ void export_hdf5(Disk& disk, const CheckpointReader& from, const std::string& pa
   }
   from.read(into, /*all=*/false);
   // A second name is a second link to the same dataset, and needs its digest like the first.
-  const auto tied = tied_names(manifest);
   for (const auto& [name, first] : tied)
     for (std::size_t i = 0; i < manifest.tensors.size(); ++i)
       if (manifest.tensors[i].key.path() == "model/" + first) {
@@ -227,19 +233,21 @@ ExportReport export_checkpoint(Disk& disk, const CheckpointReader& from, const s
   check(request.max_shard_bytes == 0 || request.format == ExportFormat::kSafetensors,
         "only safetensors are sharded");
   ExportReport report;
+  report.tied = tied_names(from.manifest(), request.second_names);
   write_beside(disk, path, [&](const std::string& part) {
     switch (request.format) {
       case ExportFormat::kPth:
-        TorchExport(from).write(disk, part, request.weights_only);
+        TorchExport(from, report.tied).write(disk, part, request.weights_only);
         break;
       case ExportFormat::kSafetensors:
         if (request.max_shard_bytes > 0)
-          report.files = SafetensorsExport(disk, from).write_shards(part, request.max_shard_bytes);
+          report.files =
+              SafetensorsExport(disk, from, report.tied).write_shards(part, request.max_shard_bytes);
         else
-          SafetensorsExport(disk, from).write_file(part);
+          SafetensorsExport(disk, from, report.tied).write_file(part);
         break;
       case ExportFormat::kHdf5:
-        export_hdf5(disk, from, part, request.weights_only);
+        export_hdf5(disk, {from, report.tied, request.weights_only}, part);
         break;
     }
     return part;
@@ -248,7 +256,6 @@ ExportReport export_checkpoint(Disk& disk, const CheckpointReader& from, const s
   for (std::string& file : report.files) file = path + "/" + file;
   if (!folder) report.files = {path};
   for (const std::string& file : report.files) report.bytes += disk.info(file)->bytes;
-  report.tied = tied_names(from.manifest());
   report.tensors = model_in_order(from.manifest()).size() + report.tied.size();
   return report;
 }

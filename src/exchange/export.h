@@ -18,6 +18,9 @@ struct ExportRequest {
   bool weights_only = false;  // safetensors never holds more
   // safetensors: `path` becomes a folder of shards of about this size, and an index; 0: one file.
   std::uint64_t max_shard_bytes = 0;
+  // What the Python model ties and a checkpoint has once: each further name of a tensor, and the name it is
+  // stored under (models/python_names.h).
+  std::map<std::string, std::string> second_names = {};
 };
 
 struct ExportReport {

@@ -13,17 +13,14 @@ constexpr std::uint64_t kReadAhead = 128u << 20;
 
 }  // namespace
 
-// GPT-2's output projection. Lockstep stores a tied tensor once, under its first name.
-std::map<std::string, std::string> tied_names(const Manifest& manifest) {
-  const std::string first = "transformer.wte.weight", second = "lm_head.weight";
-  const auto type = manifest.record.config.find("model.type");
-  if (type == manifest.record.config.end() || type->second != "gpt") return {};
+TiedNames tied_names(const Manifest& manifest, const TiedNames& second_names) {
   const auto has = [&](const std::string& name) {
-    return std::any_of(manifest.tensors.begin(), manifest.tensors.end(),
-                       [&](const auto& t) { return t.key.in_model() && t.key.name == name; });
+    return std::ranges::any_of(manifest.tensors,
+                               [&](const auto& t) { return t.key.in_model() && t.key.name == name; });
   };
-  if (!has(first) || has(second)) return {};
-  return {{second, first}};
+  TiedNames tied = second_names;
+  std::erase_if(tied, [&](const auto& names) { return !has(names.second) || has(names.first); });
+  return tied;
 }
 
 std::vector<const ManifestTensor*> model_in_order(const Manifest& manifest) {

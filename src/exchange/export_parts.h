@@ -12,8 +12,11 @@
 
 namespace lockstep {
 
-// Second names of tensors that the Python model ties: name to the name it is stored under.
-std::map<std::string, std::string> tied_names(const Manifest& manifest);
+// Second names of tensors: name to the name it is stored under.
+using TiedNames = std::map<std::string, std::string>;
+
+// Those of `second_names` that say something of this checkpoint: it has the first, and not the second.
+TiedNames tied_names(const Manifest& manifest, const TiedNames& second_names);
 
 // The model's tensors as Python lists them: parameters in their order first, where that is known.
 std::vector<const ManifestTensor*> model_in_order(const Manifest& manifest);

@@ -166,15 +166,16 @@ TEST_F(Export, Hdf5HoldsAllOrTheModelAlone) {
 }
 
 TEST_F(Export, TiedWeightsAreThereUnderBothNames) {
-  owned_.state.record.config["model.type"] = "gpt";
   owned_.state.tensors[0].key.name = "transformer.wte.weight";
+  const std::map<std::string, std::string> names = {{"lm_head.weight", "transformer.wte.weight"},
+                                                    {"a.second.name", "of.nothing.there"}};
   const auto reader = saved();
-  export_checkpoint(real_disk(), *reader, scratch_ / "g.pth", {ExportFormat::kPth, true, 0});
+  export_checkpoint(real_disk(), *reader, scratch_ / "g.pth", {ExportFormat::kPth, true, 0, names});
   const auto file = open_foreign_file(scratch_ / "g.pth");
   const StateDict model = flatten_state_dict(file->root(), "own");
   EXPECT_EQ(model.tensors.back().name, "lm_head.weight");
   EXPECT_EQ(model.tensors.back().alias_of, "transformer.wte.weight");
-  export_checkpoint(real_disk(), *reader, scratch_ / "g.h5", {ExportFormat::kHdf5, true, 0});
+  export_checkpoint(real_disk(), *reader, scratch_ / "g.h5", {ExportFormat::kHdf5, true, 0, names});
   const auto source = open_weights(scratch_ / "g.h5");
   Bytes bytes(owned_.state.tensors[0].bytes.size());
   source->read("lm_head.weight", bytes);
