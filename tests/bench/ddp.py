@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A training step of Lockstep at 1 and 2 ranks beside PyTorch's, in turns: DistributedDataParallel over gloo, two processes that exchange
+nothing, and one process.
+
+    build/peers/bin/python tests/bench/ddp.py [--rounds N] [--models mlp,gpt,resnet18] [--json FILE] [--lockstep BINARY]
+
+One thread a rank, each rank on a core of its own. docs/benchmarks.md.
+"""
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import numpy
+
+HERE = pathlib.Path(__file__).resolve().parent
+WORKER = str(HERE / "peer_ddp_worker.py")
+ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMP_NUM_THREADS="1",
+                   OMPI_MCA_btl_tcp_if_include="lo", OMPI_MCA_oob_tcp_if_include="lo")
+MPIRUN = ["mpirun", "-q", "--oversubscribe", "--bind-to", "none", "--mca", "pml", "ob1", "--mca", "btl", "self,vader"]
+# Between two lines of metrics.jsonl: a line's step also takes the gradient's norm, and rank 0 writes.
+EVERY = {"mlp": 20, "gpt": 4, "resnet18": 10}
+SECTIONS = {
+    "mlp": """model: {type: mlp, inputs: 1024, hidden: [2560, 2560, 2560, 2560], outputs: 1024}
+data: {type: npz, train: {path: mlp.npz}}
+""",
+    "gpt": """model: {type: gpt, layers: 6, heads: 6, width: 384, context: 256, vocab: 256}
+data: {type: text, train: {path: text}}
+""",
+    "resnet18": """model: {type: resnet18, classes: 10, stem: imagenet}
+data: {type: npz, train: {path: resnet18.npz}}
+""",
+}
+MICRO_BATCH = {"mlp": 4, "gpt": 4, "resnet18": 32}
+
+
+class Bench:
+    def __init__(self, lockstep, folder):
+        self.lockstep, self.folder = lockstep, folder
+        self.cores = sorted(os.sched_getaffinity(0))
+        if len(self.cores) < 2:
+            sys.exit("ddp.py: two cores are needed")
+        # Stored, not made up on the way: a rank's data thread has the same core.
+        draw = numpy.random.default_rng(1)
+        numbers = lambda *shape: draw.standard_normal(shape, dtype=numpy.float32)
+        numpy.savez(folder / "mlp.npz", x=numbers(256, 1024), y=numbers(256, 1024))
+        numpy.savez(folder / "resnet18.npz", image=numbers(512, 3, 32, 32), y=draw.integers(0, 10, 512))
+        (folder / "text").write_bytes(bytes(97 + (i * i * 7 + i // 13) % 26 for i in range(1 << 17)))
+        for model, sections in SECTIONS.items():
+            every = EVERY[model]
+            (folder / f"{model}.yaml").write_text(
+                f"version: 1\nrun: {{name: {model}, seed: 7}}\n{sections}"
+                f"train: {{steps: {5 * every}, global_batch: {MICRO_BATCH[model]}, micro_batch: {MICRO_BATCH[model]}, threads: 1, device: cpu}}\n"
+                "optim: {type: adamw, lr: 1e-4}\ncheckpoint: {every_steps: 1000000}\n"
+                f"log: {{every_steps: {every}}}\n")
+
+    def ours(self, model, ranks, *overrides):
+        run = self.folder / "run"
+        shutil.rmtree(run, ignore_errors=True)
+        train = [self.lockstep, "train", "-c", str(self.folder / f"{model}.yaml"), f"run.dir={run}",
+                 f"train.global_batch={ranks * MICRO_BATCH[model]}", *overrides]
+        cores = " ".join(map(str, self.cores))
+        pinned = ["bash", "-c", 'cores=($0); exec taskset -c "${cores[${OMPI_COMM_WORLD_LOCAL_RANK:-0}]}" "$@"', cores]
+        launcher = [*MPIRUN, "-n", str(ranks)] if ranks > 1 else []
+        self.call([*launcher, *pinned, *train])
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        # The first stretch has the start-up in it, the last the end.
+        marks = [(line["step"], datetime.datetime.fromisoformat(line["time"].replace("Z", "+00:00"))) for line in lines
+                 if line["step"] % EVERY[model] == 0][:-1]
+        return [1e3 * (after[1] - before[1]).total_seconds() / (after[0] - before[0])
+                for before, after in zip(marks, marks[1:])]
+
+    def worker(self, model, optimizer, core=None):
+        return [WORKER, model, optimizer, str(4 * EVERY[model]), *([] if core is None else [str(core)])]
+
+    def ddp(self, model, optimizer):
+        torchrun = str(pathlib.Path(sys.executable).parent / "torchrun")
+        return json.loads(self.call([torchrun, "--standalone", "--nproc_per_node=2", *self.worker(model, optimizer)]))
+
+    def independent(self, model):
+        two = [subprocess.Popen([sys.executable, *self.worker(model, "fused", core)], env=ENVIRONMENT,
+                                stdout=subprocess.PIPE, text=True) for core in self.cores[:2]]
+        return max((json.loads(one.communicate()[0]) for one in two), key=statistics.median)
+
+    def bare(self, model):
+        return json.loads(self.call([sys.executable, *self.worker(model, "fused", self.cores[0])]))
+
+    def call(self, command):
+        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(command)}: {done.returncode}\n{done.stderr}")
+        return done.stdout.strip().rsplit("\n", 1)[-1]
+
+
+def cases_of(bench, model):
+    return {
+        "Lockstep, 2 ranks": lambda: bench.ours(model, 2),
+        "Lockstep, 2 ranks, clipped": lambda: bench.ours(model, 2, "train.grad_clip=1.0"),
+        "Lockstep, 2 ranks, messages": lambda: bench.ours(model, 2, "dist.shared_memory=false"),
+        "DDP gloo, fused AdamW": lambda: bench.ddp(model, "fused"),
+        "DDP gloo, default AdamW": lambda: bench.ddp(model, "default"),
+        "2 processes without exchange": lambda: bench.independent(model),
+        "Lockstep, 1 rank": lambda: bench.ours(model, 1),
+        "PyTorch, 1 process": lambda: bench.bare(model),
+    }
+
+
+def processor():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(": ", 1)[1]
+    return platform.processor()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--models", default="mlp,gpt,resnet18")
+    parser.add_argument("--json")
+    parser.add_argument("--lockstep", default=str(HERE.parent.parent / "build/dev/src/lockstep"))
+    options = parser.parse_args()
+    results = {"processor": processor(), "load": os.getloadavg()[0], "rounds": options.rounds, "ms": {}}
+    print(f"{results['processor']}, load {results['load']:.2f} at the start. Milliseconds a step: median (smallest-largest).")
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(options.lockstep, pathlib.Path(folder))
+        for model in options.models.split(","):
+            cases = cases_of(bench, model)
+            times = {name: [] for name in cases}
+            for turn in range(options.rounds):
+                for name in list(cases)[:: -1 if turn % 2 else 1]:
+                    times[name] += cases[name]()
+            results["ms"][model] = times
+            base = statistics.median(times["Lockstep, 2 ranks"])
+            for name, ms in times.items():
+                print(f"{model:9} {name:30} {statistics.median(ms):7.1f} ({min(ms):.1f}-{max(ms):.1f})"
+                      f"  {statistics.median(ms) / base:5.2f} of Lockstep's", flush=True)
+    if options.json:
+        pathlib.Path(options.json).write_text(json.dumps(results) + "\n")
+
+
+main()
