@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <fstream>
 
+#include "base/memory_file.h"
+
 namespace lockstep {
 namespace {
 
@@ -63,9 +65,8 @@ bool MemoryRange::map(int protection) {
 
 bool MemoryRange::map_file() {
   if (!map(PROT_NONE)) return false;
-  file_ = Descriptor(::memfd_create("lockstep-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (file_.get() < 0 || ::ftruncate(file_.get(), static_cast<off_t>(size_)) != 0) return false;
-  return ::fcntl(file_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0 &&
+  file_ = make_memory_file("lockstep-memory", size_);
+  return file_.get() >= 0 &&
          ::mmap(base_, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, file_.get(),
                 /*offset=*/0) != MAP_FAILED &&
          ::madvise(base_, size_, MADV_DONTFORK) == 0 && ::madvise(base_, size_, MADV_DONTDUMP) == 0;

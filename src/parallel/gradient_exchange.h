@@ -11,7 +11,6 @@
 #include "optim/optimizer.h"
 #include "parallel/arena.h"
 #include "parallel/contribution_stack.h"
-#include "parallel/gradient_reducer.h"
 
 namespace lockstep {
 
@@ -74,13 +73,10 @@ struct ExchangePlan {
 };
 
 // Collective. The one that fits: make_shared_exchange() where there is a domain with room and nobody else
-// sums, on the CPU, for an arena with something to train; else make_message_exchange().
+// sums, on the CPU, for an arena with something to train; else messages, whatever moves
+// them: the mean then lies in memory of each rank, and each makes the whole update.
 std::unique_ptr<GradientExchange> make_exchange(World& world, const ModelArena& arena,
                                                 const ExchangePlan& plan);
-
-// By messages, whatever moves them: the mean lies in memory of each rank, and each makes the whole update.
-std::unique_ptr<GradientExchange> make_message_exchange(const ModelArena& arena,
-                                                        std::unique_ptr<GradientReducer> reducer);
 
 // Collective. Within a host, through memory that all ranks have in common: each sums a slice of what all have
 // left there, along the same tree. With share_state() it updates that slice in the same pass, and nothing is

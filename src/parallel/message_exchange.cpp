@@ -6,6 +6,7 @@
 #include "lockstep/comm/world.h"
 #include "optim/clip.h"
 #include "parallel/gradient_exchange.h"
+#include "parallel/gradient_reducer.h"
 #include "parallel/step_mean.h"
 
 namespace lockstep {
@@ -42,11 +43,6 @@ class MessageExchange : public GradientExchange {
 
 }  // namespace
 
-std::unique_ptr<GradientExchange> make_message_exchange(const ModelArena& arena,
-                                                        std::unique_ptr<GradientReducer> reducer) {
-  return std::make_unique<MessageExchange>(arena, std::move(reducer));
-}
-
 std::unique_ptr<GradientExchange> make_exchange(World& world, const ModelArena& arena,
                                                 const ExchangePlan& plan) {
   const auto dtype = arena.values().scalar_type();
@@ -55,7 +51,7 @@ std::unique_ptr<GradientExchange> make_exchange(World& world, const ModelArena& 
   if (plan.domain != nullptr && sums_itself)
     if (auto shared = make_shared_exchange(*plan.domain, arena, plan.micro_batches)) return shared;
   const ReducePlan reduce{plan.micro_batches, arena.contribution_count(), arena.values().options()};
-  return make_message_exchange(
+  return std::make_unique<MessageExchange>(
       arena, plan.fast ? make_fast_reducer(world, reduce) : make_exact_reducer(world, reduce));
 }
 

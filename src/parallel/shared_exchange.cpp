@@ -87,7 +87,7 @@ class SharedExchange : public GradientExchange {
     means_of({arena_.trainable_count(), arena_.contribution_count()}, rest_);
   }
 
-  double loss() const override { return StepMean(arena_, {}, rest_).loss(); }
+  double loss() const override { return rest().loss(); }
 
   double norm() override {
     if (!squares_.defined()) squares_ = required_in_common(domain_, norm_blocks(), torch::kFloat64);
@@ -113,7 +113,7 @@ class SharedExchange : public GradientExchange {
   void apply(FlatOptimizer* optimizer, const UpdateRate& rate) override {
     if (optimizer != nullptr && !shares_state_) return gathered().apply(optimizer, rate);
     if (optimizer != nullptr) update_mine(*optimizer, rate);
-    StepMean(arena_, {}, rest_).take_over_buffers();
+    rest().take_over_buffers();
     domain_.barrier("parameters are there");
   }
 
@@ -142,6 +142,9 @@ class SharedExchange : public GradientExchange {
     });
   }
 
+  // Without the gradients.
+  StepMean rest() const { return {arena_, {}, rest_}; }
+
   std::int64_t norm_blocks() const { return (arena_.trainable_count() + kNormBlock - 1) / kNormBlock; }
 
   StepMean gathered() {
@@ -156,7 +159,7 @@ class SharedExchange : public GradientExchange {
   }
 
   void update_mine(FlatOptimizer& optimizer, const UpdateRate& rate) {
-    optimizer.begin_update(rate.lr, StepMean(arena_, {}, rest_).reached());
+    optimizer.begin_update(rate.lr, rest().reached());
     AT_DISPATCH_FLOATING_TYPES(rest_.scalar_type(), "update_mine", [&] {
       const auto scale = static_cast<scalar_t>(rate.scale);
       sums_->each_stretch<scalar_t>(mine_.begin, mine_.end, kStretch,

@@ -15,6 +15,8 @@
 #include <thread>
 #include <vector>
 
+#include "support/page_faults.h"
+
 namespace lockstep {
 namespace {
 
@@ -43,12 +45,6 @@ std::size_t resident(const KeptMemory& memory) {
   std::size_t here = 0;
   for (const unsigned char page : pages) here += (page & 1u) * 4096;
   return here;
-}
-
-long faults() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_minflt;
 }
 
 // The result of a function in a child that forks.
@@ -95,9 +91,9 @@ TEST_P(EachBacking, ASecondStepHasNoPageFaults) {
   };
   step();
   const std::size_t made = memory.use().made;
-  const long before = faults();
+  const long before = page_faults();
   for (int i = 0; i < 20; ++i) step();
-  EXPECT_LT(faults() - before, 20);
+  EXPECT_LT(page_faults() - before, 20);
   EXPECT_EQ(memory.use().made, made);
   EXPECT_EQ(memory.use().blocks, 84u);
 }

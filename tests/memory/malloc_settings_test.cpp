@@ -3,19 +3,14 @@
 
 #include <gtest/gtest.h>
 #include <malloc.h>
-#include <sys/resource.h>
 
 #include <cstring>
 #include <vector>
 
+#include "support/page_faults.h"
+
 namespace lockstep {
 namespace {
-
-long faults() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_minflt;
-}
 
 void use_scratch(std::size_t bytes) {
   const std::vector<char> scratch(bytes, 1);
@@ -27,9 +22,9 @@ TEST(MallocSettings, ScratchThatIsFreedIsFoundAgainWithoutPageFaults) {
   const auto mapped = ::mallinfo2().hblkhd;
   use_scratch(48u << 20);
   EXPECT_EQ(::mallinfo2().hblkhd, mapped);
-  const long before = faults();
+  const long before = page_faults();
   for (int i = 0; i < 10; ++i) use_scratch(48u << 20);
-  EXPECT_LT(faults() - before, 20);
+  EXPECT_LT(page_faults() - before, 20);
 }
 
 }  // namespace

@@ -4,20 +4,15 @@
 #include <c10/core/CPUAllocator.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <torch/torch.h>
 
 #include <thread>
 
+#include "support/page_faults.h"
+
 namespace lockstep {
 namespace {
-
-long faults() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_minflt;
-}
 
 // How a function ends in a child that forks; 0 for true.
 template <class Work>
@@ -148,9 +143,9 @@ TEST_F(KeptTensors, OfASteadyStepHaveNoPageFaults) {
   Step step;
   for (int i = 0; i < 3; ++i) step.run();
   const std::size_t made = kept_tensors()->use().made;
-  const long before = faults();
+  const long before = page_faults();
   for (int i = 0; i < 10; ++i) step.run();
-  EXPECT_LT(faults() - before, 100);
+  EXPECT_LT(page_faults() - before, 100);
   EXPECT_EQ(kept_tensors()->use().made, made);
 }
 

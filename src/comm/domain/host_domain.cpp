@@ -71,8 +71,8 @@ std::unique_ptr<HostDomain> HostDomain::meet(World& world) {
     warn_of_messages(world, "they cannot reach each other's sockets");
     return nullptr;
   }
-  for (const std::int32_t pid : pids)
-    domain->processes_.emplace_back(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  for (std::size_t rank = 0; rank < pids.size(); ++rank)
+    domain->peers_.add(static_cast<int>(rank), pids[rank]);
   domain->page_ = domain->memory(sizeof(Turnstile));
   if (domain->page_ == nullptr) return nullptr;
   domain->turnstile_ = reinterpret_cast<Turnstile*>(domain->page_->data());
@@ -125,10 +125,10 @@ std::shared_ptr<SharedMemory> HostDomain::memory(std::size_t bytes) {
 }
 
 void HostDomain::look_for_the_dead() const {
-  for (std::size_t rank = 0; rank < processes_.size(); ++rank) {
-    pollfd wanted{processes_[rank].get(), POLLIN, 0};
-    if (wanted.fd >= 0 && ::poll(&wanted, 1, 0) == 1)
-      throw Fault(ExitCode::kPeerLost, fmt::format("rank {} has ended", rank),
+  for (const LocalPeers::Peer& peer : peers_.peers()) {
+    pollfd wanted{peer.process.get(), POLLIN, 0};
+    if (::poll(&wanted, 1, 0) == 1)
+      throw Fault(ExitCode::kPeerLost, fmt::format("rank {} has ended", peer.rank),
                   "Start the job again: it resumes from the newest checkpoint");
   }
 }

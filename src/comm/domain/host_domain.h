@@ -8,6 +8,7 @@
 
 #include "base/descriptor.h"
 #include "comm/domain/shared_memory.h"
+#include "comm/watch/local_peers.h"
 #include "lockstep/comm/world.h"
 
 namespace lockstep {
@@ -41,8 +42,8 @@ class HostDomain {
   Descriptor hand_out(const std::optional<Descriptor>& file) const;
 
   World& world_;
-  std::vector<Descriptor> sockets_;    // rank 0: to the others, as they came; else to rank 0
-  std::vector<Descriptor> processes_;  // pidfds by rank; -1 where the kernel has none
+  std::vector<Descriptor> sockets_;  // rank 0: to the others, as they came; else to rank 0
+  LocalPeers peers_;
   std::shared_ptr<SharedMemory> page_;
   Turnstile* turnstile_ = nullptr;
 };

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/available_memory.h"
+#include "base/memory_file.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -24,15 +25,9 @@ namespace {
 Descriptor SharedMemory::make(std::size_t bytes) {
   // Where a cgroup has a limit, a page too many is the end of the process and no error.
   if (available_memory() < bytes) no_room(bytes, fmt::format("{} are left", available_memory()));
-  Descriptor file(::memfd_create("lockstep", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (file.get() < 0) no_room(bytes, std::strerror(errno));
-  const auto length = static_cast<off_t>(bytes);
-  const auto grown = [&] {
-    return ::ftruncate(file.get(), length) == 0 ? ::fallocate(file.get(), 0, 0, length) : -1;
-  };
-  if (retry_interrupted(grown) != 0) no_room(bytes, std::strerror(errno));
-  // A page that is cut off is a SIGBUS in every process that has it.
-  ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+  Descriptor file = make_memory_file("lockstep", bytes);
+  const auto filled = [&] { return ::fallocate(file.get(), 0, 0, static_cast<off_t>(bytes)); };
+  if (file.get() < 0 || retry_interrupted(filled) != 0) no_room(bytes, std::strerror(errno));
   return file;
 }
 
