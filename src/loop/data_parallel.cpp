@@ -94,7 +94,7 @@ DataParallel::Parts::Parts(Session& of, torch::nn::Module& trained, const Parall
   const ExchangePlan plan{options.micro_batches, options.fast, shares ? session.domain() : nullptr};
   for (std::size_t i = 0; i < lanes.size(); ++i) {
     lanes[i].exchange = make_exchange(world, *lanes[i].arena, plan);
-    pass->use(lanes[i].exchange->contributions(), i);
+    pass->use(*lanes[i].exchange, i);
   }
 }
 

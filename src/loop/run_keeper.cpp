@@ -81,7 +81,7 @@ void RunKeeper::save_if_due(const StepRecord& step, Step last, const Describe& d
 }
 
 Wish RunKeeper::ask() {
-  if (KeptMemory* kept = kept_tensors()) kept->trim();
+  trim_kept_tensors();
   stops_.look_ahead(saves_.save_times());
   const Agreed<Wish> wish = stops_.ask(saves_.clock_asks(), saves_.save_times());
   saves_.note_clock_asked(wish.value == Wish::kSave);

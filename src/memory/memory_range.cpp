@@ -14,9 +14,6 @@
 namespace lockstep {
 namespace {
 
-// Less is not worth the name.
-constexpr std::size_t kLeast = std::size_t{64} << 20;
-
 // Half of what this process may have: others need addresses too.
 std::size_t within_limits(std::size_t wanted, Backing backing) {
   for (const auto kind : {RLIMIT_AS, RLIMIT_DATA, RLIMIT_FSIZE}) {

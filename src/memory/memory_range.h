@@ -21,6 +21,9 @@ enum class Backing {
 // whatever end. Local.
 class MemoryRange {
  public:
+  // Less is not worth the name.
+  static constexpr std::size_t kLeast = std::size_t{64} << 20;
+
   // As near to `wanted` as the limits of this process allow, in whole chunks. Null where the kernel gives no
   // range worth the name, or counts every reserved byte as used (vm.overcommit_memory=2).
   static std::unique_ptr<MemoryRange> reserve(std::size_t wanted, Backing backing);

@@ -9,10 +9,21 @@
 
 namespace lockstep {
 
-// Collective. Flat zeros from the beginning of a page on, of which the ranks of `domain` have the first
-// `common` in common, whole pages; the others are each rank's own. Undefined on all ranks where there is no
-// room. A domain of one rank has nothing in common: it gets memory as any.
-torch::Tensor zeros_in_common(HostDomain& domain, std::int64_t count, std::int64_t common,
+struct CommonExtent {
+  std::int64_t count = 0;
+  std::int64_t common = 0;  // the first so many, whole pages; the others are each rank's own
+  Pages pages = Pages::kReserved;
+};
+
+// Collective. Flat zeros from the beginning of a page on, which the ranks of `domain` have in common.
+// Undefined on all ranks where there is no room. A domain of one rank has nothing in common: it gets memory
+// as any.
+torch::Tensor zeros_in_common(HostDomain& domain, const CommonExtent& extent,
                               const torch::TensorOptions& options);
+// All of them in common.
+inline torch::Tensor zeros_in_common(HostDomain& domain, std::int64_t count,
+                                     const torch::TensorOptions& options) {
+  return zeros_in_common(domain, {count, count}, options);
+}
 
 }  // namespace lockstep

@@ -7,6 +7,22 @@
 
 namespace lockstep {
 
+torch::Tensor PartialSum::gradient(const ModelArena& arena, std::size_t index) const {
+  return is_born(index) ? born[index] : ModelArena::view(flat, arena.trainable()[index]);
+}
+
+void PartialSum::add(const ModelArena& arena, PartialSum& other) {
+  if (born.empty() && other.born.empty()) {
+    flat.add_(other.flat);
+    return;
+  }
+  for (std::size_t i = 0; i < arena.trainable().size(); ++i)
+    gradient(arena, i).add_(other.gradient(arena, i));
+  const std::int64_t rest = arena.contribution_count() - arena.trainable_count();
+  flat.narrow(0, arena.trainable_count(), rest).add_(other.flat.narrow(0, arena.trainable_count(), rest));
+  other.born.clear();
+}
+
 ContributionStack::ContributionStack(const ModelArena& arena, MicroBatchRun run, int micro_batches)
     : arena_(arena), run_(run), micro_batches_(micro_batches) {}
 
@@ -31,11 +47,16 @@ std::size_t ContributionStack::depth_for(MicroBatchRun run, int micro_batches) {
 void ContributionStack::use(const std::vector<torch::Tensor>& contributions) {
   check(contributions.size() >= depth_for(run_, micro_batches_), "every partial sum has a place");
   slots_.clear();
-  for (const torch::Tensor& flat : contributions) slots_.push_back({{}, flat});
+  for (const torch::Tensor& flat : contributions) slots_.push_back({{}, flat, {}});
+}
+
+void ContributionStack::clear() {
+  depth_ = 0;
+  for (PartialSum& slot : slots_) slot.born.clear();
 }
 
 void ContributionStack::push(MicroBatchRun node) {
-  if (depth_ == slots_.size()) slots_.push_back({node, arena_.new_contribution()});
+  if (depth_ == slots_.size()) slots_.push_back({node, arena_.new_contribution(), {}});
   slots_[depth_++].node = node;
 }
 
@@ -55,7 +76,7 @@ void ContributionStack::close() {
     PartialSum& left = slots_[depth_ - 2];
     const MicroBatchRun merged{left.node.first, left.node.count + slots_[depth_ - 1].node.count};
     if (!is_node(merged, micro_batches_)) return;
-    left.flat.add_(slots_[depth_ - 1].flat);
+    left.add(arena_, slots_[depth_ - 1]);
     left.node = merged;
     --depth_;
   }

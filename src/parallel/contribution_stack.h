@@ -10,10 +10,19 @@
 
 namespace lockstep {
 
-// The sum of the contributions of one complete subtree of micro-batches.
+// The sum of the contributions of one complete subtree of micro-batches: one micro-batch's at first.
 struct PartialSum {
   MicroBatchRun node;
   torch::Tensor flat;
+  // Note [born gradients]: of the arena's trainable parameters, those whose gradient lies not in `flat` but
+  // where autograd has made it; undefined for the others. Empty: of none.
+  std::vector<torch::Tensor> born = {};
+
+  bool is_born(std::size_t index) const { return index < born.size() && born[index].defined(); }
+  // Of the index-th trainable parameter, wherever it is.
+  torch::Tensor gradient(const ModelArena& arena, std::size_t index) const;
+  // Adds all of `other`, whose gradients are let go.
+  void add(const ModelArena& arena, PartialSum& other);
 };
 
 // The partial sums of one rank's run of micro-batches during a step: a stack of at most log2(V) + 1
@@ -30,13 +39,13 @@ class ContributionStack {
   // Before the first step: they lie there, in the order of the stack; depth_for() of them.
   void use(const std::vector<torch::Tensor>& contributions);
 
-  // Starts a step: nothing summed yet. Memory is kept.
-  void clear() { depth_ = 0; }
+  // Starts a step: nothing summed yet. Memory is kept, that of born gradients apart.
+  void clear();
 
   void open(int index);
   // The left sibling's sum when it merges with it at once (adding there saves a pass over memory), else a
   // slot of its own.
-  const torch::Tensor& target() const { return slots_[depth_ - 1].flat; }
+  PartialSum& target() { return slots_[depth_ - 1]; }
   bool accumulates() const { return accumulates_; }
   void close();
 

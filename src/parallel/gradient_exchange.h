@@ -3,6 +3,7 @@
 
 #include <torch/torch.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -35,6 +36,9 @@ class GradientExchange {
   // Local. Where this rank's micro-batches shall leave their partial sums (MicroBatchPass::use()); empty:
   // anywhere.
   virtual std::vector<torch::Tensor> contributions() const { return {}; }
+  // Local. Which gradients may stay where autograd has made them (Note [born gradients]) until the next step
+  // begins; null: none.
+  virtual std::function<bool(const torch::Tensor& gradient)> reads_in_place() const { return nullptr; }
 
   // Collective, before the first step. From here on the ranks have one copy of the trainable parameters and
   // of the optimizer's slots, those of rank 0, where this exchange can do that; true where it does.

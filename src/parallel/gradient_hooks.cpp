@@ -42,7 +42,9 @@ struct GradientHooks::Target {
 
   std::vector<ArenaEntry> entries;
   std::vector<torch::Tensor> parameters;
-  std::vector<torch::Tensor> views;
+  PartialSum* sum = nullptr;         // the contribution
+  std::vector<torch::Tensor> views;  // its places for gradients
+  Adopts adopts;
   std::vector<GradientPlace> places;  // each written by the one thread that accumulates there
   std::vector<char> late;             // for good
   ParameterVersions versions;
@@ -68,9 +70,24 @@ struct GradientHooks::Target {
   void move(std::size_t index) {
     const torch::NoGradGuard no_grad;
     torch::Tensor& gradient = parameters[index].mutable_grad();
-    put(views[index], gradient);
+    if (accumulate && sum->is_born(index)) {
+      sum->born[index].add_(gradient);
+    } else if (!accumulate && adopts && adopts(gradient)) {
+      sum->born[index] = gradient.detach();
+    } else {
+      put(views[index], gradient);
+    }
     gradient.reset();
     places[index] = GradientPlace::kMoved;
+  }
+
+  // After backward, when autograd holds it no more.
+  void leave_what_others_hold(std::size_t index) {
+    if (accumulate || !sum->is_born(index)) return;
+    torch::Tensor& born = sum->born[index];
+    if (born.storage().use_count() == 1) return;
+    views[index].copy_(born);
+    born.reset();
   }
 
   // False when it cannot be right.
@@ -87,6 +104,7 @@ struct GradientHooks::Target {
     } else if (places[index] == GradientPlace::kOutside && !accumulate) {
       views[index].zero_();
     }
+    leave_what_others_hold(index);
     return true;
   }
 
@@ -136,12 +154,18 @@ GradientHooks::~GradientHooks() {
   }
 }
 
-void GradientHooks::aim(const torch::Tensor& contribution, bool accumulate) {
+void GradientHooks::adopt(Adopts adopts) {
+  target_->adopts = std::move(adopts);
+}
+
+void GradientHooks::aim(PartialSum& contribution, bool accumulate) {
   Target& target = *target_;
+  target.sum = &contribution;
+  if (!accumulate) contribution.born.assign(target.adopts ? target.entries.size() : 0, {});
   target.views.clear();
   for (const ArenaEntry& entry : target.entries)
-    target.views.push_back(ModelArena::view(contribution, entry));
-  target.counts = contribution.narrow(0, arena_.reached_offset(), std::ssize(target.entries));
+    target.views.push_back(ModelArena::view(contribution.flat, entry));
+  target.counts = contribution.flat.narrow(0, arena_.reached_offset(), std::ssize(target.entries));
   for (const torch::Tensor& parameter : target.parameters) parameter.mutable_grad().reset();
   target.places.assign(target.parameters.size(), Target::GradientPlace::kOutside);
   target.accumulate = accumulate;

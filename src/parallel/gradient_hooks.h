@@ -3,10 +3,12 @@
 
 #include <torch/torch.h>
 
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "parallel/arena.h"
+#include "parallel/contribution_stack.h"
 
 namespace lockstep {
 
@@ -21,6 +23,12 @@ namespace lockstep {
 // micro-batches are computed once more. What happens to .grad before watch() is none of the hook's business,
 // and a hook that is gone costs time only: settle() moves whatever .grad still holds.
 //
+// Note [born gradients]: a large gradient need not be moved at all: where the exchange can read it in the
+// memory that autograd took for it, the hook takes over the tensor itself. That is right only for one that is
+// laid out as its parameter and that nobody else holds: whether somebody does is seen once backward has
+// ended (autograd itself still holds it when it calls the hook), and then it is copied after all. It is let
+// go at the beginning of the next step, when all ranks have read it.
+//
 // One object a model. Local; settle() and what comes before it on one thread, hooks on autograd's.
 class GradientHooks {
  public:
@@ -28,9 +36,13 @@ class GradientHooks {
   explicit GradientHooks(const ModelArena& arena);
   ~GradientHooks();
 
+  // May a gradient stay where autograd has made it (Note [born gradients])? Null: none may.
+  using Adopts = std::function<bool(const torch::Tensor& gradient)>;
+  void adopt(Adopts adopts);
+
   // Before forward: gradients will go to `contribution`, added to what is there or put in its place, and
-  // .grad is empty, as zero_grad() leaves it.
-  void aim(const torch::Tensor& contribution, bool accumulate);
+  // .grad is empty, as zero_grad() leaves it. It stays there until the pass has ended.
+  void aim(PartialSum& contribution, bool accumulate);
   // Between forward and the backward pass over the loss.
   void watch();
 

@@ -9,6 +9,7 @@
 
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
+#include "parallel/gradient_exchange.h"
 #include "parallel/gradient_hooks.h"
 #include "parallel/kept_buffers.h"
 #include "parallel/micro_batch_key.h"
@@ -36,14 +37,14 @@ struct MicroBatchPass::Lane {
     for (const auto& [name, tensor] : of.integer_buffers()) integers.push_back(tensor.clone());
   }
 
-  void aim(const torch::Tensor& flat, bool adds) {
-    target = flat;
+  void aim(PartialSum& sum, bool adds) {
+    target = &sum;
     accumulates = adds;
-    hooks.aim(flat, adds);
+    hooks.aim(sum, adds);
   }
 
   void contribute(std::int64_t offset, const torch::Tensor& values) const {
-    const torch::Tensor place = target.narrow(0, offset, values.numel());
+    const torch::Tensor place = target->flat.narrow(0, offset, values.numel());
     accumulates ? place.add_(values) : place.copy_(values);
   }
 
@@ -66,7 +67,7 @@ struct MicroBatchPass::Lane {
   ContributionStack stack;
   KeptBuffers start;                    // the buffers at the step's beginning
   std::vector<torch::Tensor> integers;  // what the first micro-batch of the step left
-  torch::Tensor target;                 // where the micro-batch's contribution goes,
+  PartialSum* target = nullptr;         // where the micro-batch's contribution goes,
   bool accumulates = false;             // added to what is there
 };
 
@@ -85,8 +86,9 @@ MicroBatchPass::MicroBatchPass(std::vector<const ModelArena*> arenas, const Pass
 
 MicroBatchPass::~MicroBatchPass() = default;
 
-void MicroBatchPass::use(const std::vector<torch::Tensor>& contributions, std::size_t arena) {
-  if (!contributions.empty()) lanes_[arena]->stack.use(contributions);
+void MicroBatchPass::use(const GradientExchange& exchange, std::size_t arena) {
+  if (const auto places = exchange.contributions(); !places.empty()) lanes_[arena]->stack.use(places);
+  lanes_[arena]->hooks.adopt(exchange.reads_in_place());
 }
 
 void MicroBatchPass::check_next() {
@@ -178,7 +180,9 @@ void MicroBatchPass::check_model(Step step, const Loss& loss) {
   // State may show only in the third call.
   for (int calls = options_.mine.count; calls == options_.mine.count || calls < 3; ++calls) {
     undo();
-    for (const auto& lane : lanes_) lane->aim(lane->arena.new_contribution(), /*adds=*/false);
+    std::vector<PartialSum> again;
+    for (const auto& lane : lanes_) again.push_back({{first, 1}, lane->arena.new_contribution(), {}});
+    for (std::size_t i = 0; i < lanes_.size(); ++i) lanes_[i]->aim(again[i], /*adds=*/false);
     try {
       // A gradient that is late only now is of a pass that went another way than the first.
       if (!compute(step, first, loss)) refuse_model(called(step), first, "accumulates a gradient more often");
@@ -186,7 +190,7 @@ void MicroBatchPass::check_model(Step step, const Loss& loss) {
       refuse_model(called(step), first, fmt::format("throws {}", error.what_without_backtrace()));
     }
     for (std::size_t i = 0; i < lanes_.size(); ++i) {
-      const std::string what = check->bits[i].difference({lanes_[i]->arena, lanes_[i]->target});
+      const std::string what = check->bits[i].difference({lanes_[i]->arena, again[i]});
       if (!what.empty()) refuse_model(called(step), first, "differs in " + what);
     }
   }

@@ -15,6 +15,8 @@
 
 namespace lockstep {
 
+class GradientExchange;
+
 struct PassOptions {
   MicroBatchRun mine;  // of this rank
   int micro_batches = 1;
@@ -40,9 +42,9 @@ class MicroBatchPass {
   MicroBatchPass(std::vector<const ModelArena*> arenas, const PassOptions& options);
   ~MicroBatchPass();
 
-  // Local, before the first run(): where the partial sums of the n-th arena lie (ContributionStack::use()).
-  // Not called: in memory of their own.
-  void use(const std::vector<torch::Tensor>& contributions, std::size_t arena = 0);
+  // Local, before the first run(): the partial sums of the n-th arena lie where `exchange` wants them. Not
+  // called: in memory of their own.
+  void use(const GradientExchange& exchange, std::size_t arena = 0);
 
   // Local. The model's integer buffers are left as one micro-batch leaves them; throws Fault (70) when two
   // micro-batches disagree, and (78) for a loss that depends on no trainable parameter or a gradient that

@@ -18,17 +18,16 @@ Digest bits_of(const torch::Tensor& tensor) {
 
 }  // namespace
 
-MicroBatchBits::MicroBatchBits(const ModelArena& arena, const torch::Tensor& contribution) {
+MicroBatchBits::MicroBatchBits(const ModelArena& arena, const PartialSum& sum) {
   const torch::NoGradGuard no_grad;
-  const torch::Tensor loss = contribution[arena.loss_offset()];
+  const torch::Tensor loss = sum.flat[arena.loss_offset()];
   loss_ = loss.item<double>();
   parts_.emplace_back("the loss", bits_of(loss));
-  for (const ArenaEntry& entry : arena.trainable())
-    parts_.emplace_back("the gradient of " + printable(entry.name),
-                        bits_of(ModelArena::view(contribution, entry)));
+  for (std::size_t i = 0; i < arena.trainable().size(); ++i)
+    parts_.emplace_back("the gradient of " + printable(arena.trainable()[i].name),
+                        bits_of(sum.gradient(arena, i)));
   for (const ArenaEntry& entry : arena.buffers())
-    parts_.emplace_back("the buffer " + printable(entry.name),
-                        bits_of(ModelArena::view(contribution, entry)));
+    parts_.emplace_back("the buffer " + printable(entry.name), bits_of(ModelArena::view(sum.flat, entry)));
   for (const auto& [name, tensor] : arena.integer_buffers())
     parts_.emplace_back("the integer buffer " + printable(name), bits_of(tensor));
 }

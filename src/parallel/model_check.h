@@ -10,6 +10,7 @@
 #include "lockstep/base/hash.h"
 #include "lockstep/base/units.h"
 #include "parallel/arena.h"
+#include "parallel/contribution_stack.h"
 
 namespace lockstep {
 
@@ -22,8 +23,8 @@ namespace lockstep {
 // What one micro-batch left: a digest of the loss, each gradient and each buffer. Local.
 class MicroBatchBits {
  public:
-  // `contribution` has this micro-batch alone.
-  MicroBatchBits(const ModelArena& arena, const torch::Tensor& contribution);
+  // `sum` has this micro-batch alone.
+  MicroBatchBits(const ModelArena& arena, const PartialSum& sum);
 
   // "the loss (2.31 then 2.29), the gradient of fc.weight and 7 more"; empty when all bits are equal.
   std::string difference(const MicroBatchBits& again) const;

@@ -32,7 +32,7 @@ struct Slice {
 // Collective.
 torch::Tensor required_in_common(HostDomain& domain, std::int64_t count,
                                  const torch::TensorOptions& options) {
-  torch::Tensor zeros = zeros_in_common(domain, count, count, options);
+  torch::Tensor zeros = zeros_in_common(domain, count, options);
   if (!zeros.defined())
     throw AgreedFault(ExitCode::kCannotStart, "there is no room for the gradients in shared memory",
                       "Give the job more memory, or set dist.shared_memory: false");
@@ -79,11 +79,12 @@ class SharedExchange : public GradientExchange {
   }
 
   std::vector<torch::Tensor> contributions() const override { return sums_->slots(); }
+  std::function<bool(const torch::Tensor&)> reads_in_place() const override {
+    return sums_->reads_in_place();
+  }
 
   void reduce(const std::vector<PartialSum>& sums) override {
-    for (const PartialSum& sum : sums)
-      check(sums_->has(sum.flat), "partial sums lie where all ranks can read them");
-    domain_.barrier("partial sums are there");
+    sums_->gather(domain_, sums);
     means_of({arena_.trainable_count(), arena_.contribution_count()}, rest_);
   }
 
@@ -125,10 +126,11 @@ class SharedExchange : public GradientExchange {
   std::vector<torch::Tensor> room_for(const ModelArena& arena, const FlatOptimizer& optimizer) const {
     const std::int64_t trainable = arena.trainable_count();
     const auto options = arena.values().options();
-    std::vector<torch::Tensor> room = {zeros_in_common(domain_, arena.values().numel(), trainable, options)};
+    std::vector<torch::Tensor> room = {
+        zeros_in_common(domain_, {arena.values().numel(), trainable}, options)};
     const std::size_t wanted = 1 + optimizer.slots().size();
     while (room.back().defined() && room.size() < wanted)
-      room.push_back(zeros_in_common(domain_, trainable, trainable, options));
+      room.push_back(zeros_in_common(domain_, trainable, options));
     return room.back().defined() ? room : std::vector<torch::Tensor>();
   }
 

@@ -45,11 +45,10 @@ std::size_t TreeSum::plan(MicroBatchRun node, const std::vector<MicroBatchRun>& 
 }
 
 template <class Number>
-const Number* TreeSum::mean(const std::vector<const Number*>& terms, std::int64_t first, std::int64_t count,
+const Number* TreeSum::mean(const std::vector<const Number*>& terms, std::int64_t count,
                             Number* scratch) const {
   const auto operand = [&](std::size_t index) {
-    return index < terms_ ? terms[index] + first
-                          : scratch + static_cast<std::int64_t>(index - terms_) * kMost;
+    return index < terms_ ? terms[index] : scratch + static_cast<std::int64_t>(index - terms_) * kMost;
   };
   for (const Sum& sum : sums_)
     add(operand(sum.left), operand(sum.right), count,
@@ -60,9 +59,7 @@ const Number* TreeSum::mean(const std::vector<const Number*>& terms, std::int64_
   return scratch;
 }
 
-template const float* TreeSum::mean(const std::vector<const float*>&, std::int64_t, std::int64_t,
-                                    float*) const;
-template const double* TreeSum::mean(const std::vector<const double*>&, std::int64_t, std::int64_t,
-                                     double*) const;
+template const float* TreeSum::mean(const std::vector<const float*>&, std::int64_t, float*) const;
+template const double* TreeSum::mean(const std::vector<const double*>&, std::int64_t, double*) const;
 
 }  // namespace lockstep

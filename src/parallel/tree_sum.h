@@ -19,11 +19,10 @@ class TreeSum {
   // The longest stretch.
   static constexpr std::int64_t kMost = 1 << 15;
 
-  // `terms`: where each partial sum begins, in the order of the nodes. What lies in them from `first` on,
-  // `count` values, as a mean; in `scratch` (scratch_count() values), or where the only term has it.
+  // `terms`: `count` values of each partial sum, in the order of the nodes. Their mean; in `scratch`
+  // (scratch_count() values), or where the only term has it.
   template <class Number>
-  const Number* mean(const std::vector<const Number*>& terms, std::int64_t first, std::int64_t count,
-                     Number* scratch) const;
+  const Number* mean(const std::vector<const Number*>& terms, std::int64_t count, Number* scratch) const;
   std::int64_t scratch_count() const { return kMost * slots_; }
 
  private:

@@ -37,7 +37,7 @@ class GradientPass {
   std::vector<PartialSum> run(Step step, const MicroBatches& batches);
 
   // As MicroBatchPass::use().
-  void use(const std::vector<torch::Tensor>& contributions) { pass_.use(contributions); }
+  void use(const GradientExchange& exchange) { pass_.use(exchange); }
   void undo() { pass_.undo(); }
   void check_next();
   int micro_batch() const { return pass_.micro_batch(); }

@@ -86,7 +86,7 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
       checkpointer_(keeper_->saves()),
       hooks_(parts_.world, parts_.hooks, RunLayout(parts_.directory).checkpoints()),
       setbacks_({parts_.world, parts_.disk, parts_.reporter, parts_.directory}, options.numbers) {
-  pass_.use(exchange_->contributions());
+  pass_.use(*exchange_);
 }
 
 Trainer::~Trainer() = default;

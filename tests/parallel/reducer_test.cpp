@@ -52,7 +52,7 @@ torch::Tensor mean_of(int leaves, int ranks, const MakeReducer& make) {
     for (int leaf = run.first; leaf < run.end(); ++leaf) {
       stack.open(leaf);
       const torch::Tensor& mine = values[static_cast<std::size_t>(leaf)];
-      stack.accumulates() ? stack.target().add_(mine) : stack.target().copy_(mine);
+      stack.accumulates() ? stack.target().flat.add_(mine) : stack.target().flat.copy_(mine);
       stack.close();
     }
     const auto reducer = make(world, {leaves, arena.contribution_count(), arena.values().options()});
@@ -165,9 +165,10 @@ TEST(GradientHooks, MoveGradientsAndGiveUnusedParametersZero) {
   const ModelArena arena(net);
   GradientHooks hooks(arena);
   const torch::Tensor flat = torch::full({arena.contribution_count()}, 9.0);
+  PartialSum sum{{0, 1}, flat};
   const torch::Tensor x = torch::randn({4, 5});
   const auto pass = [&](bool accumulate) {
-    hooks.aim(flat, accumulate);
+    hooks.aim(sum, accumulate);
     const torch::Tensor loss = net.forward(x).square().mean();
     hooks.watch();
     loss.backward();
@@ -184,6 +185,58 @@ TEST(GradientHooks, MoveGradientsAndGiveUnusedParametersZero) {
   pass(/*accumulate=*/true);
   EXPECT_TRUE(torch::equal(ModelArena::view(flat, arena.parameters()[1]), gradient + gradient));
   EXPECT_TRUE(torch::equal(reached, torch::tensor({0.f, 2.f, 2.f, 2.f, 2.f})));
+}
+
+// What is wrong with a gradient that must not be taken as it is.
+torch::Tensor kept_aside;
+struct KeepAside : torch::autograd::Function<KeepAside> {
+  static torch::Tensor forward(torch::autograd::AutogradContext*, const torch::Tensor& x) {
+    return x.clone();
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+                                                 torch::autograd::variable_list gradients) {
+    kept_aside = gradients[0].detach() * 1;
+    return {kept_aside.alias()};
+  }
+};
+
+TEST(BornGradients, StayWhereTheyAreMadeUntilSomebodyElseHoldsThem) {
+  Net net;
+  const ModelArena arena(net);
+  GradientHooks hooks(arena);
+  hooks.adopt([](const torch::Tensor& gradient) { return gradient.dim() == 2; });
+  PartialSum sum{{0, 1}, arena.new_contribution()};
+  const torch::Tensor x = torch::randn({4, 5});
+  const auto pass = [&](bool accumulate, bool aside) {
+    hooks.aim(sum, accumulate);
+    const torch::Tensor weight = aside ? KeepAside::apply(net.a->weight) : net.a->weight;
+    const torch::Tensor loss = net.b->forward(torch::linear(x, weight, net.a->bias)).square().mean();
+    hooks.watch();
+    loss.backward();
+    EXPECT_EQ(hooks.settle(), GradientHooks::Outcome::kComplete);
+  };
+  pass(/*accumulate=*/false, /*aside=*/false);
+  const std::size_t kWeight = 1, kBias = 2;
+  ASSERT_EQ(arena.trainable()[kWeight].name, "a.weight");
+  EXPECT_TRUE(sum.is_born(kWeight));
+  EXPECT_FALSE(sum.is_born(kBias));
+  EXPECT_EQ(ModelArena::view(sum.flat, arena.trainable()[kWeight]).abs().sum().item<float>(), 0);
+  const torch::Tensor weight = sum.gradient(arena, kWeight).clone(),
+                      bias = sum.gradient(arena, kBias).clone();
+  EXPECT_GT(weight.abs().sum().item<float>(), 0);
+
+  pass(/*accumulate=*/true, /*aside=*/false);
+  EXPECT_TRUE(torch::equal(sum.gradient(arena, kWeight), weight + weight));
+  EXPECT_TRUE(torch::equal(sum.gradient(arena, kBias), bias + bias));
+  PartialSum other{{1, 1}, arena.new_contribution()};
+  ModelArena::view(other.flat, arena.trainable()[kWeight]).fill_(2);
+  sum.add(arena, other);
+  EXPECT_TRUE(torch::equal(sum.gradient(arena, kWeight), weight + weight + 2));
+
+  pass(/*accumulate=*/false, /*aside=*/true);
+  EXPECT_FALSE(sum.is_born(kWeight)) << "somebody has its memory";
+  EXPECT_TRUE(torch::equal(sum.gradient(arena, kWeight), weight));
+  kept_aside.reset();
 }
 
 TEST(ContributionStack, RefusesAForeignMicroBatch) {

@@ -59,7 +59,7 @@ struct Training {
     for (int index = run.first; index < run.end(); ++index) {
       stack.open(index);
       const torch::Tensor mine = contribution(arena, step, index);
-      stack.accumulates() ? stack.target().add_(mine) : stack.target().copy_(mine);
+      stack.accumulates() ? stack.target().flat.add_(mine) : stack.target().flat.copy_(mine);
       stack.close();
     }
     exchange->reduce(stack.sums());

@@ -33,7 +33,7 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# slow MICROSECONDS: of each all-reduce, about four a step.
+# slow MICROSECONDS: of each all-reduce, about three a step.
 slow() { export LD_PRELOAD_RANKS=$SLOW_ALLREDUCE SLOW_US=$1; }
 
 # submit [SBATCH OPTION…] [-- key=value…]: the job of slurm/train.sbatch; its id in `job`, what it says in `$scratch/job.log`.

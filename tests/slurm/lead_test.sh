@@ -4,7 +4,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
 
 claims 'a1 a2 a3: at each time limit the ranks save, and the job goes back into the queue, as often as it takes'
-slow 80000
+slow 110000
 submit --ntasks=2 --time=1
 ends_with COMPLETED 280
 equal yes "$([ "$(field Restarts)" -ge 2 ] && echo yes)" "several requeues ($(field Restarts))"

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "support/page_faults.h"
+#include "tensors/birthplace.h"
 
 namespace lockstep {
 namespace {
@@ -27,11 +28,14 @@ int in_child(const Work& work) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-// The first: a process has one range.
-TEST(SharedTensors, AreReadByWhoHasTheDescriptorAndLeftAloneByAChild) {
+TEST(Birthplace, HasTensorsOfItsLengthsReadByWhoHasTheDescriptorAndLeftAloneByAChild) {
   const auto share = [] {
-    if (!keep_tensors(Backing::kShared)) return false;
-    const KeptMemory& memory = *kept_tensors();
+    if (!keep_tensors()) return false;
+    const auto place = Birthplace::make({4u << 20}, 8u << 20);
+    if (place == nullptr) return false;
+    const KeptMemory& memory = place->memory();
+    const torch::Tensor other_length = torch::full({(1 << 20) + 1}, 3.0);
+    if (memory.owns(other_length.data_ptr())) return false;
     const torch::Tensor tensor = torch::full({1 << 20}, 3.0);
     void* other = ::mmap(nullptr, memory.size(), PROT_READ, MAP_SHARED, memory.descriptor(), 0);
     if (other == MAP_FAILED) return false;
@@ -47,6 +51,22 @@ TEST(SharedTensors, AreReadByWhoHasTheDescriptorAndLeftAloneByAChild) {
     return seen[(1 << 20) - 1] == 3 && tensor[9].item<float>() == 3 && memory.use().in_use == 4u << 20;
   };
   EXPECT_EQ(in_child(share), 0);
+}
+
+TEST(Birthplace, IsGoneWithTheLastOfItsTensors) {
+  ASSERT_TRUE(keep_tensors());
+  auto place = Birthplace::make({1u << 20}, 1u << 20);
+  ASSERT_NE(place, nullptr);
+  torch::Tensor born = torch::full({1 << 18}, 7.0f);
+  ASSERT_TRUE(place->memory().owns(born.data_ptr()));
+  const void* const where = born.data_ptr();
+  place.reset();
+  EXPECT_EQ(born[(1 << 18) - 1].item<float>(), 7);
+  EXPECT_TRUE(kept_tensors()->owns(torch::zeros({1 << 18}).data_ptr())) << "others are made elsewhere";
+  unsigned char resident = 0;
+  EXPECT_EQ(::mincore(const_cast<void*>(where), 4096, &resident), 0);
+  born.reset();
+  EXPECT_NE(::mincore(const_cast<void*>(where), 4096, &resident), 0) << "still mapped";
 }
 
 class KeptTensors : public ::testing::Test {

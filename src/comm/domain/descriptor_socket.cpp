@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 namespace lockstep {
@@ -59,6 +60,14 @@ struct Message {
   msghdr header{};
 };
 
+std::optional<ucred> peer_of(const Descriptor& socket) {
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  const bool said =
+      socket.get() >= 0 && ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0;
+  return said ? std::optional(peer) : std::nullopt;
+}
+
 }  // namespace
 
 Descriptor listen_for_descriptors(std::string& name) {
@@ -84,12 +93,13 @@ Descriptor accept_for_descriptors(const Descriptor& listener) {
   const auto wait = [&] { return ::poll(&wanted, 1, kSeconds * 1000); };
   if (retry_interrupted(wait) != 1) return Descriptor(-1);
   Descriptor socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-  ucred peer{};
-  socklen_t length = sizeof peer;
-  const bool ours = socket.get() >= 0 &&
-                    ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
-                    peer.uid == ::geteuid();
-  return ours ? std::move(socket) : Descriptor(-1);
+  const std::optional<ucred> peer = peer_of(socket);
+  return peer && peer->uid == ::geteuid() ? std::move(socket) : Descriptor(-1);
+}
+
+pid_t process_at(const Descriptor& socket) {
+  const std::optional<ucred> peer = peer_of(socket);
+  return peer ? peer->pid : 0;
 }
 
 bool send_descriptor(const Descriptor& socket, const Descriptor& file) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 
 #include "base/descriptor.h"
@@ -16,6 +18,8 @@ Descriptor listen_for_descriptors(std::string& name);
 Descriptor connect_for_descriptors(const std::string& name);
 // One that has connected, within seconds; empty also when it is another user's.
 Descriptor accept_for_descriptors(const Descriptor& listener);
+// The process at the other end; 0 where the kernel does not say.
+pid_t process_at(const Descriptor& socket);
 
 bool send_descriptor(const Descriptor& socket, const Descriptor& file);
 Descriptor receive_descriptor(const Descriptor& socket);

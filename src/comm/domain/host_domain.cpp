@@ -67,7 +67,7 @@ std::unique_ptr<HostDomain> HostDomain::meet(World& world) {
   const std::vector<std::int32_t> pids = gather_pids(world);
   // Threads of one process: who of them has ended no kernel says.
   if (std::set(pids.begin(), pids.end()).size() < pids.size()) return nullptr;
-  if (!domain->connect()) {
+  if (!domain->connect(pids)) {
     warn_of_messages(world, "they cannot reach each other's sockets");
     return nullptr;
   }
@@ -79,7 +79,7 @@ std::unique_ptr<HostDomain> HostDomain::meet(World& world) {
   return domain;
 }
 
-bool HostDomain::connect() {
+bool HostDomain::connect(const std::vector<std::int32_t>& pids) {
   std::string name;
   Descriptor listener(-1);
   if (world_.is_root()) listener = listen_for_descriptors(name);
@@ -90,38 +90,71 @@ bool HostDomain::connect() {
   if (!agree_min(world_, static_cast<int>(reached)).value) return false;
   for (int rank = 1; world_.is_root() && rank < size(); ++rank)
     sockets_.push_back(accept_for_descriptors(listener));
+  // As they came.
+  if (world_.is_root())
+    std::ranges::sort(sockets_, {}, [&](const Descriptor& socket) {
+      return std::ranges::find(pids, process_at(socket)) - pids.begin();
+    });
   const bool met = std::ranges::all_of(sockets_, [](const Descriptor& one) { return one.get() >= 0; });
   return agree_min(world_, static_cast<int>(met)).value != 0;
 }
 
-Descriptor HostDomain::hand_out(const std::optional<Descriptor>& file) const {
-  if (!world_.is_root()) return receive_descriptor(sockets_.front());
-  for (const Descriptor& socket : sockets_) send_descriptor(socket, *file);
-  return Descriptor(::dup(file->get()));
+Descriptor HostDomain::hand_out(const std::optional<Descriptor>& file, int from) const {
+  if (rank() != from && rank() != 0) return receive_descriptor(sockets_.front());
+  const auto socket_to = [&](int other) -> const Descriptor& {
+    return sockets_[static_cast<std::size_t>(rank() == 0 ? other - 1 : 0)];
+  };
+  Descriptor handed = rank() == from ? Descriptor(::dup(file->get())) : receive_descriptor(socket_to(from));
+  if (rank() != 0) {
+    send_descriptor(socket_to(0), handed);
+    return handed;
+  }
+  for (int other = 1; other < size(); ++other)
+    if (other != from) send_descriptor(socket_to(other), handed);
+  return handed;
 }
 
-std::shared_ptr<SharedMemory> HostDomain::memory(std::size_t bytes) {
-  std::optional<Descriptor> made;
+bool HostDomain::all(bool here) const {
+  return agree_min(world_, static_cast<int>(here)).value != 0;
+}
+
+std::string HostDomain::refused(const std::function<void()>& work) const {
   std::string why;
-  const auto tried = [&](auto&& work) {
-    try {
-      work();
-    } catch (const Fault& fault) {
-      why = fault.fact();
-    }
-    return agree_min(world_, static_cast<int>(why.empty())).value != 0;
-  };
-  std::shared_ptr<SharedMemory> memory;
-  const bool there = tried([&] {
-    if (world_.is_root()) made = SharedMemory::make(bytes);
+  try {
+    work();
+  } catch (const Fault& fault) {
+    why = fault.fact();
+  }
+  if (all(why.empty())) return "";
+  return why.empty() ? "another rank could not map it" : why;
+}
+
+std::shared_ptr<SharedMemory> HostDomain::memory(std::size_t bytes, Pages pages) {
+  std::optional<Descriptor> made;
+  std::string why = refused([&] {
+    if (world_.is_root()) made = SharedMemory::make(bytes, pages);
   });
-  if (there && tried([&] {
-        const Descriptor file = hand_out(made);
-        memory = std::make_shared<SharedMemory>(file, bytes);
-      }))
-    return memory;
-  warn_of_messages(world_, why.empty() ? "another rank could not map it" : why);
+  std::shared_ptr<SharedMemory> memory;
+  if (why.empty()) why = refused([&] { memory = std::make_shared<SharedMemory>(hand_out(made, 0), bytes); });
+  if (why.empty()) return memory;
+  warn_of_messages(world_, why);
   return nullptr;
+}
+
+HostDomain::PeerMemories HostDomain::show_each_other(int file) {
+  PeerMemories memories;
+  const std::string why = refused([&] {
+    // A rank that cannot map one still hands on the others.
+    std::vector<Descriptor> files;
+    for (int from = 0; from < size(); ++from)
+      files.push_back(hand_out(from == rank() ? std::optional(Descriptor(::dup(file))) : std::nullopt, from));
+    for (int from = 0; from < size(); ++from)
+      memories.push_back(
+          from == rank() ? nullptr : std::make_unique<PeerMemory>(files[static_cast<std::size_t>(from)]));
+  });
+  if (why.empty()) return memories;
+  if (world_.is_root()) log_warning("gradients are copied, not read where they are made: {}", why);
+  return {};
 }
 
 void HostDomain::look_for_the_dead() const {

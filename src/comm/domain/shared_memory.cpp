@@ -22,12 +22,13 @@ namespace {
 
 }  // namespace
 
-Descriptor SharedMemory::make(std::size_t bytes) {
+Descriptor SharedMemory::make(std::size_t bytes, Pages pages) {
   // Where a cgroup has a limit, a page too many is the end of the process and no error.
   if (available_memory() < bytes) no_room(bytes, fmt::format("{} are left", available_memory()));
   Descriptor file = make_memory_file("lockstep", bytes);
   const auto filled = [&] { return ::fallocate(file.get(), 0, 0, static_cast<off_t>(bytes)); };
-  if (file.get() < 0 || retry_interrupted(filled) != 0) no_room(bytes, std::strerror(errno));
+  if (file.get() < 0 || (pages == Pages::kReserved && retry_interrupted(filled) != 0))
+    no_room(bytes, std::strerror(errno));
   return file;
 }
 

@@ -7,13 +7,18 @@
 
 namespace lockstep {
 
+// When its pages cost memory.
+enum class Pages {
+  kReserved,   // at once: nobody is ended for want of one later
+  kAsTouched,  // where much of it may never be touched
+};
+
 // A mapping of memory that several processes have: what one writes, the others read. It has no name anywhere,
 // and is gone with the last of them, however they end. Local.
 class SharedMemory {
  public:
-  // Zeros; each page is there, so that nobody is ended for want of one later. Throws Fault (69) when there
-  // is no room.
-  static Descriptor make(std::size_t bytes);
+  // Zeros. Throws Fault (69) when there is no room for all of it now.
+  static Descriptor make(std::size_t bytes, Pages pages);
 
   // Throws Fault (69).
   SharedMemory(const Descriptor& file, std::size_t bytes);

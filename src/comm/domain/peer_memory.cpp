@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "comm/domain/peer_memory.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/huge_pages.h"
+#include "lockstep/base/error.h"
+
+namespace lockstep {
+
+PeerMemory::PeerMemory(const Descriptor& file) {
+  struct stat status {};
+  void* place = MAP_FAILED;
+  if (::fstat(file.get(), &status) == 0) {
+    bytes_ = static_cast<std::size_t>(status.st_size);
+    place = ::mmap(nullptr, bytes_, PROT_READ, MAP_SHARED | MAP_NORESERVE, file.get(), 0);
+  }
+  if (place == MAP_FAILED)
+    throw Fault(
+        ExitCode::kCannotStart,
+        fmt::format("the memory of another rank of this host cannot be mapped: {}", std::strerror(errno)),
+        "Allow this process more addresses (ulimit -v), or set dist.shared_memory: false");
+  data_ = static_cast<std::byte*>(place);
+  prefer_huge_pages(place, bytes_);
+  ::madvise(place, bytes_, MADV_DONTFORK);
+  ::madvise(place, bytes_, MADV_DONTDUMP);
+}
+
+PeerMemory::~PeerMemory() {
+  ::munmap(data_, bytes_);
+}
+
+}  // namespace lockstep
