@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/refuse.h"
 
-#include "lockstep/base/error.h"
-
 namespace lockstep {
 
 void refuse_data_file(const std::string& path, std::string_view found, std::string_view remedy) {

@@ -11,7 +11,13 @@
 namespace lockstep {
 
 // The kinds of records a version 2 B-tree is read for.
-enum class Hdf5RecordType : std::uint8_t { kHugeObject = 1, kLinkName = 5, kAttributeName = 8 };
+enum class Hdf5RecordType : std::uint8_t {
+  kHugeObject = 1,
+  kLinkName = 5,
+  kAttributeName = 8,
+  kChunk = 10,
+  kFilteredChunk = 11,
+};
 
 // Local. Calls `take` with every record of the version 2 B-tree at `address`, in its order. Throws Fault (65)
 // for a tree that is damaged or of another kind.

@@ -42,7 +42,6 @@ bool is_full_integer(const TypeHead& head, Hdf5Cursor& in) {
 }
 
 std::optional<DType> integer_dtype(const TypeHead& head) {
-  if ((head.bits & kBigEndian) != 0) return std::nullopt;
   if ((head.bits & kSigned) == 0) return head.bytes == 1 ? std::optional(DType::kUInt8) : std::nullopt;
   switch (head.bytes) {
     case 1:
@@ -58,7 +57,7 @@ std::optional<DType> integer_dtype(const TypeHead& head) {
   }
 }
 
-// As in hdf5/types.cpp: sign above exponent above mantissa, an implied first bit, little-endian, no padding.
+// As in hdf5/types.cpp: sign above exponent above mantissa, an implied first bit, no padding.
 std::optional<DType> float_dtype(const TypeHead& head, Hdf5Cursor& in) {
   struct Form {
     DType dtype;
@@ -77,7 +76,7 @@ std::optional<DType> float_dtype(const TypeHead& head, Hdf5Cursor& in) {
   for (const Form& form : kForms) {
     const std::uint64_t width = 1 + form.exponent + form.mantissa;
     const std::uint64_t bits = (width - 1) << 8 | 0x20;
-    if (head.bits == bits && head.bytes * 8 == width && offset == 0 && precision == width &&
+    if ((head.bits & ~kBigEndian) == bits && head.bytes * 8 == width && offset == 0 && precision == width &&
         exponent_at == form.mantissa && exponent == form.exponent && mantissa_at == 0 &&
         mantissa == form.mantissa && bias == form.bias)
       return form.dtype;
@@ -90,7 +89,7 @@ bool is_bool(const TypeHead& head, Hdf5Cursor& in) {
   constexpr std::uint64_t kMembers = 2;
   const TypeHead base = head_of(in);
   if ((head.bits & 0xFFFF) != kMembers || head.bytes != 1 || base.kind != kIntegerClass ||
-      !is_full_integer(base, in) || integer_dtype(base) != DType::kInt8)
+      !is_full_integer(base, in) || integer_dtype(base) != DType::kInt8 || (base.bits & kBigEndian) != 0)
     return false;
   std::array<std::string, kMembers> names;
   for (std::string& name : names) {
@@ -112,58 +111,49 @@ std::uint64_t padded(std::uint64_t bytes) {
 
 }  // namespace
 
-std::optional<Shape> parse_dataspace(Hdf5Cursor in) {
+std::optional<Hdf5Extent> parse_dataspace(Hdf5Cursor in) {
   constexpr std::uint64_t kNull = 2;
+  constexpr std::uint64_t kHasMost = 0x01;
   const std::uint64_t version = in.number(1);
   const std::uint64_t rank = in.number(1);
-  in.skip(1);
+  const std::uint64_t flags = in.number(1);
   if (version == 1)
     in.skip(5);
   else if (version != 2 || in.number(1) == kNull)
     return std::nullopt;
   if (rank > kMaxDimensions) return std::nullopt;
-  Shape shape;
+  Hdf5Extent extent;
   for (std::uint64_t i = 0; i < rank; ++i) {
     const std::uint64_t dimension = in.number(8);
     if (dimension > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return std::nullopt;
-    shape.push_back(static_cast<std::int64_t>(dimension));
+    extent.shape.push_back(static_cast<std::int64_t>(dimension));
+    extent.most.push_back(dimension);
   }
-  return shape;
+  if ((flags & kHasMost) != 0)
+    for (std::uint64_t& most : extent.most) most = in.number(8);
+  return extent;
 }
 
 Hdf5TypeInfo parse_datatype(Hdf5Cursor in) {
   const TypeHead head = head_of(in);
   Hdf5TypeInfo info;
   info.bytes = head.bytes;
+  info.big_endian = (head.bits & kBigEndian) != 0;
   if (head.kind == kIntegerClass && is_full_integer(head, in)) {
     info.kind = Hdf5TypeInfo::Kind::kInteger;
     info.is_signed = (head.bits & kSigned) != 0;
-    info.big_endian = (head.bits & kBigEndian) != 0;
     info.dtype = integer_dtype(head);
   } else if (head.kind == kFloatClass) {
     info.dtype = float_dtype(head, in);
+    if (info.dtype) info.kind = Hdf5TypeInfo::Kind::kFloat;
   } else if (head.kind == kTextClass) {
     info.kind = Hdf5TypeInfo::Kind::kText;
   } else if (head.kind == kEnumClass && is_bool(head, in)) {
+    info.kind = Hdf5TypeInfo::Kind::kBool;
+    info.big_endian = false;
     info.dtype = DType::kBool;
   }
   return info;
-}
-
-std::optional<Hdf5Contiguous> parse_layout(Hdf5Cursor in) {
-  constexpr std::uint64_t kContiguous = 1;
-  const std::uint64_t version = in.number(1);
-  if (version == 3 || version == 4) {
-    if (in.number(1) != kContiguous) return std::nullopt;
-    const std::uint64_t address = in.number(8);
-    return Hdf5Contiguous{address, in.number(8)};
-  }
-  // Before 1.6.3: rank, class, five bytes of nothing, the address.
-  if (version != 1 && version != 2) return std::nullopt;
-  in.skip(1);
-  if (in.number(1) != kContiguous) return std::nullopt;
-  in.skip(5);
-  return Hdf5Contiguous{in.number(8), std::nullopt};
 }
 
 Hdf5AttributeInfo parse_attribute(Hdf5Cursor in, const Hdf5MetadataFile& file) {

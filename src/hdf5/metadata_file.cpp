@@ -56,8 +56,8 @@ void Hdf5MetadataFile::require_checksum(std::span<const std::byte> bytes) const 
     refuse("a block of metadata differs from its checksum: the file is damaged");
 }
 
-void Hdf5MetadataFile::refuse(const std::string& fact) const {
-  refuse_bytes(path_, fact);
+void Hdf5MetadataFile::refuse(const std::string& fact, const std::string& remedy) const {
+  refuse_bytes(path_, fact, remedy);
 }
 
 std::uint64_t Hdf5Cursor::number(std::size_t bytes) {

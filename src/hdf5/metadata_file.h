@@ -32,7 +32,7 @@ class Hdf5MetadataFile {
   void require_checksum(std::span<const std::byte> bytes) const;
 
   // Throws Fault (65) about the content of the file.
-  [[noreturn]] void refuse(const std::string& fact) const;
+  [[noreturn]] void refuse(const std::string& fact, const std::string& remedy = "") const;
 
  private:
   const ReadableFile& file_;

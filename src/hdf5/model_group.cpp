@@ -10,6 +10,7 @@
 #include "hdf5/link_name.h"
 #include "hdf5/links.h"
 #include "hdf5/messages.h"
+#include "hdf5/storage.h"
 #include "hdf5/superblock.h"
 #include "lockstep/base/log.h"
 
@@ -62,23 +63,22 @@ class DatasetReader {
       return Hdf5Cursor(file_, require(header, type, where).bytes);
     };
     // Contiguous is all Lockstep writes, and the only storage whose bytes can be read without filters.
-    const auto storage = parse_layout(content(Hdf5MessageType::kLayout));
+    const Hdf5Storage storage = parse_storage(content(Hdf5MessageType::kLayout));
     if (header.find(Hdf5MessageType::kExternalFiles) != nullptr)
       file_.refuse(where + " keeps its data in another file");
-    if (!storage || header.find(Hdf5MessageType::kFilters) != nullptr)
+    if (storage.kind != Hdf5Storage::Kind::kContiguous || header.find(Hdf5MessageType::kFilters) != nullptr)
       file_.refuse(where +
                    " is not stored contiguously; write it without chunks, filters and compact storage "
                    "(h5repack -l CONTI)");
-    const std::optional<DType> dtype = parse_datatype(content(Hdf5MessageType::kDatatype)).dtype;
-    if (!dtype)
+    const Hdf5TypeInfo type = parse_datatype(content(Hdf5MessageType::kDatatype));
+    if (!type.dtype || type.big_endian)
       file_.refuse(where + " has an element type Lockstep does not know (little-endian PyTorch types only)");
-    const std::optional<Shape> shape = parse_dataspace(content(Hdf5MessageType::kDataspace));
-    if (!shape) file_.refuse(where + " has no ordinary shape");
-    return place(where, {"", *dtype, *shape, 0, 0}, *storage);
+    const auto extent = parse_dataspace(content(Hdf5MessageType::kDataspace));
+    if (!extent) file_.refuse(where + " has no ordinary shape");
+    return place(where, {"", *type.dtype, extent->shape, 0, 0}, storage);
   }
 
-  Hdf5Placement place(const std::string& where, Hdf5Placement placement,
-                      const Hdf5Contiguous& storage) const {
+  Hdf5Placement place(const std::string& where, Hdf5Placement placement, const Hdf5Storage& storage) const {
     const std::string file_bytes = std::to_string(file_.size());
     const auto bytes = claimed_bytes(placement.shape, placement.dtype, file_.size());
     if (!bytes) file_.refuse(where + " claims more bytes than the file has (" + file_bytes + ")");
@@ -97,14 +97,14 @@ class DatasetReader {
   std::map<std::uint64_t, Hdf5Placement> known_;
 };
 
-bool is_single(const std::optional<Shape>& shape) {
-  return shape && std::ranges::all_of(*shape, [](std::int64_t dimension) { return dimension == 1; });
+bool is_single(const std::optional<Hdf5Extent>& extent) {
+  return extent && std::ranges::all_of(extent->shape, [](std::int64_t dimension) { return dimension == 1; });
 }
 
 std::optional<std::int64_t> number_in(const Hdf5MetadataFile& file, const Hdf5AttributeInfo& attribute) {
   const Hdf5TypeInfo type = parse_datatype({file, attribute.type});
-  const auto shape = parse_dataspace({file, attribute.space});
-  if (type.kind != Hdf5TypeInfo::Kind::kInteger || !is_single(shape)) return std::nullopt;
+  const auto extent = parse_dataspace({file, attribute.space});
+  if (type.kind != Hdf5TypeInfo::Kind::kInteger || !is_single(extent)) return std::nullopt;
   Hdf5Cursor in(file, attribute.value);
   std::vector<std::byte> value(type.bytes);
   std::ranges::copy(in.take(type.bytes), value.begin());
@@ -118,8 +118,8 @@ std::optional<std::int64_t> number_in(const Hdf5MetadataFile& file, const Hdf5At
 // Of fixed length only: a variable one lies in another heap, and is not what we write.
 std::string text_in(const Hdf5MetadataFile& file, const Hdf5AttributeInfo& attribute) {
   const Hdf5TypeInfo type = parse_datatype({file, attribute.type});
-  const auto shape = parse_dataspace({file, attribute.space});
-  if (type.kind != Hdf5TypeInfo::Kind::kText || type.bytes > kMaxText || !is_single(shape))
+  const auto extent = parse_dataspace({file, attribute.space});
+  if (type.kind != Hdf5TypeInfo::Kind::kText || type.bytes > kMaxText || !is_single(extent))
     file.refuse("attribute " + attribute.name + " of /model is not a fixed-length text");
   const auto bytes = Hdf5Cursor(file, attribute.value).take(type.bytes);
   std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hdf5/symbol_table.h"
 
-#include <algorithm>
+#include "hdf5/old_btree.h"
 
 namespace lockstep {
 
 namespace {
 
 constexpr std::uint64_t kHeapHead = 32;
-constexpr std::uint64_t kTreeHead = 24;
 constexpr std::uint64_t kNodeHead = 8;
 constexpr std::uint64_t kSymbolBytes = 40;
-// A key, and the address of what lies behind it.
-constexpr std::uint64_t kChildBytes = 16;
+constexpr std::uint64_t kKeyBytes = 8;
 constexpr std::uint64_t kSoftLink = 2;
 
 class SymbolTable {
@@ -29,26 +27,6 @@ class SymbolTable {
     names_ = file.read(in.number(8), bytes);
   }
 
-  // The level falls with each call, and every call reads a node: both bound what a circle can cost.
-  void walk(std::uint64_t address, std::uint64_t level_above) const {
-    const auto head = file_.read(address, kTreeHead);
-    Hdf5Cursor in(file_, head);
-    in.expect("TREE", "B-tree");
-    if (in.number(1) != 0) file_.refuse("a B-tree of another kind than expected");
-    const std::uint64_t level = in.number(1);
-    if (level >= level_above) file_.refuse("a damaged B-tree");
-    const auto children = file_.read(address + kTreeHead, in.number(2) * kChildBytes);
-    for (Hdf5Cursor child(file_, children); child.remaining() > 0;) {
-      child.skip(8);
-      const std::uint64_t below = child.number(8);
-      if (level > 0)
-        walk(below, level);
-      else
-        take_node(below);
-    }
-  }
-
- private:
   void take_node(std::uint64_t address) const {
     const auto head = file_.read(address, kNodeHead);
     Hdf5Cursor in(file_, head);
@@ -66,6 +44,7 @@ class SymbolTable {
     }
   }
 
+ private:
   std::string name_at(std::uint64_t offset) const {
     Hdf5Cursor in(file_, names_);
     in.skip(offset);
@@ -78,9 +57,6 @@ class SymbolTable {
   LinkCollector& into_;
   std::vector<std::byte> names_;
 };
-
-// Levels are one byte.
-constexpr std::uint64_t kAboveAllLevels = 256;
 
 }  // namespace
 
@@ -95,7 +71,9 @@ void LinkCollector::add(Hdf5Link link) {
 
 void take_symbol_table(const Hdf5MetadataFile& file, Hdf5Cursor message, LinkCollector& into) {
   const std::uint64_t tree = message.number(8);
-  SymbolTable(file, message.number(8), into).walk(tree, kAboveAllLevels);
+  const SymbolTable table(file, message.number(8), into);
+  for_each_leaf(file, {tree, Hdf5OldTreeKind::kGroup, kKeyBytes},
+                [&](Hdf5Cursor, std::uint64_t node) { table.take_node(node); });
 }
 
 }  // namespace lockstep

@@ -3,59 +3,58 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
-#include "hdf5/data_handle.h"
-#include "hdf5/stored.h"
-#include "lockstep/base/dtype.h"
-#include "lockstep/base/span.h"
+#include "hdf5/chunk_store.h"
+#include "hdf5/table_header.h"
 
-namespace lockstep::hdf5 {
+namespace lockstep {
 
-// Opens `path` read-only, without the file lock that a writer elsewhere may hold. Throws Fault (66).
-File open_file(const std::string& path);
-
-// Where a table is: for messages, and for checking what the file claims against its length.
-struct TablePlace {
-  std::string path;
-  std::string name;
-  std::uint64_t file_bytes = 0;
+// A file of training data in memory; it may be hostile. Its bytes outlive what is read from it.
+struct Hdf5Bytes {
+  std::span<const std::byte> bytes;
+  std::string path;              // for messages
+  std::uint64_t user_block = 0;  // bytes in front that are left out
+  // Of chunks that were unpacked, shared by what is read together.
+  std::shared_ptr<Hdf5ChunkCache> cache = nullptr;
 };
 
-// One dataset of an HDF5 file, read row by row. Only what lies inside the file itself is read: soft and
-// external links, external and virtual storage and filters from plugins are refused, and so is a shape whose
-// storage the file does not hold.
-class Table {
+// Local. The file from its first byte of HDF5 on: MATLAB puts a block of its own in front. Throws
+// Fault (65) for what is no HDF5 file.
+Hdf5Bytes without_user_block(const Hdf5Bytes& file);
+
+// One dataset of an HDF5 file, read row by row without the HDF5 library (Note [own HDF5 reader]). Only what
+// lies inside the file itself is read, and a shape that the file cannot hold is refused.
+class Hdf5Table {
  public:
-  // Throws Fault (66) naming file and dataset.
-  Table(const File& file, TablePlace place);
+  // Throws Fault (65) naming file and dataset.
+  Hdf5Table(const Hdf5Bytes& file, const std::string& name);
 
   // Length of the first dimension, at least 1.
-  std::int64_t rows() const { return rows_; }
+  std::int64_t rows() const { return header_.extent.shape[0]; }
   // The other dimensions.
   const Shape& row_shape() const { return row_shape_; }
-  Stored stored() const { return stored_; }
-  // Fills `into` from `row` on, whole rows. Converts to uint8, int64, float32 or float64. Safe from several
-  // threads (the library has one lock for all). Throws Fault (66) when the library cannot read.
-  void read_rows(std::int64_t row, DType dtype, std::span<std::byte> into) const;
+  const Hdf5TypeInfo& type() const { return header_.type; }
+  // Fills `into` from `row` on, whole rows, as they are stored; from several threads. Chunks that were never
+  // written have the dataset's fill value. Throws Fault (65) for a damaged chunk.
+  void read_rows(std::int64_t row, std::span<std::byte> into) const;
 
  private:
-  // Each throws Fault (66) for what it refuses; called in this order by the constructor.
-  void read_type();
-  void read_shape();
-  void check_storage(const Properties& creation) const;
-  void check_chunks(const Properties& creation) const;
-  void check_filters(const Properties& creation) const;
-  std::uint64_t row_elements() const;
+  void check_shape();
+  void find_values(const Hdf5Bytes& file);
+  void find_chunks(const Hdf5MetadataFile& metadata, const Hdf5Bytes& file);
   [[noreturn]] void refuse(const std::string& found) const;
 
-  TablePlace place_;
-  Data data_;
-  std::size_t stored_size_ = 0;  // bytes of an element in the file
-  Stored stored_ = Stored::kFloat;
-  std::int64_t rows_ = 0;
+  std::string path_;
+  std::string where_;  // "dataset /x"
+  Hdf5TableHeader header_;
   Shape row_shape_;
+  std::uint64_t row_bytes_ = 0;
+  std::span<const std::byte> values_;  // of all rows, where they lie together
+  std::optional<Hdf5ChunkStore> chunks_;
 };
 
-}  // namespace lockstep::hdf5
+}  // namespace lockstep

@@ -66,6 +66,17 @@ std::optional<Contents> fuzz_npz(std::span<const std::byte> bytes) {
   });
 }
 
+std::optional<Contents> fuzz_hdf5_data(std::span<const std::byte> bytes) {
+  return unless_refused(ExitCode::kInputMissing, [&] {
+    const NamedMemory file(bytes);
+    DataOptions options;
+    options.type = "hdf5";
+    options.train.inputs = "/x";
+    options.integer_inputs = true;
+    return samples_of(*open_inputs(options, file.path()));
+  });
+}
+
 std::optional<Contents> fuzz_cifar10(std::span<const std::byte> bytes) {
   return unless_refused(ExitCode::kInputMissing, [&] {
     const NamedMemory file(bytes);

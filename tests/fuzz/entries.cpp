@@ -147,6 +147,7 @@ const std::map<std::string, FuzzEntry>& fuzz_entries() {
       {"cifar10", fuzz_cifar10},
       {"config", fuzz_config},
       {"hdf5", fuzz_hdf5},
+      {"hdf5_data", fuzz_hdf5_data},
       {"idx", fuzz_idx},
       {"manifest", fuzz_manifest},
       {"npz", fuzz_npz},

@@ -34,10 +34,12 @@ std::optional<Contents> fuzz_hdf5(std::span<const std::byte> bytes);
 std::optional<Contents> fuzz_manifest(std::span<const std::byte> bytes);
 // A config file.
 std::optional<Contents> fuzz_config(std::span<const std::byte> bytes);
-// Training data: images of idx, records of CIFAR-10, arrays of NumPy, tokens of every layout.
+// Training data: images of idx, records of CIFAR-10, arrays of NumPy, a dataset of HDF5, tokens of every
+// layout.
 std::optional<Contents> fuzz_idx(std::span<const std::byte> bytes);
 std::optional<Contents> fuzz_cifar10(std::span<const std::byte> bytes);
 std::optional<Contents> fuzz_npz(std::span<const std::byte> bytes);
+std::optional<Contents> fuzz_hdf5_data(std::span<const std::byte> bytes);
 std::optional<Contents> fuzz_tokens(std::span<const std::byte> bytes);
 
 using FuzzEntry = std::optional<Contents> (*)(std::span<const std::byte>);

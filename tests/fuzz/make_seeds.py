@@ -89,12 +89,12 @@ def safetensors_seeds():
     put("safetensors_index", "refused_outside", json.dumps(outside).encode() + b"\0" + safetensors.torch.save({"w": torch.ones(2)}))
 
 
-def hdf5(name, fill, **options):
+def hdf5(name, fill, target="hdf5", **options):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / name
         with h5py.File(path, "w", **options) as file:
             fill(file)
-        put("hdf5", name, path.read_bytes())
+        put(target, name, path.read_bytes())
 
 
 def fill(file):
@@ -132,6 +132,46 @@ def hdf5_seeds(lockstep):
         source.write_bytes(safetensors.torch.save({"a": torch.ones(3), "b": torch.zeros(2, dtype=torch.bool)}))
         subprocess.run([lockstep, "ckpt", "import", source, "-o", out], check=True, stdout=subprocess.DEVNULL)
         put("hdf5", "lockstep.h5", out.read_bytes())
+
+
+def low_level(values, set_up):
+    """A dataset x with what h5py's datasets do not offer."""
+    def fill(file):
+        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        set_up(creation)
+        space = h5py.h5s.create_simple(values.shape)
+        data = h5py.h5d.create(file.id, b"x", h5py.h5t.py_create(values.dtype), space, creation)
+        data.write(h5py.h5s.ALL, h5py.h5s.ALL, values)
+    return fill
+
+
+def hdf5_data_seeds():
+    x = np.arange(60, dtype="f4").reshape(12, 5) % 7
+    new = ("v110", "v110")
+
+    def seed(name, libver=new, **options):
+        hdf5(name, lambda f: f.create_dataset("x", data=x, **options), "hdf5_data", libver=libver, fs_strategy="none")
+
+    def early(creation):
+        creation.set_chunk((4, 5))
+        creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+
+    hdf5("contiguous.h5", lambda f: f.create_dataset("x", data=x), "hdf5_data", libver="earliest")
+    hdf5("old_tree.h5", lambda f: f.create_dataset("x", data=x[:, 0], chunks=(5,), compression=9, shuffle=True), "hdf5_data",
+         libver="earliest", track_order=True)
+    hdf5("compact.h5", low_level(x, lambda creation: creation.set_layout(h5py.h5d.COMPACT)), "hdf5_data", libver=new)
+    hdf5("implicit.h5", low_level(x, early), "hdf5_data", libver=new)
+    seed("single.h5", chunks=(12, 5), compression=9)
+    seed("fixed_array.h5", chunks=(5, 3), compression=9, shuffle=True)
+    seed("extensible_array.h5", chunks=(5, 5), maxshape=(None, 5), compression=9, fletcher32=True)
+    seed("tree_of_chunks.h5", chunks=(5, 3), maxshape=(None, None), shuffle=True)
+    seed("newest.h5", "latest", chunks=(5, 3), maxshape=(None, None), compression=9)
+    hdf5("lzf.h5", lambda f: f.create_dataset("x", data=(np.arange(240) // 7 * 300).astype("u2"), chunks=(60,), compression="lzf"),
+         "hdf5_data", libver=new)
+    hdf5("fill.h5", lambda f: f.create_dataset("x", (12, 2), "i8", chunks=(4, 2), fillvalue=9).__setitem__(5, 1), "hdf5_data",
+         libver=new)
+    seed("refused_filter.h5", chunks=(5, 5), scaleoffset=3)
+    hdf5("refused_elsewhere.h5", lambda f: f.create_dataset("x", (12, 5), "f4", external=[("y", 0, 240)]), "hdf5_data", libver=new)
 
 
 def manifest_seeds():
@@ -194,6 +234,7 @@ def main():
     torch_seeds()
     safetensors_seeds()
     hdf5_seeds(sys.argv[1])
+    hdf5_data_seeds()
     manifest_seeds()
     config_seeds()
 

@@ -7,13 +7,20 @@
 #include <string>
 #include <vector>
 
-#include "hdf5/stored.h"
 #include "lockstep/base/dtype.h"
 #include "lockstep/base/span.h"
 
 namespace lockstep {
 
-using hdf5::Stored;
+// What the numbers of an array of training data are in its file.
+enum class Stored {
+  kFloat,        // up to 4 bytes
+  kDouble,       // 8 bytes
+  kByte,         // uint8
+  kBool,         // NumPy's and h5py's
+  kInteger,      // other integers of up to 2 bytes: a float32 holds each of them
+  kWideInteger,  // up to 8 bytes
+};
 
 // One array of a file of training data, whose rows are samples.
 class Column {

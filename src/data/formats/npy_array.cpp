@@ -4,10 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "data/formats/npy_dictionary.h"
 #include "data/refuse.h"
@@ -22,7 +21,7 @@ constexpr const char* kRemedy =
 constexpr std::size_t kMostDimensions = 32;
 constexpr std::uint64_t kMostElements = std::uint64_t{1} << 60;
 
-NpyNumbers numbers_of(std::string_view descr, const std::string& where) {
+StoredNumbers numbers_of(std::string_view descr, const std::string& where) {
   const auto refuse = [&](std::string_view found, std::string_view remedy) {
     refuse_data_file(where, found, remedy);
   };
@@ -42,7 +41,7 @@ NpyNumbers numbers_of(std::string_view descr, const std::string& where) {
       (order != '<' && order != '>' && order != '|') || (order == '|' && bytes != 1))
     refuse(fmt::format("is of dtype {}, expected bools, integers or floats of up to 8 bytes", shown),
            kRemedy);
-  using Kind = NpyNumbers::Kind;
+  using Kind = StoredNumbers::Kind;
   return {kind == 'b'   ? Kind::kBool
           : kind == 'u' ? Kind::kUnsigned
           : kind == 'i' ? Kind::kSigned
@@ -78,35 +77,6 @@ std::uint64_t elements_of(const Shape& shape) {
   return product;
 }
 
-std::uint64_t bits_at(const std::byte* at, const NpyNumbers& numbers) {
-  std::uint64_t bits = 0;
-  for (std::size_t i = 0; i < numbers.bytes; ++i) {
-    const std::size_t byte = numbers.is_big_endian ? i : numbers.bytes - 1 - i;
-    bits = bits << 8 | std::to_integer<std::uint64_t>(at[byte]);
-  }
-  return bits;
-}
-
-double half_of(std::uint64_t bits) {
-  const auto exponent = static_cast<int>(bits >> 10 & 0x1f);
-  const auto fraction = static_cast<double>(bits & 0x3ff);
-  double value = exponent == 0    ? std::ldexp(fraction, -24)
-                 : exponent == 31 ? (fraction == 0 ? HUGE_VAL : std::nan(""))
-                                  : std::ldexp(fraction + 1024, exponent - 25);
-  return (bits & 0x8000) != 0 ? -value : value;
-}
-
-double float_of(std::uint64_t bits, std::size_t bytes) {
-  if (bytes == 2) return half_of(bits);
-  if (bytes == 4) return std::bit_cast<float>(static_cast<std::uint32_t>(bits));
-  return std::bit_cast<double>(bits);
-}
-
-std::int64_t signed_of(std::uint64_t bits, std::size_t bytes) {
-  const auto unused = static_cast<int>(8 * (8 - bytes));
-  return static_cast<std::int64_t>(bits << unused) >> unused;
-}
-
 }  // namespace
 
 NpyArray::NpyArray(std::span<const std::byte> bytes, std::string where) : where_(std::move(where)) {
@@ -136,14 +106,6 @@ NpyArray::NpyArray(std::span<const std::byte> bytes, std::string where) : where_
   row_elements_ = element_count(row_shape_);
 }
 
-Stored NpyArray::stored() const {
-  using Kind = NpyNumbers::Kind;
-  if (numbers_.kind == Kind::kBool) return Stored::kBool;
-  if (numbers_.kind == Kind::kFloat) return numbers_.bytes > 4 ? Stored::kDouble : Stored::kFloat;
-  if (numbers_.kind == Kind::kUnsigned && numbers_.bytes == 1) return Stored::kByte;
-  return numbers_.bytes > 2 ? Stored::kWideInteger : Stored::kInteger;
-}
-
 const std::byte* NpyArray::place_of(std::int64_t row, std::int64_t element) const {
   std::int64_t at = row * row_elements_ + element;
   if (columns_first_) {
@@ -160,49 +122,27 @@ const std::byte* NpyArray::place_of(std::int64_t row, std::int64_t element) cons
   return values_.data() + static_cast<std::size_t>(at) * numbers_.bytes;
 }
 
-template <class To>
-void NpyArray::convert(std::int64_t row, std::span<To> into) const {
-  using Kind = NpyNumbers::Kind;
-  for (std::size_t i = 0; i < into.size(); ++i) {
-    const auto element = static_cast<std::int64_t>(i);
-    const std::uint64_t bits =
-        bits_at(place_of(row + element / row_elements_, element % row_elements_), numbers_);
-    if (numbers_.kind == Kind::kFloat) {
-      into[i] = static_cast<To>(float_of(bits, numbers_.bytes));
-    } else if (numbers_.kind == Kind::kSigned) {
-      into[i] = static_cast<To>(signed_of(bits, numbers_.bytes));
-    } else {
-      if (bits >> 63 != 0 && std::is_same_v<To, std::int64_t>)
-        refuse_data_file(where_, fmt::format("row {} holds {}, more than int64 does", row, bits), kRemedy);
-      into[i] = numbers_.kind == Kind::kBool ? static_cast<To>(bits != 0) : static_cast<To>(bits);
-    }
-  }
-}
-
 void NpyArray::read_rows(std::int64_t row, DType dtype, std::span<std::byte> into) const {
   const std::size_t row_bytes = static_cast<std::size_t>(row_elements_) * size_of(dtype);
   check(row >= 0 && into.size() % row_bytes == 0 &&
             static_cast<std::int64_t>(into.size() / row_bytes) <= rows_ - row,
         "rows are read whole");
-  using Kind = NpyNumbers::Kind;
-  const bool as_is = !numbers_.is_big_endian && !columns_first_ && numbers_.bytes == size_of(dtype) &&
-                     ((numbers_.kind == Kind::kFloat && is_floating(dtype)) ||
-                      (numbers_.kind == Kind::kSigned && dtype == DType::kInt64) ||
-                      (numbers_.kind == Kind::kUnsigned && dtype == DType::kUInt8));
-  if (as_is) {
-    std::memcpy(into.data(), place_of(row, 0), into.size());
-    return;
-  }
   const std::size_t count = into.size() / size_of(dtype);
-  switch (dtype) {
-    case DType::kUInt8:
-      return convert<std::uint8_t>(row, {reinterpret_cast<std::uint8_t*>(into.data()), count});
-    case DType::kInt64:
-      return convert<std::int64_t>(row, {reinterpret_cast<std::int64_t*>(into.data()), count});
-    case DType::kFloat64:
-      return convert<double>(row, {reinterpret_cast<double*>(into.data()), count});
-    default:
-      return convert<float>(row, {reinterpret_cast<float*>(into.data()), count});
+  std::span<const std::byte> bytes(place_of(row, 0), columns_first_ ? 0 : count * numbers_.bytes);
+  std::vector<std::byte> gathered;
+  if (columns_first_) {
+    gathered.resize(count * numbers_.bytes);
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto element = static_cast<std::int64_t>(i);
+      std::memcpy(gathered.data() + i * numbers_.bytes,
+                  place_of(row + element / row_elements_, element % row_elements_), numbers_.bytes);
+    }
+    bytes = gathered;
+  }
+  if (are_already(numbers_, dtype)) {
+    std::ranges::copy(bytes, into.begin());
+  } else if (const auto over = convert_numbers(numbers_, bytes, dtype, into)) {
+    refuse_data_file(where_, fmt::format("row {} holds {}, more than int64 does", row, *over), kRemedy);
   }
 }
 

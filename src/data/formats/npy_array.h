@@ -5,17 +5,9 @@
 #include <span>
 #include <string>
 
-#include "data/formats/column.h"
+#include "data/formats/numbers.h"
 
 namespace lockstep {
-
-// What numbers of a NumPy array are, one by one.
-struct NpyNumbers {
-  enum class Kind { kBool, kUnsigned, kSigned, kFloat };
-  Kind kind = Kind::kFloat;
-  std::size_t bytes = 4;
-  bool is_big_endian = false;
-};
 
 // An array as numpy.save writes it, of numbers or bools: either byte order, rows or columns first. It does
 // not own its bytes.
@@ -28,18 +20,16 @@ class NpyArray : public Column {
 
   std::int64_t rows() const override { return rows_; }
   const Shape& row_shape() const override { return row_shape_; }
-  Stored stored() const override;
+  Stored stored() const override { return stored_as(numbers_); }
   // Throws Fault (66) for a uint64 that int64 does not hold.
   void read_rows(std::int64_t row, DType dtype, std::span<std::byte> into) const override;
 
  private:
   // Where value `element` of a row is in values_.
   const std::byte* place_of(std::int64_t row, std::int64_t element) const;
-  template <class To>
-  void convert(std::int64_t row, std::span<To> into) const;
 
   std::string where_;
-  NpyNumbers numbers_;
+  StoredNumbers numbers_;
   std::span<const std::byte> values_;
   std::int64_t rows_ = 0;
   std::int64_t row_elements_ = 1;

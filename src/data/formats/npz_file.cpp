@@ -12,12 +12,12 @@
 #include "data/formats/npy_array.h"
 #include "data/formats/npy_dictionary.h"
 #include "data/refuse.h"
-#include "lockstep/base/disk.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
 #include "untrusted/crc32.h"
 #include "untrusted/inflate.h"
+#include "untrusted/span_file.h"
 #include "untrusted/zip_directory.h"
 
 namespace lockstep {
@@ -27,33 +27,6 @@ constexpr const char* kRemedy = "Write it again with np.savez or np.savez_compre
 constexpr std::string_view kEnding = ".npy";
 // As a fingerprint does, the checksums of larger files are left to storage.
 constexpr std::uint64_t kMostChecked = 256u << 20;
-
-// A mapped file, for readers of files.
-class MappedReader : public ReadableFile {
- public:
-  explicit MappedReader(std::span<const std::byte> bytes) : bytes_(bytes) {}
-  std::uint64_t size() const override { return bytes_.size(); }
-  void read_at(std::uint64_t offset, std::span<std::byte> into) const override {
-    if (offset > bytes_.size() || into.size() > bytes_.size() - offset)
-      throw Fault(ExitCode::kNoValidCheckpoint, "it ends too early");
-    std::ranges::copy(bytes_.subspan(offset, into.size()), into.begin());
-  }
-
- private:
-  std::span<const std::byte> bytes_;
-};
-
-// What readers of hostile bytes refuse is data that cannot be used.
-template <class Work>
-auto as_data(const std::string& path, Work work) {
-  try {
-    return work();
-  } catch (const Fault& fault) {
-    if (fault.code() != ExitCode::kNoValidCheckpoint) throw;
-    const std::string fact = fault.fact().starts_with(path) ? fault.fact() : path + ": " + fault.fact();
-    throw Fault(ExitCode::kInputMissing, fact, kRemedy);
-  }
-}
 
 // An array and, where it was compressed, its bytes.
 class UnpackedArray : public Column {
@@ -78,8 +51,8 @@ class NpzFile : public ColumnFile {
     if (is_npy(bytes))
       refuse_data_file(path_, "is a single NumPy array (.npy), not an archive of named ones (.npz)",
                        "Save inputs and targets together: np.savez(path, x=x, y=y).");
-    entries_ = as_data(path_, [&] {
-      return read_zip_directory(MappedReader(bytes_), path_, ZipEntries::kStoredOrDeflated);
+    entries_ = as_data(path_, kRemedy, [&] {
+      return read_zip_directory(SpanFile(bytes_), path_, ZipEntries::kStoredOrDeflated);
     });
     if (entries_.empty()) refuse_data_file(path_, "is an archive without an array", kRemedy);
     for (const ZipEntry& entry : entries_)
@@ -108,7 +81,7 @@ class NpzFile : public ColumnFile {
     }
     AlignedBytes unpacked;
     unpacked.resize(entry->bytes);
-    as_data(path_, [&] { inflate(packed, unpacked.span(), where); });
+    as_data(path_, kRemedy, [&] { inflate(packed, unpacked.span(), where); });
     check_sum(*entry, std::as_const(unpacked).span(), where);
     return std::make_unique<UnpackedArray>(std::move(unpacked), where);
   }
