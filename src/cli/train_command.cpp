@@ -16,6 +16,7 @@
 #include "config/environment.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
+#include "loop/profile.h"
 #include "loop/standard_streams.h"
 #include "run/stop_signals.h"
 #include "run/supervisor_line.h"
@@ -28,6 +29,7 @@ struct TrainArguments {
   ConfigArguments config;
   std::optional<std::string> run;
   std::optional<std::string> resume;
+  std::optional<std::string> profile;
   bool dry_run = false;
 };
 
@@ -75,6 +77,8 @@ int train_command(const TrainArguments& arguments, const Registries& registries)
   Job job = join_job(with_flags(arguments), registries);
   if (arguments.dry_run) return describe_training(job, registries);
   if (job.world.is_root()) answer_stop_signals();
+  std::optional<Profile> profile;
+  if (arguments.profile) together(job.world, [&] { profile.emplace(job.world, *arguments.profile); });
   Preparation made = prepare_training(job, registries);
   Trainer trainer(std::move(made.parts), made.options);
   const Ending ending = trainer.run();
@@ -103,6 +107,11 @@ void add_train_command(CLI::App& app, const Registries& registries, int& exit_co
   arguments->config.add_to(*command);
   command->add_option("--run", arguments->run, "Run directory, instead of run.dir")->type_name("DIR");
   command->add_option("--resume", arguments->resume, "auto, must, never, or the path of a checkpoint or run");
+  command
+      ->add_option("--profile", arguments->profile,
+                   "Write what each rank does and when, as a Chrome trace (ui.perfetto.dev opens it); with "
+                   "several ranks FILE gets .rank-N before its ending")
+      ->type_name("FILE");
   command->add_flag("--dry-run", arguments->dry_run, "Say what would be done, write nothing");
   command->callback(
       [arguments, &registries, &exit_code] { exit_code = train_command(*arguments, registries); });

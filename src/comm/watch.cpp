@@ -35,6 +35,7 @@ Phase Watch::enter(Phase phase) {
   const std::int64_t since = since_.load(std::memory_order_relaxed);
   if (since != 0) raise_to(longest_[static_cast<std::size_t>(before)], now - since);
   if (entered_ != 0) spent_[static_cast<std::size_t>(before)] += now - entered_;
+  if (entered_ != 0 && observer_ != nullptr) observer_->phase_ended(before, entered_, now);
   entered_ = now;
   // The time first: whoever reads the new phase then never sees it with the old one's beginning.
   since_.store(now, std::memory_order_release);
@@ -63,6 +64,7 @@ void Watch::collective_ends() {
   raise_to(longest_call_, now - slot.began.load(std::memory_order_relaxed));
   since_.store(now, std::memory_order_release);
   slot.ended.store(now, std::memory_order_release);
+  if (observer_ != nullptr) observer_->collective_ended(read(slot));
 }
 
 void Watch::worked(double seconds) {

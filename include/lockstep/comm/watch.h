@@ -37,6 +37,14 @@ struct CollectiveCall {
   std::int64_t ended_ns = 0;  // 0: it has not returned
 };
 
+// Is told what the training thread has done, by that thread.
+class WatchObserver {
+ public:
+  virtual ~WatchObserver() = default;
+  virtual void phase_ended(Phase phase, std::int64_t began_ns, std::int64_t ended_ns) = 0;
+  virtual void collective_ended(const CollectiveCall& call) = 0;
+};
+
 // What one rank is doing, for a watchdog that asks from another thread: the phase and since when, and the
 // last collectives. Written by the thread that trains, a few atomic stores a call, whether anybody watches or
 // not. Local.
@@ -55,6 +63,9 @@ class Watch {
   // One step's own work before the exchange, of one micro-batch (ranks have different numbers of them).
   // Training thread.
   void worked(double seconds);
+
+  // From now on `observer`, which outlives that, is told; null: nobody. Training thread.
+  void observe(WatchObserver* observer) { observer_ = observer; }
 
   // Nanoseconds in each phase that has ended, all together. Training thread.
   std::array<std::int64_t, kPhases> spent() const { return spent_; }
@@ -104,6 +115,7 @@ class Watch {
   std::int64_t entered_ = 0;  // the present phase; since_ begins anew within it
   std::array<std::int64_t, kPhases> spent_{};
   std::atomic<double> straggler_{0};
+  WatchObserver* observer_ = nullptr;
 };
 
 // `phase` while it lives, then what was before.
