@@ -106,6 +106,9 @@ void Hdf5Table::find_chunks(const Hdf5MetadataFile& metadata, const Hdf5Bytes& f
     refuse("claims " + std::to_string(rows()) + " rows in " +
            (grid ? std::to_string(grid->count()) : "2^62 or more") + " chunks, 0 are in its file of " +
            std::to_string(file.bytes.size()) + " bytes");
+  if (chunks.size() < grid->count())
+    log_warning("{}: {}: {} of {} chunks were never written, their values are the dataset's fill value",
+                path_, where_, grid->count() - chunks.size(), grid->count());
   chunks_.emplace(Hdf5ChunkStore::Parts{file.bytes, path_ + ": " + where_, *grid, header_.filters,
                                         std::move(chunks), chunk_bytes, storage.plain_edges, file.cache});
 }

@@ -89,6 +89,85 @@ TEST(Hdf5, EveryNumberTypeIsReadByItsValue) {
   EXPECT_EQ(as<float>(read_sample(*two, 1).target)[0], 2.5f);
 }
 
+// Read as numbers of their own kind: the same values, whatever their width and order.
+TEST(Hdf5, NumbersOfEveryWidthAndOrderHaveTheirValue) {
+  const TempDir dir;
+  const hid_t bfloat = H5Tcopy(H5T_IEEE_F32LE);
+  H5Tset_fields(bfloat, 15, 7, 8, 0, 7);
+  H5Tset_precision(bfloat, 16);
+  H5Tset_size(bfloat, 2);
+  const hid_t half = H5Tcopy(H5T_IEEE_F32BE);
+  H5Tset_fields(half, 15, 10, 5, 0, 10);
+  H5Tset_precision(half, 16);
+  H5Tset_size(half, 2);
+  H5Tset_ebias(half, 15);
+  const std::vector<hid_t> types = {H5T_STD_I8BE,   H5T_STD_I16LE,  H5T_STD_I16BE, H5T_STD_I32LE,
+                                    H5T_STD_I32BE,  H5T_STD_I64LE,  H5T_STD_I64BE, H5T_IEEE_F32BE,
+                                    H5T_IEEE_F64LE, H5T_IEEE_F64BE, bfloat,        half};
+  const std::vector<double> values = {-3, 100, 0, 1};
+  {
+    Hdf5Writer writer(dir / "a.h5");
+    writer.add("y", {4}, H5T_NATIVE_INT32, kLabels.data());
+    for (std::size_t i = 0; i < types.size(); ++i) {
+      const std::string name = "x" + std::to_string(i);
+      writer.add(name, {4, 1}, types[i], nullptr);
+      const hid_t data = H5Dopen2(writer.file(), name.c_str(), H5P_DEFAULT);
+      H5Dwrite(data, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
+      H5Dclose(data);
+    }
+  }
+  for (std::size_t i = 0; i < types.size(); ++i) {
+    SCOPED_TRACE(i);
+    const auto dataset = open_data(hdf5(dir / "a.h5", "x" + std::to_string(i)));
+    for (std::int64_t row = 0; row < 4; ++row) {
+      const auto bytes = read_sample(*dataset, row).input;
+      const double found = dataset->spec().input_dtype == DType::kFloat64 ? as<double>(bytes).at(0)
+                                                                          : double{as<float>(bytes).at(0)};
+      EXPECT_EQ(found, values[static_cast<std::size_t>(row)]);
+    }
+  }
+  H5Tclose(bfloat);
+  H5Tclose(half);
+}
+
+TEST(Hdf5, RefusesANumberThatInt64DoesNotHold) {
+  const TempDir dir;
+  const std::vector<std::uint64_t> wide = {1, std::uint64_t{1} << 63};
+  {
+    Hdf5Writer writer(dir / "a.h5");
+    writer.add("x", {2, 1}, H5T_NATIVE_UINT64, wide.data());
+  }
+  DataOptions options = hdf5(dir / "a.h5", "x", "x");
+  EXPECT_EQ(as<std::int64_t>(read_sample(*open_data(options), 0).target)[0], 1);
+  expect_fault(ExitCode::kInputMissing, "9223372036854775808", [&] { read_sample(*open_data(options), 1); });
+}
+
+TEST(Hdf5, SaysHowManyChunksWereNeverWritten) {
+  const TempDir dir;
+  {
+    Hdf5Writer writer(dir / "a.h5");
+    writer.add("y", {4}, H5T_NATIVE_INT32, kLabels.data());
+    const hid_t creation = chunked({1, 3}, true);
+    writer.add("x", {4, 3}, H5T_NATIVE_FLOAT, nullptr, creation);
+    H5Pclose(creation);
+    const hid_t data = H5Dopen2(writer.file(), "x", H5P_DEFAULT);
+    const hsize_t start[] = {2, 0}, count[] = {1, 3};
+    const hid_t row = H5Dget_space(data);
+    H5Sselect_hyperslab(row, H5S_SELECT_SET, start, nullptr, count, nullptr);
+    const hid_t memory = H5Screate_simple(2, count, nullptr);
+    H5Dwrite(data, H5T_NATIVE_FLOAT, memory, row, H5P_DEFAULT, kFloats.data() + 6);
+    H5Sclose(memory);
+    H5Sclose(row);
+    H5Dclose(data);
+  }
+  ::testing::internal::CaptureStderr();
+  const auto dataset = open_data(hdf5(dir / "a.h5"));
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              ::testing::HasSubstr("dataset /x: 3 of 4 chunks were never written"));
+  EXPECT_EQ(as<float>(read_sample(*dataset, 2).input), (std::vector<float>{6, 7, 8}));
+  EXPECT_EQ(as<float>(read_sample(*dataset, 3).input), (std::vector<float>{0, 0, 0}));
+}
+
 TEST(Hdf5, BytesAreImagesAsInIdxFiles) {
   const TempDir dir;
   const std::vector<std::uint8_t> pixels = {0, 51, 255, 102, 1, 254};
