@@ -37,33 +37,25 @@ Piece read_filter(Hdf5Cursor& in, std::uint64_t version) {
 
 }  // namespace
 
-Hdf5Filters::Hdf5Filters(const Hdf5MetadataFile& file, const std::string& where, Hdf5Cursor in) {
+Hdf5Filters::Hdf5Filters(const Hdf5MetadataFile& file, const std::string& where, Hdf5Cursor in,
+                         std::uint64_t element_bytes)
+    : element_bytes_(static_cast<std::size_t>(element_bytes)) {
   const std::uint64_t version = in.number(1);
   const std::uint64_t count = in.number(1);
   if (version < 1 || version > 2 || count > kMostFilters) file.refuse(where + " has damaged filters");
   if (version == 1) in.skip(6);
   for (std::uint64_t i = 0; i < count; ++i) {
     const Piece piece = read_filter(in, version);
-    Filter filter{static_cast<Kind>(piece.id)};
-    switch (filter.kind) {
-      case Kind::kGzip:
-      case Kind::kFletcher32:
-      case Kind::kLzf:
-        break;
-      case Kind::kShuffle:
-        if (piece.values.empty() || piece.values[0] == 0) file.refuse(where + " has damaged filters");
-        filter.element_bytes = static_cast<std::size_t>(piece.values[0]);
-        break;
-      default:
-        file.refuse(where + " uses filter " + std::to_string(piece.id) +
-                        ", expected gzip, shuffle, fletcher32 or lzf",
-                    "Where that filter is installed, h5repack -f GZIP=4 FROM TO writes a copy with gzip.");
-    }
-    filters_.push_back(filter);
+    const auto kind = static_cast<Kind>(piece.id);
+    if (kind != Kind::kGzip && kind != Kind::kShuffle && kind != Kind::kFletcher32 && kind != Kind::kLzf)
+      file.refuse(
+          where + " uses filter " + std::to_string(piece.id) + ", expected gzip, shuffle, fletcher32 or lzf",
+          "Where that filter is installed, h5repack -f GZIP=4 FROM TO writes a copy with gzip.");
+    if (kind == Kind::kShuffle && (piece.values.empty() || piece.values[0] != element_bytes))
+      file.refuse(where + " has damaged filters");
+    filters_.push_back(kind);
   }
-  std::uint64_t compressors = 0;
-  for (std::size_t i = 0; i < filters_.size(); ++i) compressors += compresses(filters_[i].kind) ? 1 : 0;
-  if (compressors > 1)
+  if (std::ranges::count_if(filters_, compresses) > 1)
     file.refuse(where + " is compressed twice", "h5repack -f GZIP=4 FROM TO writes a copy with gzip alone.");
 }
 
@@ -75,39 +67,39 @@ bool Hdf5Filters::leaves_alone(std::uint32_t mask) const {
 
 std::uint64_t Hdf5Filters::most_unpacked(std::uint32_t mask, std::uint64_t packed) const {
   for (std::size_t i = 0; i < filters_.size(); ++i)
-    if (compresses(filters_[i].kind) && is_used(i, mask))
-      return packed * (filters_[i].kind == Kind::kGzip ? kMostGzip : kMostLzf);
+    if (compresses(filters_[i]) && is_used(i, mask))
+      return packed * (filters_[i] == Kind::kGzip ? kMostGzip : kMostLzf);
   return packed;
 }
 
 void Hdf5Filters::undo(std::span<const std::byte> packed, std::uint32_t mask, std::span<std::byte> into,
                        const std::string& origin) const {
-  std::vector<const Filter*> used;  // in the order in which they are undone
+  std::vector<Kind> used;  // in the order in which they are undone
   for (std::size_t i = filters_.size(); i-- > 0;)
-    if (is_used(i, mask)) used.push_back(&filters_[i]);
+    if (is_used(i, mask)) used.push_back(filters_[i]);
   // What a compressor was given has a known length: the chunk's, and four bytes for each checksum.
   std::size_t unpacked = into.size();
-  for (auto filter = used.rbegin(); filter != used.rend() && !compresses((*filter)->kind); ++filter)
-    unpacked += (*filter)->kind == Kind::kFletcher32 ? kFletcherBytes : 0;
-  auto copies = std::ranges::count_if(used, [](auto* filter) { return filter->kind != Kind::kFletcher32; });
+  for (auto filter = used.rbegin(); filter != used.rend() && !compresses(*filter); ++filter)
+    unpacked += *filter == Kind::kFletcher32 ? kFletcherBytes : 0;
+  auto copies = std::ranges::count_if(used, [](Kind filter) { return filter != Kind::kFletcher32; });
   std::unique_ptr<std::byte[]> held;
   std::span<const std::byte> now = packed;
-  for (const Filter* filter : used) {
-    if (filter->kind == Kind::kFletcher32) {
+  for (const Kind filter : used) {
+    if (filter == Kind::kFletcher32) {
       now = without_fletcher32(now, origin);
       continue;
     }
-    const std::size_t bytes = compresses(filter->kind) ? unpacked : now.size();
+    const std::size_t bytes = compresses(filter) ? unpacked : now.size();
     const bool is_last = --copies == 0 && bytes == into.size();
     std::unique_ptr<std::byte[]> fresh;
     if (!is_last) fresh = std::make_unique_for_overwrite<std::byte[]>(bytes);
     const std::span<std::byte> out = is_last ? into : std::span(fresh.get(), bytes);
-    if (filter->kind == Kind::kGzip)
+    if (filter == Kind::kGzip)
       unpack_gzip(now, out, origin);
-    else if (filter->kind == Kind::kLzf)
+    else if (filter == Kind::kLzf)
       unpack_lzf(now, out, origin);
     else
-      unshuffle(now, filter->element_bytes, out);
+      unshuffle(now, element_bytes_, out);
     now = out;
     if (!is_last) held = std::move(fresh);
   }

@@ -14,9 +14,11 @@ namespace lockstep {
 class Hdf5Filters {
  public:
   Hdf5Filters() = default;
-  // Reads a filter message. Throws Fault (65) naming the first filter that is not known, and for two that
-  // compress, since nothing would say how large what is between them may become.
-  Hdf5Filters(const Hdf5MetadataFile& file, const std::string& where, Hdf5Cursor in);
+  // Reads a filter message; elements are of that many bytes. Throws Fault (65) naming the first filter that
+  // is not known, and for two that compress, since nothing would say how large what is between them may
+  // become.
+  Hdf5Filters(const Hdf5MetadataFile& file, const std::string& where, Hdf5Cursor in,
+              std::uint64_t element_bytes);
 
   bool empty() const { return filters_.empty(); }
   // None of them was done to a chunk of that mask.
@@ -30,14 +32,11 @@ class Hdf5Filters {
 
  private:
   enum class Kind : std::uint16_t { kGzip = 1, kShuffle = 2, kFletcher32 = 3, kLzf = 32000 };
-  struct Filter {
-    Kind kind{};
-    std::size_t element_bytes = 1;  // of shuffle
-  };
   bool is_used(std::size_t filter, std::uint32_t mask) const { return (mask >> filter & 1) == 0; }
   static bool compresses(Kind kind) { return kind == Kind::kGzip || kind == Kind::kLzf; }
 
-  std::vector<Filter> filters_;
+  std::vector<Kind> filters_;
+  std::size_t element_bytes_ = 1;  // of shuffle
 };
 
 }  // namespace lockstep

@@ -41,7 +41,7 @@ class HeaderReader {
     table.type = read_type(content(header, Hdf5MessageType::kDatatype));
     table.extent = read_extent(content(header, Hdf5MessageType::kDataspace));
     if (header.find(Hdf5MessageType::kFilters) != nullptr)
-      table.filters = {file_, where_, content(header, Hdf5MessageType::kFilters)};
+      table.filters = {file_, where_, content(header, Hdf5MessageType::kFilters), table.type.bytes};
     table.fill = read_fill(header, table.type.bytes);
     return table;
   }
