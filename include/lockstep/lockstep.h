@@ -6,3 +6,4 @@
 #include "lockstep/loop/checkpoints.h"
 #include "lockstep/loop/data_parallel.h"
 #include "lockstep/loop/session.h"
+#include "lockstep/optim/loss_scaler.h"

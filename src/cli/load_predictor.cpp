@@ -13,7 +13,7 @@ Predictor load_predictor(const RunConfig& config, const std::string& weights, co
   const NameRules rules = name_rules(config.model, names);
   return {registries.models.make(config.model),
           weights,
-          {compute.device, compute.dtype, rules.skip, rules.strip, rules.rename}};
+          {compute.device, compute.dtype, rules.skip, rules.strip, rules.rename, compute.autocast}};
 }
 
 }  // namespace lockstep

@@ -132,6 +132,17 @@ void say_data(const TrainerParts& parts, LossKind loss) {
              target.varies() ? "row" : "sample");
 }
 
+std::shared_ptr<Model> make_model(const RunConfig& config, const Registries& registries) {
+  torch::manual_seed(mix_key({config.run.seed, kInitStream}));
+  auto model = registries.models.make(config.model);
+  if (config.train.recompute == "blocks" && !model->recompute_blocks())
+    throw Fault(
+        ExitCode::kConfig,
+        fmt::format("train.recompute: model {} has no blocks to compute again", printable(config.model.type)),
+        "Set train.recompute: none, or override Model::recompute_blocks()");
+  return model;
+}
+
 RunToOpen run_to_open(Job& job) {
   return {.name = job.config.run.name,
           .dir = job.config.run.dir,
@@ -172,8 +183,7 @@ Preparation prepare_training(Job& job, const Registries& registries) {
     parts.train_data = registries.datasets.open(job.config.data, DataPart::kTrain);
     parts.valid_data = registries.datasets.open(job.config.data, DataPart::kValid);
     content = parts.train_data->fingerprint().hex();
-    torch::manual_seed(mix_key({job.config.run.seed, kInitStream}));
-    parts.model = registries.models.make(job.config.model);
+    parts.model = make_model(job.config, registries);
   });
   agree_same(world, "the training data", content, ExitCode::kInputMissing);
   made.options.config[kDataContent] = content;
@@ -182,7 +192,10 @@ Preparation prepare_training(Job& job, const Registries& registries) {
   const PresentData present{parts.train_data.get(), content, DataRecord(real_disk(), parts.directory)};
   on_root(world, [&] { begin_record(present, *parts.run_directory); });
   parts.admit = admission(job.config, present, made.changes, world.is_root());
-  if (world.is_root()) say_data(parts, job.config.train.loss);
+  if (!world.is_root()) return made;
+  say_data(parts, job.config.train.loss);
+  if (const std::string slow = what_makes_slow(parts.compute); !slow.empty())
+    log_warning("train.precision: {} will be slow: {}", job.config.train.precision, slow);
   return made;
 }
 

@@ -50,6 +50,13 @@ void check_steps(const Given& given, const RunConfig& config) {
                           (train.global_batch / train.micro_batch + 1) * train.micro_batch));
 }
 
+void check_precision(const Given& given, const RunConfig& config) {
+  const TrainOptions& train = config.train;
+  if (train.precision != "full" && train.dtype != "float32")
+    refuse_at(given, "train.precision", fmt::format("{} beside train.dtype {}", train.precision, train.dtype),
+              "It takes bits from float32: train.dtype: float32");
+}
+
 void check_schedule(const Given& given, const RunConfig& config) {
   const ScheduleOptions& schedule = config.schedule;
   if (schedule.type == "step" && schedule.step_size == 0)
@@ -134,6 +141,7 @@ void check_resume(const Given& given, const RunConfig& config) {
 void check_consistency(const Given& given, const RunConfig& config) {
   check_run(given, config);
   check_steps(given, config);
+  check_precision(given, config);
   check_schedule(given, config);
   check_groups(given, config);
   check_numbers(given, config);

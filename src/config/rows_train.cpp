@@ -44,6 +44,17 @@ std::vector<Row> train_rows() {
       row("train.dtype", t, &T::dtype)
           .one_of({"float32", "float64"})
           .says("Type of weights, gradients and inputs."),
+      row("train.precision", t, &T::precision)
+          .one_of({"full", "bf16", "fp16"})
+          .says("What forward computes in: all in train.dtype, or matrix products and convolutions in fewer "
+                "bits, as torch.autocast does; weights, gradients and optimizer state stay float32. fp16 "
+                "scales the loss. Evaluation, eval and predict too."),
+      row("train.recompute", t, &T::recompute)
+          .one_of({"none", "blocks"})
+          .only("model.type", {"gpt", kRegistered})
+          .may_change()
+          .says("blocks: keep no activations of the model's blocks and compute them again in backward; less "
+                "memory, a third more time, the same gradients."),
       row("train.loss", t, &T::loss)
           .one_of({"auto", "cross_entropy", "mse"})
           .says("auto: mse for floating targets, else cross_entropy; a model may bring its own."),

@@ -3,6 +3,7 @@
 
 #include <torch/torch.h>
 
+#include <optional>
 #include <string>
 
 namespace lockstep {
@@ -11,6 +12,7 @@ namespace lockstep {
 struct ComputeDevice {
   torch::Device device{torch::kCPU};
   torch::ScalarType dtype = torch::kFloat32;
+  std::optional<torch::ScalarType> autocast = {};  // what matrix products and convolutions compute in
 };
 
 struct DeviceChoice {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "lockstep/base/error.h"
+#include "lockstep/models/recompute.h"
 #include "models/builtin.h"
 
 namespace lockstep {
@@ -102,13 +103,19 @@ class Transformer : public nn::Module {
     const torch::Tensor positions =
         torch::arange(tokens.size(1), torch::TensorOptions(torch::kInt64).device(tokens.device()));
     torch::Tensor x = drop(wte->forward(tokens) + wpe_->forward(positions), dropout_, is_training());
-    for (const auto& block : blocks_) x = block->forward(x);
+    for (const auto& block : blocks_) x = recomputes ? again(block, x) : block->forward(x);
     return ln_f_->forward(x);
   }
 
   nn::Embedding wte{nullptr};
+  bool recomputes = false;  // the activations of its blocks, in backward
 
  private:
+  static torch::Tensor again(const std::shared_ptr<Block>& block, const torch::Tensor& x) {
+    return recomputed([block](const torch::Tensor& input) { return block->forward(input); }, x,
+                      block->parameters());
+  }
+
   double dropout_;
   nn::Embedding wpe_{nullptr};
   std::vector<std::shared_ptr<Block>> blocks_;
@@ -142,6 +149,8 @@ class Gpt : public Model {
                   "set model.vocab above the highest token"};
     }
   }
+
+  bool recompute_blocks() override { return transformer_->recomputes = true; }
 
  private:
   // GPT-2's: N(0, 0.02), zero biases, and projections into the residual stream scaled down by the number of

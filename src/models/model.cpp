@@ -39,7 +39,8 @@ Classes as_rows(const torch::Tensor& output, const torch::Tensor& target) {
   return {output.flatten(0, -2), target.flatten().to(torch::kInt64)};
 }
 
-// The target in the output's shape and dtype. A [N] target fits a [N, 1] output; nothing is ever broadcast.
+// The target in the output's shape and dtype, in float32 beside an output that autocast left in fewer bits. A
+// [N] target fits a [N, 1] output; nothing is ever broadcast.
 torch::Tensor as_values(const torch::Tensor& output, const torch::Tensor& target) {
   if (output.numel() != target.numel()) {
     throw Fault{
@@ -49,7 +50,7 @@ torch::Tensor as_values(const torch::Tensor& output, const torch::Tensor& target
         "fit model.outputs to the targets of the data; labels that are classes must be integers there, "
         "floats are numbers to predict"};
   }
-  return target.reshape(output.sizes()).to(output.scalar_type());
+  return target.reshape(output.sizes()).to(torch::promote_types(output.scalar_type(), torch::kFloat32));
 }
 
 // In float64: a float32 count of hits stops growing at 2^24.

@@ -60,6 +60,7 @@ std::string kind_of(const std::string& event) {
                                                             {"step_skipped", "skipped"},
                                                             {"rolled_back", "skipped"},
                                                             {"loss_spike", "skipped"},
+                                                            {"overflow_skipped", "skipped"},
                                                             {"checkpoint_saved", ""},
                                                             {"checkpoint_pruned", ""},
                                                             {"save_interval", ""},
@@ -154,7 +155,7 @@ std::string key(const std::vector<RunStory>& runs) {
   html += key_entry("mark attempt", "attempt, restart, resume") + key_entry("mark stop", "stop, end, wait");
   html += key_entry("mark refused", "refused or failed checkpoint");
   html += key_entry("mark straggler", "straggler, slow storage");
-  html += key_entry("mark skipped", "skipped step, rollback, loss spike") +
+  html += key_entry("mark skipped", "skipped step, rollback, loss spike, overflow") +
           key_entry("mark other", "other event");
   return html + "</ul>\n";
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/device.h"
 
+#include <ATen/cpu/Utils.h>
 #include <fmt/format.h>
 
 #include "data/host_batch.h"
@@ -21,7 +22,23 @@ ComputeDevice prepare_device(const TrainOptions& options, int local_rank, const 
   ComputeDevice compute;
   compute.device = use_device({options.device, options.threads, memory.keep}, local_rank);
   compute.dtype = options.dtype == "float64" ? torch::kFloat64 : torch::kFloat32;
+  if (options.precision == "bf16") compute.autocast = torch::kBFloat16;
+  if (options.precision == "fp16") compute.autocast = torch::kHalf;
   return compute;
+}
+
+std::string what_makes_slow(const ComputeDevice& compute) {
+  if (!compute.autocast || !compute.device.is_cpu()) return "";
+  const bool half = *compute.autocast == torch::kHalf;
+  const auto abilities = at::cpu::get_cpu_capabilities();
+  const auto has = [&](const char* name) {
+    const auto found = abilities.find(name);
+    return found != abilities.end() && found->second.isBool() && found->second.toBool();
+  };
+  const bool is_fast = half ? has("avx512_fp16") || has("amx_fp16") || has("fp16_arith")
+                            : has("avx512_bf16") || has("amx_bf16") || has("bf16");
+  if (is_fast) return "";
+  return half ? "this CPU has neither AVX512-FP16 nor AMX-FP16" : "this CPU has neither AVX512-BF16 nor AMX";
 }
 
 torch::Tensor on_host(const HostField& field, std::int64_t samples) {

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <string>
 
 #include "lockstep/models/batch.h"
 #include "loop/compute_device.h"
@@ -17,6 +18,9 @@ struct HostField;
 
 // Local. As use_device() of loop/compute_device.h, with the dtype of the config.
 ComputeDevice prepare_device(const TrainOptions& options, int local_rank, const MemoryOptions& memory = {});
+
+// Local. Why compute.autocast will be slower than float32 here; empty: nothing speaks for it.
+std::string what_makes_slow(const ComputeDevice& compute);
 
 // A field of a batch where it lies, [samples, …].
 torch::Tensor on_host(const HostField& field, std::int64_t samples);

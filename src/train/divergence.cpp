@@ -8,6 +8,7 @@
 
 #include "comm/agree.h"
 #include "data/host_batch.h"
+#include "lockstep/models/autocast.h"
 #include "parallel/micro_batch_key.h"
 #include "train/user_code.h"
 
@@ -93,7 +94,10 @@ std::optional<Finding> look_at_micro_batch(const DivergedStep& diverged, const R
                                            int micro_batch) {
   TrainingState& state = diverged.state;
   torch::manual_seed(micro_batch_key(diverged.seed, diverged.step, micro_batch));
-  const torch::Tensor loss = diverged.targets.loss(state.model(), state.model().forward(read.batch), read);
+  const torch::Tensor loss = [&] {
+    const Autocast mixed(state.compute().device.type(), state.compute().autocast);
+    return diverged.targets.loss(state.model(), state.model().forward(read.batch), read);
+  }();
   const double value = without_sign(loss.item<double>());
   const std::string where = fmt::format("micro-batch {} ({})", micro_batch,
                                         places_of(diverged.data, samples_of(diverged, micro_batch)));

@@ -12,6 +12,7 @@
 #include "data/host_batch.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/random.h"
+#include "lockstep/models/autocast.h"
 #include "loop/module_modes.h"
 #include "parallel/chunk_sums.h"
 #include "train/user_code.h"
@@ -44,6 +45,7 @@ MetricSums measure(const EvaluationParts& parts, const EvaluationOptions& option
   torch::manual_seed(mix_key({kEvaluationStream, static_cast<std::uint64_t>(first)}));
   const auto work = [&] {
     const ReadBatch chunk{batch, to_device(batch, parts.compute)};
+    const Autocast mixed(parts.compute.device.type(), parts.compute.autocast);
     const torch::Tensor output = parts.model.forward(chunk.batch);
     parts.model.note_targets(notes_for(chunk, parts.dataset, options.targets));
     MetricSums sums = parts.model.metrics(output, chunk.batch, options.targets.loss);

@@ -6,6 +6,8 @@
 
 #include "data/host_batch.h"
 #include "lockstep/base/error.h"
+#include "lockstep/models/autocast.h"
+#include "lockstep/optim/loss_scaler.h"
 #include "train/target_reader.h"
 #include "train/training_metrics.h"
 
@@ -44,10 +46,12 @@ std::vector<PartialSum> GradientPass::run(Step step, const MicroBatches& batches
     const bool is_checked = first && micro_batch == plan_.mine.first;
     const ReadBatch samples =
         is_checked ? copy_of(*first) : read[static_cast<std::size_t>(micro_batch - plan_.mine.first)];
+    const ComputeDevice& compute = state_.compute();
+    const Autocast mixed(compute.device.type(), compute.autocast);
     const torch::Tensor output = state_.model().forward(samples.batch);
     const torch::Tensor loss = loss_of(output, samples);
     if (options_.metrics != nullptr) options_.metrics->measure(micro_batch, state_.model(), output, samples);
-    return loss;
+    return options_.scaler == nullptr ? loss : options_.scaler->scaled(loss);
   });
   checks_ = false;
   return pass_.sums();

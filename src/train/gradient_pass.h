@@ -13,6 +13,7 @@
 
 namespace lockstep {
 
+class LossScaler;
 class TargetReader;
 class TrainingMetrics;
 struct ReadBatch;
@@ -24,6 +25,7 @@ struct GradientPassOptions {
   // them.
   const TargetReader* targets = nullptr;
   TrainingMetrics* metrics = nullptr;  // asked about each micro-batch
+  const LossScaler* scaler = nullptr;  // null: gradients are not scaled
 };
 
 // The micro-batches of a step out of a batch: what MicroBatchPass computes for the trainer.

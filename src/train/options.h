@@ -26,8 +26,10 @@ struct TrainOptions {
   double grad_clip = 0.0;  // by global norm; 0: off
   std::int64_t eval_every = 0;
   int threads = 1;
-  std::string device = "auto";    // auto|cpu|cuda
-  std::string dtype = "float32";  // float32|float64
+  std::string device = "auto";     // auto|cpu|cuda
+  std::string dtype = "float32";   // float32|float64
+  std::string precision = "full";  // full|bf16|fp16
+  std::string recompute = "none";  // none|blocks
   LossKind loss = LossKind::kAuto;
   bool metrics = false;  // of training batches, where a line of the journal is kept
   bool check_model = true;

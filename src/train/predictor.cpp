@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "lockstep/base/error.h"
+#include "lockstep/models/autocast.h"
 #include "loop/module_modes.h"
 #include "named/open_weights.h"
 #include "train/device.h"
@@ -28,18 +29,23 @@ Predictor::Predictor(std::shared_ptr<Model> model, const std::string& weights,
              {options_.weights_skip, options_.weights_strip, options_.weights_rename});
 }
 
-torch::Tensor Predictor::operator()(const torch::Tensor& inputs) const {
+torch::Tensor Predictor::answer(const std::function<torch::Tensor()>& forward) const {
   const EvalMode eval_mode(*model_);
   const c10::InferenceMode inference_mode;
-  return model_->forward(moved(inputs, options_));
+  const Autocast mixed(options_.device.type(), options_.autocast);
+  const torch::Tensor output = forward();
+  return options_.autocast && output.scalar_type() == *options_.autocast ? output.to(options_.dtype) : output;
+}
+
+torch::Tensor Predictor::operator()(const torch::Tensor& inputs) const {
+  return answer([&] { return model_->forward(moved(inputs, options_)); });
 }
 
 torch::Tensor Predictor::operator()(const Batch& batch) const {
-  const EvalMode eval_mode(*model_);
-  const c10::InferenceMode inference_mode;
   Batch::Tensors tensors;
   for (const auto& [name, tensor] : batch.tensors()) tensors.emplace_back(name, moved(tensor, options_));
-  return model_->forward(Batch(std::move(tensors), batch.target_name()));
+  const Batch ready(std::move(tensors), batch.target_name());
+  return answer([&] { return model_->forward(ready); });
 }
 
 }  // namespace lockstep

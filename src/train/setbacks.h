@@ -11,7 +11,8 @@
 
 namespace lockstep {
 
-enum class StepVerdict : int { kHealthy = 0, kSpike = 1, kDiverged = 2 };
+// kOverflow: Note [overflow].
+enum class StepVerdict : int { kHealthy = 0, kSpike = 1, kOverflow = 2, kDiverged = 3 };
 
 // What is done about a bad step.
 enum class Remedy { kUpdate, kStop, kSkip, kRollBack };

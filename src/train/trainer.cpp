@@ -75,8 +75,9 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
                               {plan_.micro_batches, options.dist.fast(), domain_.get()})),
       targets_(*parts_.train_data, plan_, {options.train.loss, options.ignore_label}),
       training_metrics_(*parts_.train_data, plan_.micro_batches, options.train.loss, options.ignore_label),
+      scaling_(options.train),
       pass_(shared(state_, *exchange_), plan_,
-            {options.run.seed, options.train.loss, &targets_, &training_metrics_}),
+            {options.run.seed, options.train.loss, &targets_, &training_metrics_, scaling_.scaler()}),
       keeper_(std::make_unique<RunKeeper>(
           RunKeeper::Parts{parts_.world, parts_.disk, parts_.clock, parts_.reporter, state_,
                            parts_.run_directory, parts_.directory, parts_.run_id, parts_.attempt,
@@ -171,6 +172,7 @@ void Trainer::start_loader() {
 StepRecord Trainer::take_over(const ResumedFrom& from) {
   const TrainRecord& record = from.record;
   checked_at_ = checked_step(record.extra);
+  scaling_.go_on_from(record.extra);
   order_.start = place_after(record, order_.size);
   plan_.last_step = last_step_of(options_.train, order_);
   // Another run's becomes this one's.
@@ -216,25 +218,37 @@ StepRecord Trainer::advance(Step step) {
                           (Reporter::due(step, options_.log.every_steps) || step == plan_.last_step));
   const std::vector<PartialSum> sums = compute(step);
   record.train_metrics = training_metrics_.share(parts_.world);
+  scaling_.describe(record);
   reduce(sums);
   record.loss = exchange_->loss();
   if (fault_requested("loss")) record.loss = std::nan("");
-  if (norm_is_needed(step)) record.grad_norm = exchange_->norm();
+  if (norm_is_needed(step)) record.grad_norm = scaling_.unscaled(exchange_->norm());
 
-  const Agreed<LargestAlike> said = agree_alike(
-      parts_.world, static_cast<std::int64_t>(setbacks_.verdict(record)), keeper_->replicas().slice(step));
+  const Agreed<LargestAlike> said =
+      agree_alike(parts_.world, static_cast<std::int64_t>(verdict(record)), keeper_->replicas().slice(step));
   if (const auto instead = set_back(record, said)) return *instead;
   const double most = options_.train.grad_clip;
   const PhaseScope optimizer(watch(), Phase::kOptimizer);
-  exchange_->apply(&state_.optimizer(), {record.lr, most > 0 ? clip_scale(record.grad_norm, most) : 1});
+  exchange_->apply(&state_.optimizer(),
+                   {record.lr, scaling_.unscaled(most > 0 ? clip_scale(record.grad_norm, most) : 1)});
   setbacks_.updated(record.loss);
+  scaling_.updated();
   return record;
+}
+
+StepVerdict Trainer::verdict(const StepRecord& record) const {
+  return scaling_.has_overflowed(record) ? StepVerdict::kOverflow : setbacks_.verdict(record);
 }
 
 std::optional<StepRecord> Trainer::set_back(const StepRecord& record, const Agreed<LargestAlike>& said) {
   if (!said.value.alike) keeper_->replicas().end(record.step, checkpointer_.last_step());
   const auto verdict = static_cast<StepVerdict>(said.value.largest);
   if (verdict == StepVerdict::kHealthy) return std::nullopt;
+  if (verdict == StepVerdict::kOverflow) {
+    // What the forward pass left in buffers stays, as with GradScaler.
+    exchange_->apply(nullptr, {});
+    return scaling_.overflowed(record, parts_.reporter);
+  }
   const Remedy remedy = setbacks_.remedy_for(verdict);
   if (remedy != Remedy::kUpdate) exchange_->leave();
   if (remedy == Remedy::kStop) end_diverged(record, batch_);
@@ -338,7 +352,7 @@ void Trainer::end_diverged(const StepRecord& record, const MicroBatches* batch) 
 bool Trainer::norm_is_needed(Step step) const {
   // A pass over all gradients, so not taken where nobody reads it. A gradient that is not finite makes the
   // next loss so, and is looked for wherever a state could be kept.
-  return setbacks_.needs_norm() || options_.train.grad_clip > 0 ||
+  return setbacks_.needs_norm() || scaling_.is_on() || options_.train.grad_clip > 0 ||
          Reporter::due(step, options_.log.every_steps) || step == plan_.last_step ||
          checkpointer_.is_due(step, plan_.last_step) || evaluation_is_due(step);
 }
@@ -418,7 +432,7 @@ TrainRecord Trainer::train_record(const StepRecord& record) const {
   train.seed = options_.run.seed;
   train.micro_batches = plan_.micro_batches;
   train.config = options_.config;
-  train.extra = setbacks_.add_to(extra_with_check(checked_at_));
+  train.extra = scaling_.add_to(setbacks_.add_to(extra_with_check(checked_at_)));
   if (record.step == plan_.last_step) train.extra = with_norm(train.extra, record);
   train.eval_modules = modules_in_eval(*parts_.model);
   train.metadata = options_.run.metadata;

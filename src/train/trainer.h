@@ -21,6 +21,7 @@
 #include "train/admit.h"
 #include "train/gradient_pass.h"
 #include "train/hook_calls.h"
+#include "train/loss_scaling.h"
 #include "train/plan.h"
 #include "train/setbacks.h"
 #include "train/target_reader.h"
@@ -96,6 +97,7 @@ class Trainer {
  private:
   Step resume_from_newest_verified();
   StepRecord advance(Step step);
+  StepVerdict verdict(const StepRecord& record) const;
   // What became of a bad step; empty: its update is made.
   std::optional<StepRecord> set_back(const StepRecord& record, const Agreed<LargestAlike>& said);
   StepRecord go_back(const BadStep& bad);
@@ -134,6 +136,7 @@ class Trainer {
   std::unique_ptr<GradientExchange> exchange_;
   TargetReader targets_;
   TrainingMetrics training_metrics_;
+  LossScaling scaling_;
   GradientPass pass_;
   std::unique_ptr<RunKeeper> keeper_;
   Checkpointer& checkpointer_;

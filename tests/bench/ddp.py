@@ -3,9 +3,9 @@
 """A training step of Lockstep at 1 and 2 ranks beside PyTorch's, in turns: DistributedDataParallel over gloo, two processes that exchange
 nothing, and one process.
 
-    build/peers/bin/python tests/bench/ddp.py [--rounds N] [--models mlp,gpt,resnet18] [--json FILE] [--lockstep BINARY]
+    build/peers/bin/python tests/bench/ddp.py [--rounds N] [--models mlp,gpt,resnet18] [--bf16] [--json FILE] [--lockstep BINARY]
 
-One thread a rank, each rank on a core of its own. docs/benchmarks.md.
+One thread a rank, each rank on a core of its own. --bf16: both sides in autocast to bfloat16, beside Lockstep in float32. docs/benchmarks.md.
 """
 import argparse
 import datetime
@@ -43,8 +43,8 @@ MICRO_BATCH = {"mlp": 4, "gpt": 4, "resnet18": 32}
 
 
 class Bench:
-    def __init__(self, lockstep, folder):
-        self.lockstep, self.folder = lockstep, folder
+    def __init__(self, lockstep, folder, precision):
+        self.lockstep, self.folder, self.precision = lockstep, folder, precision
         self.cores = sorted(os.sched_getaffinity(0))
         if len(self.cores) < 2:
             sys.exit("ddp.py: two cores are needed")
@@ -66,7 +66,7 @@ class Bench:
         run = self.folder / "run"
         shutil.rmtree(run, ignore_errors=True)
         train = [self.lockstep, "train", "-c", str(self.folder / f"{model}.yaml"), f"run.dir={run}",
-                 f"train.global_batch={ranks * MICRO_BATCH[model]}", *overrides]
+                 f"train.global_batch={ranks * MICRO_BATCH[model]}", f"train.precision={self.precision}", *overrides]
         cores = " ".join(map(str, self.cores))
         pinned = ["bash", "-c", 'cores=($0); exec taskset -c "${cores[${OMPI_COMM_WORLD_LOCAL_RANK:-0}]}" "$@"', cores]
         launcher = [*MPIRUN, "-n", str(ranks)] if ranks > 1 else []
@@ -79,7 +79,7 @@ class Bench:
                 for before, after in zip(marks, marks[1:])]
 
     def worker(self, model, optimizer, core=None):
-        return [WORKER, model, optimizer, str(4 * EVERY[model]), *([] if core is None else [str(core)])]
+        return [WORKER, model, optimizer, self.precision, str(4 * EVERY[model]), *([] if core is None else [str(core)])]
 
     def ddp(self, model, optimizer):
         torchrun = str(pathlib.Path(sys.executable).parent / "torchrun")
@@ -101,6 +101,7 @@ class Bench:
 
 
 def cases_of(bench, model):
+    in_full = {"Lockstep, 2 ranks, float32": lambda: bench.ours(model, 2, "train.precision=full")}
     return {
         "Lockstep, 2 ranks": lambda: bench.ours(model, 2),
         "Lockstep, 2 ranks, clipped": lambda: bench.ours(model, 2, "train.grad_clip=1.0"),
@@ -110,6 +111,7 @@ def cases_of(bench, model):
         "2 processes without exchange": lambda: bench.independent(model),
         "Lockstep, 1 rank": lambda: bench.ours(model, 1),
         "PyTorch, 1 process": lambda: bench.bare(model),
+        **(in_full if bench.precision != "full" else {}),
     }
 
 
@@ -124,13 +126,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--models", default="mlp,gpt,resnet18")
+    parser.add_argument("--bf16", action="store_const", const="bf16", default="full", dest="precision")
     parser.add_argument("--json")
     parser.add_argument("--lockstep", default=str(HERE.parent.parent / "build/dev/src/lockstep"))
     options = parser.parse_args()
-    results = {"processor": processor(), "load": os.getloadavg()[0], "rounds": options.rounds, "ms": {}}
+    results = {"processor": processor(), "load": os.getloadavg()[0], "rounds": options.rounds, "precision": options.precision, "ms": {}}
     print(f"{results['processor']}, load {results['load']:.2f} at the start. Milliseconds a step: median (smallest-largest).")
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(options.lockstep, pathlib.Path(folder))
+        bench = Bench(options.lockstep, pathlib.Path(folder), options.precision)
         for model in options.models.split(","):
             cases = cases_of(bench, model)
             times = {name: [] for name in cases}

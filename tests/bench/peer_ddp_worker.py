@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One process of PyTorch, for ddp.py: trains MODEL and prints the milliseconds of each step as JSON.
 
-    peer_ddp_worker.py MODEL OPTIMIZER STEPS [CORE]
+    peer_ddp_worker.py MODEL OPTIMIZER PRECISION STEPS [CORE]
 
-MODEL: mlp, gpt or resnet18; OPTIMIZER: fused or default, AdamW's. Under torchrun (WORLD_SIZE > 1) DistributedDataParallel over gloo with its
+MODEL: mlp, gpt or resnet18; OPTIMIZER: fused or default, AdamW's; PRECISION: full, or bf16 by autocast. Under torchrun (WORLD_SIZE > 1) DistributedDataParallel over gloo with its
 buckets as gradients. The models are those of Lockstep's configs: same layers, same shapes, made-up inputs.
 """
 import json
@@ -88,10 +88,10 @@ def make(name):
 
 
 def main():
-    name, optimizer, steps = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    name, optimizer, precision, steps = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
     rank = int(os.environ.get("LOCAL_RANK", "0"))
     cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {int(sys.argv[4]) if len(sys.argv) > 4 else cores[rank % len(cores)]})
+    os.sched_setaffinity(0, {int(sys.argv[5]) if len(sys.argv) > 5 else cores[rank % len(cores)]})
     torch.set_num_threads(1)
     model, x, y, loss = make(name)
     is_parallel = int(os.environ.get("WORLD_SIZE", "1")) > 1
@@ -103,7 +103,9 @@ def main():
     for _ in range(steps + 4):
         start = time.perf_counter()
         optim.zero_grad()
-        loss(model(x), y).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            value = loss(model(x), y)
+        value.backward()
         optim.step()
         times.append(1e3 * (time.perf_counter() - start))
     if rank == 0:

@@ -198,6 +198,8 @@ OPTIMIZERS = {
 # Two param_groups: what the globs match, and the rest.
 GROUPS = {"case": "gpt", "steps": 20, "match": ["*.bias", "*.ln_*"], "weight_decay": 0.0,
           "optimizer": {"type": "adamw", "lr": 3e-3, "betas": [0.9, 0.95], "eps": 1e-8, "weight_decay": 0.1}}
+# float32 weights under torch.autocast("cpu", torch.bfloat16).
+MIXED = {"steps": 20, "cases": ["mlp", "mlp_mse", "resnet18", "gpt"], "optimizer": OPTIMIZERS["adamw"]}
 
 
 def make_model(spec):
@@ -246,16 +248,27 @@ def grouped(case):
     return {**GROUPS, "losses": values, "parameters": {key: entries_of(value.detach().flatten()) for key, value in model.named_parameters()}}
 
 
+def mixed(cases):
+    values = {}
+    for name in MIXED["cases"]:
+        model = make_model(cases[name]["model"]).train()
+        fill(model)
+        optim = make_optimizer(MIXED["optimizer"], model.parameters())
+        values[name] = train(name, cases[name], model, optim, MIXED["steps"], torch.bfloat16)
+    return {**MIXED, "losses": values}
+
+
 def entries_of(flat):
     return {"norm": flat.norm().item(), "entries": {str(i): flat[i].item() for i in sorted({0, flat.numel() // 3, flat.numel() - 1})}}
 
 
-def train(name, case, model, optim, steps):
+def train(name, case, model, optim, steps, autocast=None):
     values = []
     for step in range(steps):
-        inputs, target = batch(name, case, torch.float64, step)
+        inputs, target = batch(name, case, torch.float32 if autocast else torch.float64, step)
         optim.zero_grad()
-        loss = loss_of(model(inputs), target)
+        with torch.autocast("cpu", autocast, enabled=autocast is not None):
+            loss = loss_of(model(inputs), target)
         loss.backward()
         optim.step()
         values.append(loss.item())
@@ -308,6 +321,7 @@ def main():
             "float32": first_float32(name, case),
         }
     report["groups"] = grouped(CASES[GROUPS["case"]])
+    report["mixed"] = mixed(CASES)
     json.dump(report, sys.stdout, indent=1)
     print()
 

@@ -55,6 +55,10 @@ class Model : public torch::nn::Module {
   // none. A config that gives a label which nobody asked for is refused.
   std::optional<std::int64_t> ignore_label() const;
 
+  // train.recompute: blocks. Its blocks keep no activations from now on, and backward computes them again
+  // (recomputed()). The default has none and returns false.
+  virtual bool recompute_blocks() { return false; }
+
   // For whoever calls loss() and metrics(), before each call: what is known of the targets.
   void note_targets(TargetNotes notes);
   // Whether ignore_label() was asked since then.

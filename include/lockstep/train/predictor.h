@@ -4,7 +4,9 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,8 @@ struct PredictorOptions {
   std::vector<std::string> weights_skip = {};
   std::vector<std::string> weights_strip = {};
   std::vector<std::string> weights_rename = {};
+  // Matrix products and convolutions compute in it (Autocast); outputs have `dtype` all the same.
+  std::optional<torch::ScalarType> autocast = {};
 };
 
 // A trained model that answers: in eval mode, under inference mode. Between answers each module has the mode
@@ -43,6 +47,8 @@ class Predictor {
   const PredictorOptions& options() const { return options_; }
 
  private:
+  torch::Tensor answer(const std::function<torch::Tensor()>& forward) const;
+
   std::shared_ptr<Model> model_;
   PredictorOptions options_;
 };
