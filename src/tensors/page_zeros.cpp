@@ -23,7 +23,8 @@ torch::Tensor zeros_at(std::int64_t place, std::int64_t count, const torch::Tens
   if (memory.is_cpu()) prefer_huge_pages(memory.data_ptr(), memory.nbytes());
   memory.zero_();
   const std::int64_t ahead = (place - place_in_page(memory) + kPageBytes) % kPageBytes;
-  return memory.narrow(0, ahead / element, count);
+  // A view of autograd's would hold `memory` even when it is given another place (set_data).
+  return memory.narrow(0, ahead / element, count).variable_data();
 }
 
 }  // namespace

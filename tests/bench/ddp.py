@@ -27,9 +27,12 @@ ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROO
                    OMPI_MCA_btl_tcp_if_include="lo", OMPI_MCA_oob_tcp_if_include="lo")
 MPIRUN = ["mpirun", "-q", "--oversubscribe", "--bind-to", "none", "--mca", "pml", "ob1", "--mca", "btl", "self,vader"]
 # Between two lines of metrics.jsonl: a line's step also takes the gradient's norm, and rank 0 writes.
-EVERY = {"mlp": 20, "gpt": 4, "resnet18": 10}
+EVERY = {"mlp": 20, "mlp_small": 2000, "gpt": 4, "resnet18": 10}
 SECTIONS = {
     "mlp": """model: {type: mlp, inputs: 1024, hidden: [2560, 2560, 2560, 2560], outputs: 1024}
+data: {type: npz, train: {path: mlp.npz}}
+""",
+    "mlp_small": """model: {type: mlp, inputs: 1024, hidden: [8], outputs: 1024}
 data: {type: npz, train: {path: mlp.npz}}
 """,
     "gpt": """model: {type: gpt, layers: 6, heads: 6, width: 384, context: 256, vocab: 256}
@@ -39,7 +42,7 @@ data: {type: text, train: {path: text}}
 data: {type: npz, train: {path: resnet18.npz}}
 """,
 }
-MICRO_BATCH = {"mlp": 4, "gpt": 4, "resnet18": 32}
+MICRO_BATCH = {"mlp": 4, "mlp_small": 4, "gpt": 4, "resnet18": 32}
 
 
 class Bench:
@@ -68,7 +71,7 @@ class Bench:
         train = [self.lockstep, "train", "-c", str(self.folder / f"{model}.yaml"), f"run.dir={run}",
                  f"train.global_batch={ranks * MICRO_BATCH[model]}", f"train.precision={self.precision}", *overrides]
         cores = " ".join(map(str, self.cores))
-        pinned = ["bash", "-c", 'cores=($0); exec taskset -c "${cores[${OMPI_COMM_WORLD_LOCAL_RANK:-0}]}" "$@"', cores]
+        pinned = ["bash", "-c", 'cores=($0); exec taskset -c "${cores[${OMPI_COMM_WORLD_LOCAL_RANK:-0} % ${#cores[@]}]}" "$@"', cores]
         launcher = [*MPIRUN, "-n", str(ranks)] if ranks > 1 else []
         self.call([*launcher, *pinned, *train])
         lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -81,9 +84,9 @@ class Bench:
     def worker(self, model, optimizer, core=None):
         return [WORKER, model, optimizer, self.precision, str(4 * EVERY[model]), *([] if core is None else [str(core)])]
 
-    def ddp(self, model, optimizer):
+    def ddp(self, model, optimizer, ranks=2):
         torchrun = str(pathlib.Path(sys.executable).parent / "torchrun")
-        return json.loads(self.call([torchrun, "--standalone", "--nproc_per_node=2", *self.worker(model, optimizer)]))
+        return json.loads(self.call([torchrun, "--standalone", f"--nproc_per_node={ranks}", *self.worker(model, optimizer)]))
 
     def independent(self, model):
         two = [subprocess.Popen([sys.executable, *self.worker(model, "fused", core)], env=ENVIRONMENT,
@@ -149,4 +152,5 @@ def main():
         pathlib.Path(options.json).write_text(json.dumps(results) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -3,8 +3,9 @@
 
     peer_ddp_worker.py MODEL OPTIMIZER PRECISION STEPS [CORE]
 
-MODEL: mlp, gpt or resnet18; OPTIMIZER: fused or default, AdamW's; PRECISION: full, or bf16 by autocast. Under torchrun (WORLD_SIZE > 1) DistributedDataParallel over gloo with its
-buckets as gradients. The models are those of Lockstep's configs: same layers, same shapes, made-up inputs.
+MODEL: mlp, mlp_small, gpt or resnet18; OPTIMIZER: fused or default, AdamW's; PRECISION: full, or bf16 by autocast. Under torchrun
+(WORLD_SIZE > 1) DistributedDataParallel over gloo with its buckets as gradients; OPTIMIZER plain: with the defaults of both. The models are those
+of Lockstep's configs: same layers, same shapes, made-up inputs.
 """
 import json
 import os
@@ -74,11 +75,11 @@ def resnet18(classes=10):
 
 def make(name):
     torch.manual_seed(0)
-    if name == "mlp":
-        widths = [1024, 2560, 2560, 2560, 2560, 1024]
+    if name.startswith("mlp"):
+        widths = [1024, 2560, 2560, 2560, 2560, 1024] if name == "mlp" else [1024, 8, 1024]
         layers = []
         for i, (inputs, outputs) in enumerate(zip(widths, widths[1:])):
-            layers += [nn.Linear(inputs, outputs)] + ([nn.ReLU()] if i < 4 else [])
+            layers += [nn.Linear(inputs, outputs)] + ([nn.ReLU()] if i + 2 < len(widths) else [])
         return nn.Sequential(*layers), torch.randn(4, 1024), torch.randn(4, 1024), F.mse_loss
     if name == "gpt":
         text = torch.randint(0, 256, (4, 257))
@@ -97,7 +98,7 @@ def main():
     is_parallel = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if is_parallel:
         torch.distributed.init_process_group("gloo")
-        model = nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
+        model = nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=optimizer != "plain")
     optim = torch.optim.AdamW(model.parameters(), lr=1e-4, **({"fused": True} if optimizer == "fused" else {}))
     times = []
     for _ in range(steps + 4):

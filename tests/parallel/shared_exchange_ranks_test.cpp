@@ -8,6 +8,7 @@
 #include "parallel/gradient_exchange.h"
 #include "parallel/ownership.h"
 #include "support/ranks_main.h"
+#include "tensors/kept_tensors.h"
 
 namespace lockstep {
 namespace {
@@ -136,6 +137,16 @@ TEST_F(SharedExchange, UpdatesOneCopyToTheBitsOfMessages) {
     EXPECT_EQ(shared.optimizer->steps(), messages.optimizer->steps());
     domain->barrier("compared");
   }
+}
+
+TEST_F(SharedExchange, LetsGoOfWhatEachRankHadBefore) {
+  ASSERT_TRUE(keep_tensors());
+  Training shared(world, world.size().value, domain.get(), {});
+  const std::size_t before = kept_tensors()->use().in_use;
+  ASSERT_TRUE(shared.exchange->share_state(shared.arena, *shared.optimizer));
+  const std::size_t state = 3 * shared.arena.trainable_values().nbytes();  // with Adam's two slots
+  EXPECT_EQ(before - kept_tensors()->use().in_use >= state, world.size().value > 1);
+  stop_keeping_tensors();
 }
 
 TEST_F(SharedExchange, KeepsParametersInCommonAndBuffersApart) {

@@ -23,6 +23,13 @@ TEST(PageZeros, BeginOnAPageInEveryDtype) {
     }
 }
 
+TEST(PageZeros, LetTheirMemoryGoWhenTheyAreGivenAnother) {
+  torch::Tensor zeros = zeros_from_a_page_on(1000, torch::kFloat32);
+  const c10::Storage memory = zeros.storage();
+  zeros.set_data(torch::ones({1000}));
+  EXPECT_EQ(memory.use_count(), 1u);
+}
+
 TEST(PageZeros, LieAsFarIntoTheirPageAsWhatTheyStandBeside) {
   const torch::Tensor pages = zeros_from_a_page_on(10'000, torch::dtype(torch::kFloat64)).fill_(1);
   for (const std::int64_t first : {0, 1, 511, 512, 1000}) {
