@@ -40,6 +40,16 @@ TEST_F(Eval, OfWeightsAndOfACheckpointEqualsWhatTrainingSaw) {
   EXPECT_NE(eval("runs/small/ckpt/step-00000004")["loss"], last["valid_loss"]);
 }
 
+TEST_F(Eval, ComputesInThePrecisionItIsTold) {
+  train({"train.precision=bf16"});
+  const json last = journal_at(12);
+  const json mixed = eval("runs/small/weights.h5", {"train.precision=bf16"});
+  EXPECT_NEAR(mixed["loss"], last["valid_loss"], 1e-12);
+  const double full = eval("runs/small/weights.h5")["loss"];
+  EXPECT_NE(full, last["valid_loss"]);
+  EXPECT_NEAR(full, mixed["loss"], 0.02);
+}
+
 TEST_F(Eval, SaysTheSameAtAnyNumberOfRanks) {
   train();
   const std::vector<std::string> words = {

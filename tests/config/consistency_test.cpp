@@ -50,6 +50,10 @@ INSTANTIATE_TEST_SUITE_P(
               "train: {path: x}}",
               "run.yaml:2:20: model.heads: model.width (64) is not a multiple of model.heads (5). "
               "model.width=65 fits"},
+        Clash{"Bf16InFloat64", "train:\n  steps: 3\n  dtype: float64\n  precision: bf16",
+              "run.yaml:4:3: train.precision: bf16 beside train.dtype float64"},
+        Clash{"BlocksOfAnMlp", "train:\n  steps: 3\n  recompute: blocks",
+              "run.yaml:3:3: train.recompute: has no effect with model.type: mlp. It belongs to gpt"},
         Clash{"MomentumWithAdamw", "train: {steps: 3}\noptim: {momentum: 0.9}",
               "run.yaml:2:9: optim.momentum: has no effect with optim.type: adamw. It belongs to sgd"},
         Clash{"BetasWithSgd", "train: {steps: 3}\noptim: {type: sgd, betas: [0.9, 0.99]}",

@@ -67,6 +67,13 @@ TEST(FrozenModel, IsRefusedInOneSentence) {
   EXPECT_THAT(result.err, HasSubstr("none of the model's parameters has requires_grad"));
 }
 
+TEST(OwnModel, WithoutBlocksToComputeAgainIsRefusedByItsName) {
+  const Job job(config("{type: layers, params: {freeze: first third}}", kAdam, 2));
+  const ProcessResult result = job.train(with({"train.recompute=blocks"}));
+  EXPECT_EQ(result.code, 78);
+  EXPECT_THAT(result.err, HasSubstr("train.recompute: model layers has no blocks to compute again"));
+}
+
 TEST(Thawed, LayerIsRefusedUnlessItIsAllowedAndThenTrains) {
   const std::string before = config("{type: layers, params: {freeze: first}}", kAdamW, 4);
   const std::string after = config("{type: layers, params: {freeze: third}}", kAdamW, 8);
