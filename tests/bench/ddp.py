@@ -27,7 +27,7 @@ ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROO
                    OMPI_MCA_btl_tcp_if_include="lo", OMPI_MCA_oob_tcp_if_include="lo")
 MPIRUN = ["mpirun", "-q", "--oversubscribe", "--bind-to", "none", "--mca", "pml", "ob1", "--mca", "btl", "self,vader"]
 # Between two lines of metrics.jsonl: a line's step also takes the gradient's norm, and rank 0 writes.
-EVERY = {"mlp": 20, "mlp_small": 2000, "gpt": 4, "resnet18": 10}
+EVERY = {"mlp": 20, "mlp_small": 600, "gpt": 4, "resnet18": 10}
 SECTIONS = {
     "mlp": """model: {type: mlp, inputs: 1024, hidden: [2560, 2560, 2560, 2560], outputs: 1024}
 data: {type: npz, train: {path: mlp.npz}}
