@@ -35,8 +35,7 @@ std::vector<PlacedTensor> place(const PlannedState& state, std::span<const Writt
       const StateTensor& tensor = state.tensors[pieces[i].tensor];
       const WrittenDataset& written = shards[s].written.datasets[i];
       PlacedTensor& into = placed[pieces[i].tensor];
-      const Digest digest =
-          digest_of_leaves(tensor.dtype, rows_of(tensor.shape, pieces[i].rows), written.leaves);
+      const Digest digest = digest_of_leaves(rows_of(tensor, pieces[i].rows), written.leaves);
       into.pieces.push_back({shards[s].file, written.offset, pieces[i].first_row, pieces[i].rows, digest});
       into.leaves.insert(into.leaves.end(), written.leaves.begin(), written.leaves.end());
     }
@@ -57,9 +56,9 @@ Manifest assemble_manifest(const PlannedState& state, std::span<const WrittenSha
   std::map<std::string, Digest> digests;
   for (std::size_t i = 0; i < placed.size(); ++i) {
     const StateTensor& tensor = state.tensors[i];
-    const Digest digest = digest_of_leaves(tensor.dtype, tensor.shape, placed[i].leaves);
+    const Digest digest = digest_of_leaves(tensor, placed[i].leaves);
     digests[tensor.key.path()] = digest;
-    manifest.tensors.push_back({tensor.key, tensor.dtype, tensor.shape, digest, std::move(placed[i].pieces)});
+    manifest.tensors.push_back({tensor, digest, std::move(placed[i].pieces)});
   }
   manifest.state_hash = state_hash(state.record->step, digests);
   return manifest;

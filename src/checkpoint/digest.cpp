@@ -15,28 +15,26 @@ constexpr std::uint64_t kMinLeaf = 256 * 1024;
 
 }  // namespace
 
-std::uint64_t leaf_bytes(DType dtype, const Shape& shape) {
-  const std::uint64_t bytes = byte_count(dtype, shape);
+std::uint64_t leaf_bytes(const TensorType& type) {
+  const std::uint64_t bytes = byte_count(type);
   // Never a part of a row: shards are cut between leaves, and a shard holds whole rows.
-  if (shape.empty() || bytes == 0) return bytes;
-  const std::uint64_t row = bytes / static_cast<std::uint64_t>(shape[0]);
+  if (type.shape.empty() || bytes == 0) return bytes;
+  const std::uint64_t row = bytes / static_cast<std::uint64_t>(type.shape[0]);
   return (kMinLeaf + row - 1) / row * row;
 }
 
-std::size_t leaf_count(DType dtype, const Shape& shape) {
-  const std::uint64_t bytes = byte_count(dtype, shape);
-  const std::uint64_t leaf = leaf_bytes(dtype, shape);
+std::size_t leaf_count(const TensorType& type) {
+  const std::uint64_t bytes = byte_count(type);
+  const std::uint64_t leaf = leaf_bytes(type);
   return bytes == 0 ? 0 : (bytes + leaf - 1) / leaf;
 }
 
-Shape rows_of(const Shape& shape, std::int64_t rows) {
-  Shape piece = shape;
-  if (!piece.empty()) piece[0] = rows;
-  return piece;
+TensorType rows_of(TensorType type, std::int64_t rows) {
+  if (!type.shape.empty()) type.shape[0] = rows;
+  return type;
 }
 
-LeafDigester::LeafDigester(DType dtype, const Shape& shape)
-    : leaf_bytes_(leaf_bytes(dtype, shape)), left_(byte_count(dtype, shape)) {
+LeafDigester::LeafDigester(const TensorType& type) : leaf_bytes_(leaf_bytes(type)), left_(byte_count(type)) {
   left_in_leaf_ = std::min(leaf_bytes_, left_);
 }
 
@@ -69,21 +67,21 @@ std::vector<Digest> LeafDigester::finish() {
   return std::move(leaves_);
 }
 
-Digest digest_of_leaves(DType dtype, const Shape& shape, std::span<const Digest> leaves) {
+Digest digest_of_leaves(const TensorType& type, std::span<const Digest> leaves) {
   Hasher tree;
   // The zero ends the name, so that no name is the beginning of another one.
-  tree.update(name_of(dtype));
+  tree.update(name_of(type.dtype));
   tree.update(std::string_view("\0", 1));
-  tree.update_u64(shape.size());
-  for (const std::int64_t dimension : shape) tree.update_u64(static_cast<std::uint64_t>(dimension));
+  tree.update_u64(type.shape.size());
+  for (const std::int64_t dimension : type.shape) tree.update_u64(static_cast<std::uint64_t>(dimension));
   for (const Digest& leaf : leaves) tree.update(leaf);
   return tree.digest();
 }
 
-Digest tensor_digest(DType dtype, const Shape& shape, std::span<const std::byte> bytes) {
-  LeafDigester digester(dtype, shape);
+Digest tensor_digest(const TensorType& type, std::span<const std::byte> bytes) {
+  LeafDigester digester(type);
   digester.update(bytes);
-  return digest_of_leaves(dtype, shape, digester.finish());
+  return digest_of_leaves(type, digester.finish());
 }
 
 // Names enter as well: two tensors that swapped their values are another state.

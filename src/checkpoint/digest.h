@@ -10,6 +10,7 @@
 
 #include "lockstep/base/hash.h"
 #include "lockstep/base/span.h"
+#include "lockstep/base/tensor_spec.h"
 #include "lockstep/base/units.h"
 
 namespace lockstep {
@@ -18,18 +19,18 @@ namespace lockstep {
 // of a 0-dim tensor. The last leaf of a tensor may be shorter. Depends on the shape of a row alone, so that a
 // run of rows that begins at a leaf has the leaves of the whole. Throws Bug when the shape's bytes do not fit
 // 63 bits.
-std::uint64_t leaf_bytes(DType dtype, const Shape& shape);
+std::uint64_t leaf_bytes(const TensorType& type);
 
 // How many leaves a tensor has; none when it has no bytes.
-std::size_t leaf_count(DType dtype, const Shape& shape);
+std::size_t leaf_count(const TensorType& type);
 
-// The shape of `rows` rows of a tensor; of a 0-dim tensor the shape itself.
-Shape rows_of(const Shape& shape, std::int64_t rows);
+// `rows` rows of a tensor, as one of their own; of a 0-dim tensor it is itself.
+TensorType rows_of(TensorType type, std::int64_t rows);
 
 // The digests of a tensor's leaves, of bytes that arrive in pieces of any size, in order.
 class LeafDigester {
  public:
-  LeafDigester(DType dtype, const Shape& shape);
+  explicit LeafDigester(const TensorType& type);
 
   // More than the tensor's bytes in all is a Bug.
   void update(std::span<const std::byte> bytes);
@@ -48,11 +49,11 @@ class LeafDigester {
 };
 
 // tensor_digest() from the leaves, wherever they were made.
-Digest digest_of_leaves(DType dtype, const Shape& shape, std::span<const Digest> leaves);
+Digest digest_of_leaves(const TensorType& type, std::span<const Digest> leaves);
 
 // The digest of one tensor, format 1: XXH3-128 over dtype, shape and the digests of its leaves
 // (docs/checkpoint-format.md).
-Digest tensor_digest(DType dtype, const Shape& shape, std::span<const std::byte> bytes);
+Digest tensor_digest(const TensorType& type, std::span<const std::byte> bytes);
 
 // XXH3-128 over the digests of all tensors sorted by path, plus step: equal for equal training states,
 // whatever the layout, the world size or the machine that wrote them.

@@ -29,8 +29,8 @@ class FilePass {
     for (std::size_t i = 0; i < contents.payload.size(); ++i) {
       written_.datasets.push_back({layout.offsets[i], {}});
       if (!leaves_known()) continue;
-      const PlannedDataset& dataset = contents.plan.datasets[i];
-      check(contents.leaves[i].size() == leaf_count(dataset.dtype, dataset.shape),
+      const TensorSpec& dataset = contents.plan.datasets[i];
+      check(contents.leaves[i].size() == leaf_count(dataset),
             "the known leaves of a dataset are all of its leaves");
       written_.datasets.back().leaves = contents.leaves[i];
     }
@@ -85,8 +85,8 @@ class FilePass {
   }
 
   void digest_leaves(std::size_t dataset) {
-    const PlannedDataset& planned = contents_.plan.datasets[dataset];
-    LeafDigester digester(planned.dtype, planned.shape);
+    const TensorSpec& planned = contents_.plan.datasets[dataset];
+    LeafDigester digester(planned);
     digester.update(contents_.payload[dataset]);
     written_.datasets[dataset].leaves = digester.finish();
   }

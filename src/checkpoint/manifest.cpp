@@ -145,12 +145,8 @@ std::optional<Digest> manifest_digest(const std::string& text) {
   return digest && digest->hex() == hex ? digest : std::nullopt;
 }
 
-std::uint64_t byte_count(const ManifestTensor& tensor) {
-  return byte_count(tensor.dtype, tensor.shape);
-}
-
 std::uint64_t byte_count(const ManifestTensor& tensor, const ManifestPiece& piece) {
-  return byte_count(tensor.dtype, rows_of(tensor.shape, piece.rows));
+  return byte_count(rows_of(tensor, piece.rows));
 }
 
 }  // namespace lockstep

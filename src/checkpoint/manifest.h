@@ -25,10 +25,7 @@ struct ManifestPiece {
 };
 
 // Where one tensor lies.
-struct ManifestTensor {
-  TensorKey key;
-  DType dtype = DType::kFloat32;
-  Shape shape;
+struct ManifestTensor : StateSpec {
   Digest digest;
   std::vector<ManifestPiece> pieces;  // in the order of their rows; one when it is whole
 
@@ -61,8 +58,7 @@ std::string write_manifest(const Manifest& manifest);
 // member missing or out of range, a file name with a slash.
 Manifest parse_manifest(const std::string& text, const std::string& origin);
 
-// Bytes of a tensor as the manifest describes it. Never overflows for what parse_manifest let through.
-std::uint64_t byte_count(const ManifestTensor& tensor);
+// Of the piece alone. Never overflows for what parse_manifest let through.
 std::uint64_t byte_count(const ManifestTensor& tensor, const ManifestPiece& piece);
 
 // The digest the text ends with; the name pointers call it by. Empty when the text does not end as a manifest

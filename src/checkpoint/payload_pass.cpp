@@ -181,10 +181,9 @@ std::vector<FileWork> work_of(Disk& disk, const std::string& directory, const Ma
     const ManifestTensor& tensor = manifest.tensors[wanted.index];
     std::byte* into = wanted.into;
     for (const ManifestPiece& piece : tensor.pieces) {
-      PieceWork work{&tensor, &piece, into, byte_count(tensor, piece), leaf_bytes(tensor.dtype, tensor.shape),
-                     {}};
+      PieceWork work{&tensor, &piece, into, byte_count(tensor, piece), leaf_bytes(tensor), {}};
       if (work.bytes == 0) continue;
-      work.leaves.resize(leaf_count(tensor.dtype, rows_of(tensor.shape, piece.rows)));
+      work.leaves.resize(leaf_count(rows_of(tensor, piece.rows)));
       if (into != nullptr) into += work.bytes;
       by_file[piece.file].push_back(std::move(work));
     }
@@ -263,8 +262,8 @@ FoundLeaves compare_files(const std::string& directory, const std::vector<FileWo
   FoundLeaves leaves;
   for (const FileWork& file : files) {
     for (const PieceWork& work : file.pieces) {
-      const Shape shape = rows_of(work.tensor->shape, work.piece->rows);
-      if (differs(digest_of_leaves(work.tensor->dtype, shape, work.leaves), work.piece->digest))
+      const TensorType rows = rows_of(*work.tensor, work.piece->rows);
+      if (differs(digest_of_leaves(rows, work.leaves), work.piece->digest))
         throw CheckpointDamage({directory, file.listed->name, work.tensor->key.path()},
                                "its bytes differ from the digest in the manifest");
       leaves[work.piece] = work.leaves;
@@ -282,7 +281,7 @@ void compare_tensor(const std::string& directory, const ManifestTensor& tensor, 
   for (const ManifestPiece& piece : tensor.pieces)
     if (const auto leaves = found.find(&piece); leaves != found.end())
       all.insert(all.end(), leaves->second.begin(), leaves->second.end());
-  if (differs(digest_of_leaves(tensor.dtype, tensor.shape, all), tensor.digest))
+  if (differs(digest_of_leaves(tensor, all), tensor.digest))
     throw CheckpointDamage({directory, "", tensor.key.path()},
                            "its digest in the manifest is not that of its pieces");
 }

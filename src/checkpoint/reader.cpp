@@ -62,12 +62,8 @@ void CheckpointReader::read(std::span<const MutableStateTensor> tensors, bool al
     const auto found = stored.find(path);
     if (found == stored.end()) refuse(path, "asked for, but not in the checkpoint");
     const ManifestTensor& have = manifest_.tensors[found->second];
-    if (have.shape != tensor.shape)
-      refuse(path,
-             "shape " + shape_text(have.shape) + " in the checkpoint, " + shape_text(tensor.shape) + " here");
-    if (have.dtype != tensor.dtype)
-      refuse(path, "dtype " + std::string(name_of(have.dtype)) + " in the checkpoint, " +
-                       std::string(name_of(tensor.dtype)) + " here");
+    const std::string difference = type_difference({have, "in the checkpoint"}, {tensor, "here"});
+    if (!difference.empty()) refuse(path, difference);
     check(tensor.bytes.size() == byte_count(have), "a tensor to read into has the bytes its shape says");
     request.tensors.push_back({found->second, tensor.bytes.data()});
   }

@@ -84,8 +84,7 @@ PlannedState plan_state(const CheckpointState& state) {
   PlannedState out{&state.record, {}, {}};
   for (const auto& [path, tensor] : by_path) out.tensors.push_back(*tensor);
   for (const StateTensor& tensor : out.tensors)
-    check(tensor.bytes.size() == byte_count(tensor.dtype, tensor.shape),
-          "a tensor has the bytes its shape says");
+    check(tensor.bytes.size() == byte_count(tensor), "a tensor has the bytes its shape says");
   out.plan = plan_consolidated(out.tensors);
   return out;
 }
@@ -94,7 +93,7 @@ StateTensor piece_of(std::span<const StateTensor> tensors, const ShardPiece& pie
   const StateTensor& whole = tensors[piece.tensor];
   if (whole.shape.empty() || piece.rows == whole.shape[0]) return whole;
   const std::size_t row = whole.bytes.size() / static_cast<std::size_t>(whole.shape[0]);
-  return {whole.key, whole.dtype, rows_of(whole.shape, piece.rows),
+  return {{whole.key, rows_of(whole, piece.rows)},
           whole.bytes.subspan(static_cast<std::size_t>(piece.first_row) * row,
                               static_cast<std::size_t>(piece.rows) * row)};
 }

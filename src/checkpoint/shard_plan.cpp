@@ -52,7 +52,7 @@ std::uint64_t water_level(std::vector<std::uint64_t> loads, std::uint64_t bytes)
 // The row nearest to `bytes` at which the tensor may be cut.
 std::int64_t nearest_cut(const StateTensor& tensor, std::uint64_t bytes) {
   const std::uint64_t size = tensor.bytes.size();
-  const std::uint64_t leaf = may_be_split(tensor) ? leaf_bytes(tensor.dtype, tensor.shape) : size;
+  const std::uint64_t leaf = may_be_split(tensor) ? leaf_bytes(tensor) : size;
   const std::uint64_t before = bytes / leaf * leaf;
   const std::uint64_t after = std::min(before + leaf, size);
   const std::uint64_t cut = bytes - before <= after - bytes ? before : after;

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "lockstep/base/hash.h"
 #include "lockstep/base/span.h"
+#include "lockstep/base/tensor_spec.h"
 #include "lockstep/base/units.h"
 
 namespace lockstep {
@@ -30,20 +32,22 @@ struct TensorKey {
   std::string path() const { return group() + "/" + name; }
 };
 
-// One tensor of a state, in host memory that somebody else owns.
-struct StateTensor {
+// What a tensor of a state is.
+struct StateSpec : TensorType {
   TensorKey key;
-  DType dtype = DType::kFloat32;
-  Shape shape;
-  std::span<const std::byte> bytes;
+
+  StateSpec() = default;
+  StateSpec(TensorKey of, TensorType type) : TensorType(std::move(type)), key(std::move(of)) {}
+  StateSpec(TensorKey of, DType dtype, Shape shape) : StateSpec(std::move(of), {dtype, std::move(shape)}) {}
 };
 
-struct MutableStateTensor {
-  TensorKey key;
-  DType dtype = DType::kFloat32;
-  Shape shape;
-  std::span<std::byte> bytes;
+// The same with its bytes, in host memory that somebody else owns.
+template <class Byte>
+struct StateBytes : StateSpec {
+  std::span<Byte> bytes;
 };
+using StateTensor = StateBytes<const std::byte>;
+using MutableStateTensor = StateBytes<std::byte>;
 
 // All of a checkpoint but its tensors. Goes into the manifest and, as attributes, into /train of the HDF5
 // file.

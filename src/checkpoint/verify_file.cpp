@@ -35,8 +35,7 @@ std::vector<Unit> units_of(std::span<const FileSegment> segments, const Hdf5Plan
   for (const FileSegment& segment : segments) {
     std::uint64_t step = segment.bytes.size();
     if (segment.dataset != FileSegment::kMetadata) {
-      const std::uint64_t leaf =
-          leaf_bytes(plan.datasets[segment.dataset].dtype, plan.datasets[segment.dataset].shape);
+      const std::uint64_t leaf = leaf_bytes(plan.datasets[segment.dataset]);
       step = std::max<std::uint64_t>(kBlockBytes / leaf, 1) * leaf;
     }
     for (std::uint64_t begin = 0; begin < segment.bytes.size(); begin += step) {
@@ -53,9 +52,9 @@ std::vector<Unit> units_of(std::span<const FileSegment> segments, const Hdf5Plan
 }
 
 bool leaves_match(const Part& part, std::span<const std::byte> bytes, const ExpectedFile& expected) {
-  const PlannedDataset& dataset = expected.contents.plan.datasets[part.segment->dataset];
+  const TensorSpec& dataset = expected.contents.plan.datasets[part.segment->dataset];
   const auto& leaves = expected.written.datasets[part.segment->dataset].leaves;
-  const std::uint64_t leaf = leaf_bytes(dataset.dtype, dataset.shape);
+  const std::uint64_t leaf = leaf_bytes(dataset);
   for (std::uint64_t at = 0; at < bytes.size(); at += leaf)
     if (digest_of(bytes.subspan(at, std::min<std::uint64_t>(leaf, bytes.size() - at))) !=
         leaves[(part.begin + at) / leaf])
@@ -86,7 +85,7 @@ void verify_written(Disk& disk, const std::string& path, const ExpectedFile& exp
         if (part.segment->dataset == FileSegment::kMetadata) {
           if (!std::ranges::equal(read, part.segment->bytes)) refuse(path, "its metadata");
         } else if (!leaves_match(part, read, expected)) {
-          refuse(path, expected.contents.plan.datasets[part.segment->dataset].path);
+          refuse(path, expected.contents.plan.datasets[part.segment->dataset].name);
         }
       }
     }

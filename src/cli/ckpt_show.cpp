@@ -73,8 +73,7 @@ void show(const std::string& directory, bool json) {
   print(place_and_modes(record));
   print(standing(*reader));
   std::vector<WeightsTensor> tensors;
-  for (const ManifestTensor& tensor : reader->manifest().tensors)
-    tensors.push_back({tensor.key, tensor.dtype, tensor.shape});
+  for (const ManifestTensor& tensor : reader->manifest().tensors) tensors.push_back({tensor, ""});
   print(fmt::format("\n{} tensors, {}\n", tensors.size(), human_bytes(total_bytes(reader->manifest()))));
   print(tensor_tree(tensors));
 }

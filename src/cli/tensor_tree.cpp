@@ -53,7 +53,7 @@ void add(Branch& root, const WeightsTensor& tensor) {
   for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
     at = &at->below[parts[i]];
     ++at->count;
-    at->bytes += byte_count(tensor.dtype, tensor.shape);
+    at->bytes += byte_count(tensor);
   }
   at->tensors[parts.back()] = &tensor;
 }
@@ -62,8 +62,7 @@ void write(const Branch& branch, std::size_t depth, std::string& out) {
   const std::string indent(2 * depth, ' ');
   for (const auto& [name, tensor] : branch.tensors)
     out += fmt::format("{:<44} {:>10}  {:<14} {}\n", indent + printable(name),
-                       human_bytes(byte_count(tensor->dtype, tensor->shape)), name_of(tensor->dtype),
-                       shape_text(tensor->shape));
+                       human_bytes(byte_count(*tensor)), name_of(tensor->dtype), shape_text(tensor->shape));
   for (const auto& [name, child] : branch.below) {
     // A branch with one branch and nothing else takes no line of its own.
     std::string label = printable(name);

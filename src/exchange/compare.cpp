@@ -37,7 +37,7 @@ Shape multi_index(std::uint64_t flat, const Shape& shape) {
 // Both streams are read to their end, so that damage anywhere is found.
 ElementDifference compare_bytes(const WeightsTensor& tensor, TensorStream& first, TensorStream& second) {
   ElementDifference difference(tensor.dtype);
-  std::uint64_t left = byte_count(tensor.dtype, tensor.shape);
+  std::uint64_t left = byte_count(tensor);
   std::vector<std::byte> a(std::min(left, kPiece)), b(a.size());
   while (left > 0) {
     const std::size_t run = std::min<std::uint64_t>(left, a.size());

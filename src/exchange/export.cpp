@@ -41,7 +41,7 @@ class TorchExport {
     CheckpointBytes bytes(from_, order_);
     std::vector<OutgoingTensor> storages;
     for (std::size_t i = 0; i < order_.size(); ++i)
-      storages.push_back({std::to_string(i), order_[i]->dtype, order_[i]->shape,
+      storages.push_back({{std::to_string(i), order_[i]->dtype, order_[i]->shape},
                           [&bytes, i](std::span<std::byte> into) { bytes.fill(i, into); }});
     return write_synced(disk, path,
                         [&](WritableFile& file) { return write_torch_file(file, *root, storages); });
@@ -112,8 +112,7 @@ class TorchExport {
     for (const ManifestTensor& stored : manifest_.tensors) {
       float count = 1;
       if (stored.key.slot != "step" || byte_count(stored) != sizeof count) continue;
-      const MutableStateTensor into{stored.key, stored.dtype, stored.shape,
-                                    std::as_writable_bytes(std::span(&count, 1))};
+      const MutableStateTensor into{stored, std::as_writable_bytes(std::span(&count, 1))};
       from_.read({&into, 1}, /*all=*/false);
       if (count == 0) names.insert(stored.key.name);
     }
@@ -143,7 +142,7 @@ class SafetensorsExport {
     for (std::size_t i = 0; i < order_.size(); ++i) {
       if (order_[i]->key.name == safetensors::kMetadata)
         throw Fault(ExitCode::kConfig, "a tensor named __metadata__ cannot be in a safetensors file");
-      tensors_.push_back({order_[i]->key.name, order_[i]->dtype, order_[i]->shape,
+      tensors_.push_back({{order_[i]->key.name, order_[i]->dtype, order_[i]->shape},
                           [this, i](std::span<std::byte> into) { bytes_.fill(i, into); }});
     }
   }
@@ -205,8 +204,8 @@ void export_hdf5(Disk& disk, const Hdf5Export& what, const std::string& part) {
   for (const ManifestTensor& stored : manifest.tensors) {
     if (weights_only && !stored.key.in_model()) continue;
     memory.emplace_back(byte_count(stored));
-    into.push_back({stored.key, stored.dtype, stored.shape, memory.back()});
-    tensors.push_back({stored.key, stored.dtype, stored.shape, memory.back()});
+    into.push_back({stored, memory.back()});
+    tensors.push_back({stored, memory.back()});
   }
   from.read(into, /*all=*/false);
   // A second name is a second link to the same dataset, and needs its digest like the first.

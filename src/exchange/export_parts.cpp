@@ -66,8 +66,7 @@ void CheckpointBytes::load(std::size_t first) {
   memory_.clear();
   for (const ManifestTensor* tensor : unique) memory_.emplace_back(byte_count(*tensor));
   std::vector<MutableStateTensor> into;
-  for (std::size_t i = 0; i < unique.size(); ++i)
-    into.push_back({unique[i]->key, unique[i]->dtype, unique[i]->shape, memory_[i]});
+  for (std::size_t i = 0; i < unique.size(); ++i) into.push_back({*unique[i], memory_[i]});
   from_.read(into, /*all=*/false);
 }
 

@@ -25,18 +25,16 @@ class ForeignWeights : public WeightsSource {
     const StateDict state = flatten_state_dict(model, path);
     for (const NamedTensor& tensor : state.tensors) {
       const std::string obstacle = obstacle_of(*tensor.tensor);
-      tensors_.push_back({{"", tensor.name},
-                          dtype_from_name(tensor.tensor->dtype).value_or(DType::kFloat32),
-                          tensor.tensor->shape,
+      tensors_.push_back({{{"", tensor.name},
+                           dtype_from_name(tensor.tensor->dtype).value_or(DType::kFloat32),
+                           tensor.tensor->shape},
                           tensor.alias_of,
                           obstacle});
       if (obstacle.empty()) by_name_[tensor.name] = tensor.tensor;
     }
     for (const NamedValue& other : state.others)
       if (is_unread_tensor(*other.value))
-        tensors_.push_back({{"", other.name},
-                            DType::kFloat32,
-                            {},
+        tensors_.push_back({{{"", other.name}, {}},
                             "",
                             "it is made by " + other.value->text + ", which Lockstep does not read"});
     if (tensors_.empty()) refuse_bytes(path, "it holds no tensors");

@@ -26,11 +26,7 @@ constexpr std::uint64_t kMaxGrowth = 4;
 constexpr std::uint64_t kSmall = 1u << 20;
 
 // A tensor on its way in.
-struct ImportedTensor {
-  TensorKey key;
-  DType dtype = DType::kFloat32;
-  Shape shape;
-  std::string alias_of;
+struct ImportedTensor : WeightsTensor {
   std::function<void(std::span<std::byte>)> read;
 };
 
@@ -74,15 +70,14 @@ class Importer {
     source_ = read_weights_file(from_);
     for (const WeightsTensor& tensor : source_->tensors())
       incoming_.push_back(
-          {tensor.key, tensor.dtype, tensor.shape, tensor.alias_of,
-           [this, name = tensor.key.name](std::span<std::byte> into) { source_->read(name, into); }});
+          {tensor, [this, name = tensor.key.name](std::span<std::byte> into) { source_->read(name, into); }});
     map_names_of_model(options.names);
     if (source_->step()) step_ = source_->step()->value;
   }
 
   void add(TensorKey key, const TensorRef& tensor, const std::string& alias_of) {
     const DType dtype = readable_dtype(tensor, key.path());
-    incoming_.push_back({std::move(key), dtype, tensor.shape, alias_of,
+    incoming_.push_back({{{std::move(key), dtype, tensor.shape}, alias_of},
                          [this, &tensor](std::span<std::byte> into) { file_->read(tensor, into); }});
   }
 
@@ -114,7 +109,7 @@ class Importer {
     std::uint64_t bytes = 0;
     const std::uint64_t limit = kMaxGrowth * std::filesystem::file_size(from_) + kSmall;
     for (const ImportedTensor& tensor : incoming_)
-      if (tensor.alias_of.empty() && (bytes += byte_count(tensor.dtype, tensor.shape)) > limit)
+      if (tensor.alias_of.empty() && (bytes += byte_count(tensor)) > limit)
         refuse_bytes(from_, "tensors that share storages are more than four times as large as the file");
   }
 
@@ -132,11 +127,11 @@ class Importer {
         digests[tensor.key.name] = digests.at(tensor.alias_of);
         continue;
       }
-      memory.emplace_back(byte_count(tensor.dtype, tensor.shape));
+      memory.emplace_back(byte_count(tensor));
       if (!memory.back().empty()) tensor.read(memory.back());
       plan.datasets.push_back({path, tensor.dtype, tensor.shape});
       if (tensor.key.in_model())
-        digests[tensor.key.name] = tensor_digest(tensor.dtype, tensor.shape, memory.back()).hex();
+        digests[tensor.key.name] = tensor_digest(tensor, memory.back()).hex();
       else
         slots.insert(tensor.key.slot);
     }

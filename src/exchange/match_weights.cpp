@@ -86,7 +86,7 @@ class Matching {
                                   [&](const std::string& name) { return matches_any(name, rules_.skip); });
     if (skip) {
       out_.skipped.push_back(place.names.front());
-      if (!found.empty() && is_transposed(given_[found[0]]->shape, place.shape)) transposed_ = found[0];
+      if (!found.empty() && is_transposed(given_[found[0]]->shape, place.type.shape)) transposed_ = found[0];
       return nullptr;
     }
     if (found.empty()) {
@@ -94,12 +94,13 @@ class Matching {
       return nullptr;
     }
     const WeightsTensor* tensor = given_[found[0]];
-    require_fit(found[0], *tensor, place, conversion_);
+    require_fit(found[0], *tensor, place.type, conversion_);
     for (std::size_t i = 1; i < found.size(); ++i)
       if (!tied_.are_one(*tensor, *given_[found[i]]))
         refuse_weights(found[i], "one tensor with " + found[0] + " in the model, another in the file",
                        "Untie them in the model, or save the one that counts under both names");
-    if (place.shape.size() == 2 && place.shape[0] == place.shape[1]) square_.push_back(found[0]);
+    if (place.type.shape.size() == 2 && place.type.shape[0] == place.type.shape[1])
+      square_.push_back(found[0]);
     taken_.insert(tensor);
     return tensor;
   }

@@ -25,7 +25,7 @@ class CheckpointStream : public TensorStream {
  public:
   explicit CheckpointStream(const TensorPlace& from)
       : from_(from),
-        digester_(from.tensor.dtype, from.tensor.shape),
+        digester_(from.tensor),
         left_(byte_count(from.tensor)),
         left_in_piece_(left_ == 0 ? 0 : byte_count(from.tensor, from.tensor.pieces.front())) {
     if (left_ == 0) finish();
@@ -50,8 +50,7 @@ class CheckpointStream : public TensorStream {
 
  private:
   void finish() {
-    if (digest_of_leaves(from_.tensor.dtype, from_.tensor.shape, digester_.finish()) == from_.tensor.digest)
-      return;
+    if (digest_of_leaves(from_.tensor, digester_.finish()) == from_.tensor.digest) return;
     const std::string file = from_.tensor.pieces.size() == 1 ? from_.tensor.pieces.front().file : "";
     throw CheckpointDamage({from_.directory, file, from_.tensor.key.path()},
                            "its bytes differ from the digest in the manifest");
@@ -70,8 +69,7 @@ class CheckpointSource : public TensorSource {
       : reader_(CheckpointReader::open(disk, directory)) {
     for (const ManifestFile& file : reader_->manifest().files)
       files_[file.name] = disk.open(directory + "/" + file.name);
-    for (const ManifestTensor& tensor : reader_->manifest().tensors)
-      tensors_.push_back({tensor.key, tensor.dtype, tensor.shape});
+    for (const ManifestTensor& tensor : reader_->manifest().tensors) tensors_.push_back({tensor, ""});
   }
 
   const std::vector<WeightsTensor>& tensors() const override { return tensors_; }
@@ -90,8 +88,7 @@ class CheckpointSource : public TensorSource {
 // Whole, because only then is the digest in a weights file compared.
 class WholeTensor : public TensorStream {
  public:
-  WholeTensor(const WeightsSource& weights, const WeightsTensor& tensor)
-      : bytes_(byte_count(tensor.dtype, tensor.shape)) {
+  WholeTensor(const WeightsSource& weights, const WeightsTensor& tensor) : bytes_(byte_count(tensor)) {
     weights.read(tensor.key.name, bytes_);
   }
   void next(std::span<std::byte> into) override {

@@ -70,7 +70,7 @@ class FileWeights : public WeightsSource {
   FileWeights(std::shared_ptr<const ReadableFile> file, const std::string& path)
       : path_(path), file_(std::move(file)), model_(list_model_group(*file_, path)) {
     for (const Hdf5Placement& tensor : model_.tensors)
-      tensors_.push_back({{"", tensor.name}, tensor.dtype, tensor.shape, first_name_of(tensor), {}});
+      tensors_.push_back({{{"", tensor.name}, tensor}, first_name_of(tensor)});
     parse_digests();
   }
 
@@ -83,10 +83,10 @@ class FileWeights : public WeightsSource {
     const auto found = std::find_if(model_.tensors.begin(), model_.tensors.end(),
                                     [&](const auto& t) { return t.name == name; });
     if (found == model_.tensors.end()) no_such_tensor(path_, name);
-    check(bytes.size() == found->bytes, "a tensor to read into has the bytes its shape says");
+    check(bytes.size() == byte_count(*found), "a tensor to read into has the bytes its shape says");
     file_->read_at(found->offset, bytes);
     const auto digest = digests_.find(name);
-    if (digest != digests_.end() && tensor_digest(found->dtype, found->shape, bytes) != digest->second &&
+    if (digest != digests_.end() && tensor_digest(*found, bytes) != digest->second &&
         !fault_requested("guard.skip_digest"))
       throw Fault(ExitCode::kNoValidCheckpoint,
                   path_ + ": tensor " + printable(name) + ": its bytes differ from its digest",
@@ -96,7 +96,7 @@ class FileWeights : public WeightsSource {
  private:
   // Two links to one dataset are one tensor.
   std::string first_name_of(const Hdf5Placement& tensor) {
-    if (tensor.bytes == 0) return "";
+    if (byte_count(tensor) == 0) return "";
     const auto [first, fresh] = first_names_.try_emplace(tensor.offset, tensor.name);
     return fresh ? "" : first->second;
   }
@@ -134,7 +134,7 @@ class CheckpointWeights : public WeightsSource {
   explicit CheckpointWeights(const std::string& directory)
       : reader_(CheckpointReader::open(real_disk(), directory)) {
     for (const ManifestTensor& tensor : reader_->manifest().tensors)
-      if (tensor.key.in_model()) tensors_.push_back({tensor.key, tensor.dtype, tensor.shape, "", {}});
+      if (tensor.key.in_model()) tensors_.push_back({tensor, ""});
   }
 
   const std::vector<WeightsTensor>& tensors() const override { return tensors_; }
@@ -144,7 +144,7 @@ class CheckpointWeights : public WeightsSource {
     const auto found =
         std::find_if(tensors_.begin(), tensors_.end(), [&](const auto& t) { return t.key.name == name; });
     if (found == tensors_.end()) no_such_tensor(reader_->directory(), name);
-    const MutableStateTensor into{found->key, found->dtype, found->shape, bytes};
+    const MutableStateTensor into{*found, bytes};
     reader_->read({&into, 1}, /*all=*/false);
   }
 

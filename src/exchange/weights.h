@@ -12,10 +12,8 @@
 
 namespace lockstep {
 
-struct WeightsTensor {
-  TensorKey key;  // in the model
-  DType dtype = DType::kFloat32;
-  Shape shape;
+// By its key in the model.
+struct WeightsTensor : StateSpec {
   std::string alias_of;       // another name of the same bytes (tied weights); empty where this is the first
   std::string obstacle = {};  // why it cannot be read; then dtype and shape may say nothing
 };

@@ -2,7 +2,6 @@
 #include "exchange/weights_fit.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
@@ -11,10 +10,6 @@
 namespace lockstep {
 
 namespace {
-
-std::string kind_of(const Shape& shape, DType dtype) {
-  return fmt::format("[{}] {}", fmt::join(shape, ", "), name_of(dtype));
-}
 
 // Their values mean nothing without a scale that is kept elsewhere.
 bool is_scaled(DType dtype) {
@@ -36,21 +31,19 @@ bool is_transposed(const Shape& one, const Shape& other) {
   return one.size() == 2 && other.size() == 2 && one[0] != one[1] && one[0] == other[1] && one[1] == other[0];
 }
 
-void require_fit(const std::string& name, const WeightsTensor& tensor, const WeightsPlace& place,
+void require_fit(const std::string& name, const WeightsTensor& tensor, const TensorType& place,
                  Conversion conversion) {
   if (!tensor.obstacle.empty()) refuse_bytes("tensor " + name, tensor.obstacle);
   const bool dtype_fits =
       conversion == Conversion::kNone ? tensor.dtype == place.dtype : converts(tensor.dtype, place.dtype);
   const std::string kinds =
-      fmt::format("is {} in the file, {} in the model", kind_of(tensor.shape, tensor.dtype),
-                  kind_of(place.shape, place.dtype));
+      fmt::format("is {} in the file, {} in the model", type_text(tensor), type_text(place));
   if (is_transposed(tensor.shape, place.shape))
     refuse_weights(
         name, kinds + ": the file keeps it transposed, as Conv1D of transformers does",
         "Transpose every such weight in Python, the square ones too: state[name] = state[name].t()");
   if (tensor.shape != place.shape)
-    refuse_weights(name, fmt::format("shape [{}] in the file, [{}] in the model; it {}",
-                                     fmt::join(tensor.shape, ", "), fmt::join(place.shape, ", "), kinds));
+    refuse_weights(name, type_difference({tensor, "in the file"}, {place, "in the model"}) + "; it " + kinds);
   if (!dtype_fits)
     refuse_weights(name, kinds,
                    conversion == Conversion::kNone ? "Convert it in Python, or set train.dtype to the file's"

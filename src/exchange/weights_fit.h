@@ -11,8 +11,7 @@ namespace lockstep {
 // A tensor of a model that weights go into.
 struct WeightsPlace {
   std::vector<std::string> names;  // all of them, where it is tied
-  DType dtype = DType::kFloat32;
-  Shape shape;
+  TensorType type;
 };
 
 // May a tensor be converted on its way in?
@@ -23,7 +22,7 @@ enum class Conversion {
 
 // Local. May `tensor`, of this name in the model, go into `place`? Throws Fault: 78 for another shape or
 // dtype, or one that is transposed; 65 where it cannot be read.
-void require_fit(const std::string& name, const WeightsTensor& tensor, const WeightsPlace& place,
+void require_fit(const std::string& name, const WeightsTensor& tensor, const TensorType& place,
                  Conversion conversion);
 
 // Two matrices, not square, of which each has the shape of the other turned over.

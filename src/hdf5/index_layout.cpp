@@ -39,14 +39,14 @@ std::string without_format(const std::string& path) {
 
 void add_virtual(const Hdf5Draft& draft, const Hdf5IndexEntry& entry) {
   const Hdf5Session& hdf5 = draft.session();
-  const PlannedDataset& dataset = entry.dataset;
+  const TensorSpec& dataset = entry.dataset;
   const Hdf5Handle type = hdf5_type_of(hdf5, dataset.dtype);
   const Hdf5Handle creation = hdf5.own(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "making a property list");
   hdf5.ok(H5Pset_obj_track_times(creation.get(), false), "switching times off");
   const auto nan = nan_of(dataset.dtype);
   hdf5.ok(H5Pset_fill_value(creation.get(), type.get(), nan.data()), "choosing NaN as fill");
   const Hdf5Handle whole = draft.create_space(dataset.shape);
-  const std::string source = without_format(dataset.path);
+  const std::string source = without_format(dataset.name);
   std::vector<hsize_t> start(dataset.shape.size(), 0);
   for (const Hdf5IndexPart& part : entry.parts) {
     Shape shape = dataset.shape;
@@ -54,15 +54,15 @@ void add_virtual(const Hdf5Draft& draft, const Hdf5IndexEntry& entry) {
     const Hdf5Handle there = draft.create_space(shape);
     const std::vector<hsize_t> count(shape.begin(), shape.end());
     hdf5.ok(H5Sselect_hyperslab(whole.get(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr),
-            "selecting rows of " + dataset.path);
+            "selecting rows of " + dataset.name);
     hdf5.ok(H5Pset_virtual(creation.get(), whole.get(), part.file.c_str(), source.c_str(), there.get()),
-            "mapping rows of " + dataset.path);
+            "mapping rows of " + dataset.name);
     start[0] += static_cast<hsize_t>(part.rows);
   }
-  hdf5.ok(H5Sselect_all(whole.get()), "selecting all of " + dataset.path);
-  hdf5.own(H5Dcreate2(draft.file(), dataset.path.c_str(), type.get(), whole.get(), H5P_DEFAULT,
+  hdf5.ok(H5Sselect_all(whole.get()), "selecting all of " + dataset.name);
+  hdf5.own(H5Dcreate2(draft.file(), dataset.name.c_str(), type.get(), whole.get(), H5P_DEFAULT,
                       creation.get(), H5P_DEFAULT),
-           H5Dclose, "creating dataset " + dataset.path);
+           H5Dclose, "creating dataset " + dataset.name);
 }
 
 }  // namespace
@@ -72,7 +72,7 @@ std::vector<std::byte> lay_out_index(const std::vector<Hdf5Group>& groups,
   Hdf5Draft draft(entries.size());
   draft.create_groups(groups);
   for (const Hdf5IndexEntry& entry : entries) {
-    const std::string& path = entry.dataset.path;
+    const std::string& path = entry.dataset.name;
     if (entry.parts.size() > 1)
       add_virtual(draft, entry);
     else

@@ -16,7 +16,7 @@ struct Hdf5IndexPart {
 
 // A dataset that lies in other files: in one part as it is there, or cut in dimension 0.
 struct Hdf5IndexEntry {
-  PlannedDataset dataset;
+  TensorSpec dataset;
   std::vector<Hdf5IndexPart> parts;  // in the order of their rows
 };
 

@@ -10,8 +10,7 @@ namespace lockstep {
 
 namespace {
 
-std::vector<std::uint64_t> create_datasets(const Hdf5Draft& draft,
-                                           const std::vector<PlannedDataset>& datasets) {
+std::vector<std::uint64_t> create_datasets(const Hdf5Draft& draft, const std::vector<TensorSpec>& datasets) {
   const Hdf5Session& hdf5 = draft.session();
   const Hdf5Handle creation = hdf5.own(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "making a property list");
   hdf5.ok(H5Pset_layout(creation.get(), H5D_CONTIGUOUS), "choosing contiguous storage");
@@ -21,15 +20,15 @@ std::vector<std::uint64_t> create_datasets(const Hdf5Draft& draft,
   hdf5.ok(H5Pset_obj_track_times(creation.get(), false), "switching times off");
   std::vector<std::uint64_t> offsets;
   offsets.reserve(datasets.size());
-  for (const PlannedDataset& dataset : datasets) {
+  for (const TensorSpec& dataset : datasets) {
     const Hdf5Handle type = hdf5_type_of(hdf5, dataset.dtype);
     const Hdf5Handle space = draft.create_space(dataset.shape);
-    const Hdf5Handle object = hdf5.own(H5Dcreate2(draft.file(), dataset.path.c_str(), type.get(), space.get(),
+    const Hdf5Handle object = hdf5.own(H5Dcreate2(draft.file(), dataset.name.c_str(), type.get(), space.get(),
                                                   H5P_DEFAULT, creation.get(), H5P_DEFAULT),
-                                       H5Dclose, "creating dataset " + dataset.path);
+                                       H5Dclose, "creating dataset " + dataset.name);
     const haddr_t offset = H5Dget_offset(object.get());
     const bool empty = element_count(dataset.shape) == 0;
-    if (!empty && offset == HADDR_UNDEF) hdf5.fail("placing dataset " + dataset.path);
+    if (!empty && offset == HADDR_UNDEF) hdf5.fail("placing dataset " + dataset.name);
     offsets.push_back(empty ? 0 : offset);
   }
   return offsets;
@@ -57,8 +56,8 @@ std::vector<Hdf5MetadataRun> metadata_runs(const Hdf5Plan& plan, const Hdf5Layou
   };
   for (const std::size_t i : order) {
     run_until(layout.offsets[i]);
-    const PlannedDataset& dataset = plan.datasets[i];
-    at = layout.offsets[i] + byte_count(dataset.dtype, dataset.shape);
+    const TensorSpec& dataset = plan.datasets[i];
+    at = layout.offsets[i] + byte_count(dataset);
   }
   run_until(layout.file_bytes);
   return runs;

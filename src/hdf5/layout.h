@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lockstep/base/span.h"
+#include "lockstep/base/tensor_spec.h"
 
 namespace lockstep {
 
@@ -24,15 +25,6 @@ struct Hdf5Group {
   std::vector<Hdf5Attribute> attributes;
 };
 
-// One contiguous dataset; the last part of `path` has gone through encode_link().
-struct PlannedDataset {
-  std::string path;
-  DType dtype = DType::kFloat32;
-  Shape shape;
-
-  bool operator==(const PlannedDataset&) const = default;
-};
-
 // A second path of a dataset: both lead to the same bytes.
 struct Hdf5HardLink {
   std::string path;
@@ -44,7 +36,8 @@ struct Hdf5HardLink {
 // What a file is to hold.
 struct Hdf5Plan {
   std::vector<Hdf5Group> groups;
-  std::vector<PlannedDataset> datasets;
+  // Contiguous; a name is a path whose last part has gone through encode_link().
+  std::vector<TensorSpec> datasets;
   std::vector<Hdf5HardLink> links = {};
 };
 

@@ -75,14 +75,13 @@ class DatasetReader {
       file_.refuse(where + " has an element type Lockstep does not know (little-endian PyTorch types only)");
     const auto extent = parse_dataspace(content(Hdf5MessageType::kDataspace));
     if (!extent) file_.refuse(where + " has no ordinary shape");
-    return place(where, {"", *type.dtype, extent->shape, 0, 0}, storage);
+    return place(where, {{"", *type.dtype, extent->shape}}, storage);
   }
 
   Hdf5Placement place(const std::string& where, Hdf5Placement placement, const Hdf5Storage& storage) const {
     const std::string file_bytes = std::to_string(file_.size());
     const auto bytes = claimed_bytes(placement.shape, placement.dtype, file_.size());
     if (!bytes) file_.refuse(where + " claims more bytes than the file has (" + file_bytes + ")");
-    placement.bytes = *bytes;
     if (*bytes == 0) return placement;
     if (storage.address > file_.size() || *bytes > file_.size() - storage.address)
       file_.refuse(where + " does not lie inside the file (" + file_bytes + " bytes)");

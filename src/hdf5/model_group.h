@@ -8,16 +8,13 @@
 
 #include "lockstep/base/disk.h"
 #include "lockstep/base/span.h"
+#include "lockstep/base/tensor_spec.h"
 
 namespace lockstep {
 
-// Where one tensor of a weights file lies.
-struct Hdf5Placement {
-  std::string name;  // decoded
-  DType dtype = DType::kFloat32;
-  Shape shape;
-  std::uint64_t offset = 0;
-  std::uint64_t bytes = 0;
+// A tensor of a weights file, its name decoded.
+struct Hdf5Placement : TensorSpec {
+  std::uint64_t offset = 0;  // 0 for one without elements
 };
 
 // The /model group of a file, and the attributes of it that we write.

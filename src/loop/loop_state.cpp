@@ -110,7 +110,7 @@ bool LoopState::refresh() {
   join_steps(all);
   const auto layout = [](const std::vector<Persisted>& list) {
     std::vector<std::pair<std::string, std::vector<std::int64_t>>> out;
-    for (const Persisted& item : list) out.emplace_back(item.key.path(), item.shape);
+    for (const Persisted& item : list) out.emplace_back(item.key.path(), item.live.sizes().vec());
     return out;
   };
   const auto before = layout(persisted_);
@@ -249,8 +249,7 @@ std::vector<MutableStateTensor> LoopState::places(const CheckpointReader& checkp
     if (!direct) place = torch::empty(stored.shape, type);
     restored_[stored.key.path()] = place;
     const MutableSpan span = span_of(place);
-    list.push_back(
-        {stored.key, stored.dtype, stored.shape, {static_cast<std::byte*>(span.data), span.bytes()}});
+    list.push_back({stored, {static_cast<std::byte*>(span.data), span.bytes()}});
   }
   return list;
 }

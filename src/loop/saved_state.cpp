@@ -20,12 +20,13 @@ SavedState::Persisted SavedState::persist(TensorKey key, const torch::Tensor& li
       live.device().is_cpu()
           ? live
           : torch::empty(live.sizes(), live.options().device(torch::kCPU).pinned_memory(true));
-  return {std::move(key), live.sizes().vec(), live, host, steady};
+  return {std::move(key), live, host, steady};
 }
 
 StateTensor SavedState::in_host_memory(const Persisted& item) {
   const MutableSpan span = span_of(item.host);
-  return {item.key, span.dtype, item.shape, {static_cast<const std::byte*>(span.data), span.bytes()}};
+  return {{item.key, span.dtype, item.host.sizes().vec()},
+          {static_cast<const std::byte*>(span.data), span.bytes()}};
 }
 
 }  // namespace lockstep

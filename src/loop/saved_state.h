@@ -23,7 +23,6 @@ class SavedState {
   // A tensor in place; small things that are copied at each save (step counts, numbers) are none of these.
   struct Persisted {
     TensorKey key;
-    std::vector<std::int64_t> shape;
     torch::Tensor live;
     torch::Tensor host;   // live itself, where that is in host memory; else pinned memory
     bool steady = false;  // changed by an update alone; the others also while a step is computed

@@ -18,7 +18,7 @@ namespace {
 // A leaf is small enough to stay in a core's cache from the copy to the digest.
 std::vector<Digest> digested_copy(const StateTensor& from, std::byte* to) {
   std::vector<Digest> leaves;
-  const std::uint64_t leaf = leaf_bytes(from.dtype, from.shape);
+  const std::uint64_t leaf = leaf_bytes(from);
   for (std::uint64_t at = 0; at < from.bytes.size(); at += leaf) {
     const auto part = from.bytes.subspan(at, std::min<std::uint64_t>(leaf, from.bytes.size() - at));
     if (to != nullptr) stream_copy(part, to + at);

@@ -60,7 +60,7 @@ class MappedState {
     for (const ManifestFile& file : from.manifest().files)
       files_.try_emplace(file.name, from.directory() + "/" + file.name, file.bytes);
     for (const ManifestTensor& tensor : from.manifest().tensors)
-      state_.tensors.push_back({tensor.key, tensor.dtype, tensor.shape, bytes_of(tensor)});
+      state_.tensors.push_back({tensor, bytes_of(tensor)});
     state_.record = &from.record();
   }
 

@@ -29,7 +29,7 @@ namespace {
 Digest hash_of(const PlannedState& state) {
   std::map<std::string, Digest> digests;
   for (const StateTensor& tensor : state.tensors)
-    digests[tensor.key.path()] = tensor_digest(tensor.dtype, tensor.shape, tensor.bytes);
+    digests[tensor.key.path()] = tensor_digest(tensor, tensor.bytes);
   return state_hash(state.record->step, digests);
 }
 

@@ -13,8 +13,8 @@ void write_weights(Disk& disk, const CheckpointReader& from, const std::string& 
   for (const ManifestTensor& tensor : from.manifest().tensors) {
     if (!tensor.key.in_model()) continue;
     memory.emplace_back(byte_count(tensor));
-    into.push_back({tensor.key, tensor.dtype, tensor.shape, memory.back()});
-    tensors.push_back({tensor.key, tensor.dtype, tensor.shape, memory.back()});
+    into.push_back({tensor, memory.back()});
+    tensors.push_back({tensor, memory.back()});
   }
   // Each is compared with its digest here, so that no damage is copied into a file that then looks whole.
   from.read(into, /*all=*/false);

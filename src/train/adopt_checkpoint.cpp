@@ -87,8 +87,8 @@ class FileOptimizer {
     std::vector<FileParameter> parameters;
     for (const ArenaEntry& entry : entries) {
       const auto found = parts_.name_in_file.find(entry.name);
-      parameters.push_back({found == parts_.name_in_file.end() ? entry.name : found->second, entry.shape,
-                            groups_.at(entry.name)});
+      parameters.push_back({found == parts_.name_in_file.end() ? entry.name : found->second,
+                            entry.shape.size(), groups_.at(entry.name)});
     }
     std::vector<std::string> in_file;
     for (const NamedTensor& tensor : flatten_state_dict(parts_.model, parts_.path).tensors)
@@ -184,8 +184,7 @@ class Adoption {
     for (const MutableStateTensor& place : places_) {
       if (!place.key.in_model()) continue;
       const auto found = names.find(place.key.name);
-      wanted.push_back(
-          {found == names.end() ? std::vector{place.key.name} : found->second, place.dtype, place.shape});
+      wanted.push_back({found == names.end() ? std::vector{place.key.name} : found->second, place});
       into.push_back(&place);
     }
     const auto source = weights_in(*file_, *parts_.model, path_);

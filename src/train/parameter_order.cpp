@@ -56,7 +56,7 @@ std::vector<std::size_t> order_of_optimizer(const std::vector<FileParameter>& pa
   const bool nano_gpt = root.find("iter_num") != nullptr && root.find("model_args") != nullptr;
   if (!nano_gpt || optimizer.groups.size() != 2) return {};
   const auto others = std::stable_partition(order.begin(), order.end(),
-                                            [&](std::size_t i) { return parameters[i].shape.size() >= 2; });
+                                            [&](std::size_t i) { return parameters[i].dimensions >= 2; });
   if (others - order.begin() != static_cast<std::ptrdiff_t>(size_of_group(*optimizer.groups[0]))) return {};
   return order;
 }

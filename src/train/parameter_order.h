@@ -11,10 +11,10 @@
 
 namespace lockstep {
 
-// A parameter of the config's model: its name in the file, and its shape.
+// A parameter of the config's model: its name in the file.
 struct FileParameter {
   std::string name;
-  Shape shape;
+  std::size_t dimensions = 0;
   int group = kNoGroup;  // of optim.groups
 };
 

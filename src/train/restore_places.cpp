@@ -63,7 +63,7 @@ RestorePlaces restore_places(TrainingState& state, const Manifest& manifest,
   for (const ManifestTensor& stored : manifest.tensors) {
     if (!stored.key.in_optimizer() || !frozen_now.contains(stored.key.name)) continue;
     places.dropped.emplace_back(byte_count(stored));
-    places.tensors.push_back({stored.key, stored.dtype, stored.shape, places.dropped.back()});
+    places.tensors.push_back({stored, places.dropped.back()});
   }
   return places;
 }

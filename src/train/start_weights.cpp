@@ -30,7 +30,7 @@ WeightsMatch fill_model(torch::nn::Module& model, const WeightsSource& source, c
   const std::vector<ModelTensor> wanted = tensors_of(model);
   std::vector<WeightsPlace> places;
   for (const ModelTensor& item : wanted)
-    places.push_back({item.names, dtype_of(item.tensor.scalar_type()), Shape(item.tensor.sizes().vec())});
+    places.push_back({item.names, {dtype_of(item.tensor.scalar_type()), item.tensor.sizes().vec()}});
   WeightsMatch match = match_weights(places, source, rules, Conversion::kWithin);
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     if (match.from[i] == nullptr) continue;

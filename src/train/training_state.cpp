@@ -111,8 +111,7 @@ std::vector<StateTensor> TrainingState::host_tensors() {
   for (const Persisted& item : persisted_) list.push_back(in_host_memory(item));
   const std::vector<double>& steps = optimizer_->steps();
   const bool one = std::adjacent_find(steps.begin(), steps.end(), std::not_equal_to<>()) == steps.end();
-  for (const MutableStateTensor& place : step_places({one, {}}))
-    list.push_back({place.key, place.dtype, place.shape, place.bytes});
+  for (const MutableStateTensor& place : step_places({one, {}})) list.push_back({place, place.bytes});
   for (std::size_t i = 0; i < steps_.size(); ++i) steps_[i] = static_cast<float>(steps[i]);
   return list;
 }
@@ -127,7 +126,7 @@ std::vector<MutableStateTensor> TrainingState::step_places(const StoredOptimizer
   std::vector<MutableStateTensor> list;
   for (std::size_t i = 0; i < names.size(); ++i)
     list.push_back(
-        {{kStepSlot, names[i]}, DType::kFloat32, {}, std::as_writable_bytes(std::span(&steps_[i], 1))});
+        {{{kStepSlot, names[i]}, DType::kFloat32, {}}, std::as_writable_bytes(std::span(&steps_[i], 1))});
   return list;
 }
 
@@ -138,7 +137,8 @@ std::vector<MutableStateTensor> TrainingState::places(const StoredOptimizer& sto
     if (!item.key.in_model() && stored.without_state.contains(item.key.name))
       std::memset(span.data, 0, span.bytes());
     else
-      list.push_back({item.key, span.dtype, item.shape, {static_cast<std::byte*>(span.data), span.bytes()}});
+      list.push_back({{item.key, span.dtype, item.host.sizes().vec()},
+                      {static_cast<std::byte*>(span.data), span.bytes()}});
   }
   for (MutableStateTensor& place : step_places(stored)) list.push_back(std::move(place));
   stored_ = stored;

@@ -42,7 +42,7 @@ class State {
     const std::size_t bytes = static_cast<std::size_t>(element_count(shape)) * 4;
     const std::size_t step = bytes >= 65'536 ? kDirectAlignment : 64;
     at_ = (at_ + step - 1) / step * step;
-    places_.push_back({std::move(key), DType::kFloat32, std::move(shape), {}});
+    places_.push_back({{std::move(key), DType::kFloat32, std::move(shape)}, {}});
     offsets_.push_back(at_);
     at_ += bytes;
   }
@@ -61,7 +61,7 @@ class State {
   const std::vector<MutableStateTensor>& places() const { return places_; }
   std::vector<StateTensor> tensors() const {
     std::vector<StateTensor> out;
-    for (const auto& place : places_) out.push_back({place.key, place.dtype, place.shape, place.bytes});
+    for (const auto& place : places_) out.push_back({place, place.bytes});
     return out;
   }
 

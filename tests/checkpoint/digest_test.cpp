@@ -33,45 +33,45 @@ TEST(TensorDigest, FollowsTheWrittenRecipe) {
       std::string("float32") + '\0' + little_endian(2) + little_endian(7) + little_endian(25'000);
   text += canonical(digest_of(all.first(300'000))) + canonical(digest_of(all.subspan(300'000, 300'000))) +
           canonical(digest_of(all.subspan(600'000)));
-  EXPECT_EQ(tensor_digest(DType::kFloat32, {7, 25'000}, bytes), digest_of(text));
+  EXPECT_EQ(tensor_digest({DType::kFloat32, {7, 25'000}}, bytes), digest_of(text));
 }
 
 TEST(TensorDigest, TakesA0DimTensorAsOneLeafAndAnEmptyOneAsNone) {
   const auto bytes = pattern(8);
-  EXPECT_EQ(tensor_digest(DType::kFloat64, {}, bytes),
+  EXPECT_EQ(tensor_digest({DType::kFloat64, {}}, bytes),
             digest_of(std::string("float64") + '\0' + little_endian(0) + canonical(digest_of(bytes))));
-  EXPECT_EQ(tensor_digest(DType::kBool, {3, 0}, {}),
+  EXPECT_EQ(tensor_digest({DType::kBool, {3, 0}}, {}),
             digest_of(std::string("bool") + '\0' + little_endian(2) + little_endian(3) + little_endian(0)));
 }
 
 TEST(TensorDigest, IsTheSameInPiecesOfAnySize) {
   const auto bytes = pattern(1'000'000);
-  const Digest whole = tensor_digest(DType::kUInt8, {1000, 1000}, bytes);
+  const Digest whole = tensor_digest({DType::kUInt8, {1000, 1000}}, bytes);
   for (const std::size_t size : {1, 7, 4096, 262'143, 262'144, 999'999}) {
-    LeafDigester digester(DType::kUInt8, {1000, 1000});
+    LeafDigester digester({DType::kUInt8, {1000, 1000}});
     for (std::size_t at = 0; at < bytes.size(); at += size)
       digester.update(std::span(bytes).subspan(at, std::min(size, bytes.size() - at)));
-    EXPECT_EQ(digest_of_leaves(DType::kUInt8, {1000, 1000}, digester.finish()), whole) << size;
+    EXPECT_EQ(digest_of_leaves({DType::kUInt8, {1000, 1000}}, digester.finish()), whole) << size;
   }
 }
 
 TEST(TensorDigest, DependsOnDTypeShapeAndEveryByte) {
   const auto bytes = pattern(24);
-  const Digest digest = tensor_digest(DType::kFloat32, {2, 3}, bytes);
-  EXPECT_NE(tensor_digest(DType::kInt32, {2, 3}, bytes), digest);
-  EXPECT_NE(tensor_digest(DType::kFloat32, {3, 2}, bytes), digest);
-  EXPECT_NE(tensor_digest(DType::kFloat32, {6}, bytes), digest);
+  const Digest digest = tensor_digest({DType::kFloat32, {2, 3}}, bytes);
+  EXPECT_NE(tensor_digest({DType::kInt32, {2, 3}}, bytes), digest);
+  EXPECT_NE(tensor_digest({DType::kFloat32, {3, 2}}, bytes), digest);
+  EXPECT_NE(tensor_digest({DType::kFloat32, {6}}, bytes), digest);
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     auto other = bytes;
     other[i] ^= std::byte{1};
-    EXPECT_NE(tensor_digest(DType::kFloat32, {2, 3}, other), digest);
+    EXPECT_NE(tensor_digest({DType::kFloat32, {2, 3}}, other), digest);
   }
 }
 
 TEST(TensorDigest, RefusesTheWrongNumberOfBytes) {
   const auto bytes = pattern(25);
-  EXPECT_THROW(tensor_digest(DType::kFloat32, {2, 3}, bytes), Bug);
-  EXPECT_THROW(tensor_digest(DType::kFloat32, {2, 3}, std::span(bytes).first(23)), Bug);
+  EXPECT_THROW(tensor_digest({DType::kFloat32, {2, 3}}, bytes), Bug);
+  EXPECT_THROW(tensor_digest({DType::kFloat32, {2, 3}}, std::span(bytes).first(23)), Bug);
 }
 
 TEST(StateHash, FollowsTheWrittenRecipeAndDependsOnStepAndNames) {

@@ -72,7 +72,7 @@ class Planned {
     return out;
   }
   std::vector<Digest> leaves(std::size_t dataset) const {
-    LeafDigester digester(plan_.datasets[dataset].dtype, plan_.datasets[dataset].shape);
+    LeafDigester digester(plan_.datasets[dataset]);
     digester.update(payload_[dataset]);
     return digester.finish();
   }
@@ -266,7 +266,7 @@ TEST(LayoutCache, StartsAfreshWhenMoreThanAValueChanges) {
   expect_miss("one more attribute");
   planned.plan().datasets[1].shape = {70'001};
   expect_miss("another shape");
-  planned.plan().datasets[1].path = "/model/other";
+  planned.plan().datasets[1].name = "/model/other";
   expect_miss("another name");
   planned.plan().groups.push_back({"/train", {}});
   expect_miss("one more group");

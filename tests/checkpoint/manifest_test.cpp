@@ -19,10 +19,10 @@ Manifest small() {
   manifest.record.extra = R"({"loss_scaler":{"scale":65536.0},"unknown":[1,null,{"x":"y"}]})";
   manifest.state_hash = digest_of("state");
   manifest.files = {{"checkpoint.h5", 100, digest_of("file")}};
-  manifest.tensors = {{{"", "seen", "mine"}, DType::kInt64, {2}, digest_of("x"), {}},
-                      {{"", "a/b \"quoted\"\n"}, DType::kBFloat16, {2, 3}, digest_of("a"), {}},
-                      {{"exp_avg", "a"}, DType::kFloat8E5M2, {}, digest_of("b"), {}},
-                      {{"exp_avg", "split"}, DType::kInt8, {5, 2}, digest_of("c"), {}}};
+  manifest.tensors = {{{{"", "seen", "mine"}, DType::kInt64, {2}}, digest_of("x"), {}},
+                      {{{"", "a/b \"quoted\"\n"}, DType::kBFloat16, {2, 3}}, digest_of("a"), {}},
+                      {{{"exp_avg", "a"}, DType::kFloat8E5M2, {}}, digest_of("b"), {}},
+                      {{{"exp_avg", "split"}, DType::kInt8, {5, 2}}, digest_of("c"), {}}};
   manifest.tensors[0].pieces = {{"checkpoint.h5", 64, 0, 2, digest_of("x")}};
   manifest.tensors[1].pieces = {{"checkpoint.h5", 8, 0, 2, digest_of("a")}};
   manifest.tensors[2].pieces = {{"checkpoint.h5", 99, 0, 1, digest_of("b")}};

@@ -59,7 +59,7 @@ class OwnedState {
     std::vector<MutableStateTensor> out;
     for (const StateTensor& tensor : state.tensors) {
       auto& memory = memory_.emplace_back(tensor.bytes.size());
-      out.push_back({tensor.key, tensor.dtype, tensor.shape, memory});
+      out.push_back({tensor, memory});
     }
     return out;
   }
@@ -78,7 +78,7 @@ class OwnedState {
     for (std::size_t i = 0; i < memory.size(); ++i)
       memory[i] = static_cast<std::byte>(
           dtype == DType::kBool ? i % 2 : mix_key({key, state.tensors.size(), i}) & 0x3f);
-    state.tensors.push_back({name, dtype, shape, memory});
+    state.tensors.push_back({{name, dtype, shape}, memory});
   }
 
   std::deque<std::vector<std::byte>> memory_;

@@ -17,13 +17,13 @@ std::vector<StateTensor> sized(const std::vector<std::pair<DType, Shape>>& of) {
     const auto& [dtype, shape] = of[i];
     const std::size_t bytes = static_cast<std::size_t>(element_count(shape)) * size_of(dtype);
     tensors.push_back(
-        {{"", "t" + std::to_string(1000 + i)}, dtype, shape, {(const std::byte*)nullptr, bytes}});
+        {{{"", "t" + std::to_string(1000 + i)}, dtype, shape}, {(const std::byte*)nullptr, bytes}});
   }
   return tensors;
 }
 
 std::uint64_t piece_bytes(const StateTensor& tensor, const ShardPiece& piece) {
-  return static_cast<std::uint64_t>(element_count(rows_of(tensor.shape, piece.rows))) * size_of(tensor.dtype);
+  return byte_count(rows_of(tensor, piece.rows));
 }
 
 std::vector<std::uint64_t> loads_of(const std::vector<StateTensor>& tensors, const ShardPlan& plan) {
@@ -55,8 +55,7 @@ void expect_sound(const std::vector<StateTensor>& tensors, const ShardPlan& plan
       if (piece.first_row == 0) continue;
       ASSERT_TRUE(may_be_cut(tensor)) << name_of(tensor.dtype) << tensor.shape.size();
       const std::uint64_t row = tensor.bytes.size() / static_cast<std::uint64_t>(tensor.shape[0]);
-      ASSERT_EQ(static_cast<std::uint64_t>(piece.first_row) * row % leaf_bytes(tensor.dtype, tensor.shape),
-                0u);
+      ASSERT_EQ(static_cast<std::uint64_t>(piece.first_row) * row % leaf_bytes(tensor), 0u);
     }
   }
   for (std::size_t i = 0; i < tensors.size(); ++i) {
@@ -111,7 +110,7 @@ TEST(ShardPlan, HoldsEveryRowOnceAndIsBalancedWithin5PercentOrALeaf) {
     std::uint64_t leaf = 256 * 1024;
     for (const StateTensor& tensor : tensors) {
       total += tensor.bytes.size();
-      if (may_be_cut(tensor)) leaf = std::max(leaf, leaf_bytes(tensor.dtype, tensor.shape));
+      if (may_be_cut(tensor)) leaf = std::max(leaf, leaf_bytes(tensor));
     }
     for (int shards = 1; shards <= 9; ++shards) {
       const ShardPlan plan = plan_sharded(tensors, shards);

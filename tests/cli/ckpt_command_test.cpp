@@ -29,7 +29,7 @@ class CkptCommand : public ::testing::Test {
       state.record.run_id = "digits";
       state.record.step = Step{step};
       state.record.loss = 0.5;
-      state.tensors = {{{"", "fc.weight"}, DType::kFloat32, {4, 4}, memory_}};
+      state.tensors = {{{{"", "fc.weight"}, DType::kFloat32, {4, 4}}, memory_}};
       CheckpointStore(dir_ + "/ckpt", {}, real_disk(), [](const auto&, const auto&) {
       }).save(state, step == 1);
     }
@@ -70,7 +70,7 @@ TEST_F(CkptCommand, LsKeepsTheExponentOfASmallLoss) {
   state.record.step = Step{3};
   state.record.loss = 1.69375e-06;
   state.record.metrics = {{"valid_loss", 2.50125e-07}};
-  state.tensors = {{{"", "fc.weight"}, DType::kFloat32, {4, 4}, memory_}};
+  state.tensors = {{{{"", "fc.weight"}, DType::kFloat32, {4, 4}}, memory_}};
   CheckpointStore(dir_ + "/ckpt", {}, real_disk(), [](const auto&, const auto&) {
   }).save(state, /*is_best=*/false);
   const std::string table = ckpt({"ls", dir_});

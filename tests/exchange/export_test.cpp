@@ -25,9 +25,9 @@ class Export : public ::testing::Test {
                                   {"model.type", "mlp"}};
     owned_.state.record.parameter_order = {"layers.0.weight", "layers.0.bias"};
     owned_.state.tensors.push_back(
-        {{"exp_avg", "layers.0.bias"}, DType::kFloat32, {128}, owned_.state.tensors[1].bytes});
+        {{{"exp_avg", "layers.0.bias"}, DType::kFloat32, {128}}, owned_.state.tensors[1].bytes});
     owned_.state.tensors.push_back(
-        {{"step", "all_parameters"}, DType::kFloat32, {}, std::as_bytes(std::span(steps_))});
+        {{{"step", "all_parameters"}, DType::kFloat32, {}}, std::as_bytes(std::span(steps_))});
   }
 
   std::unique_ptr<CheckpointReader> saved() {
@@ -111,11 +111,11 @@ TEST_F(Export, FullPthHasTheStepOfEachParameterAndNoStateOfWhatIsFrozenOrWasNeve
   owned_.state.record.parameter_order = {"layers.0.weight", "layers.0.bias", "late"};
   owned_.state.tensors.pop_back();
   const auto exp_avg = owned_.state.tensors.back();
-  owned_.state.tensors.push_back({{"exp_avg", "late"}, exp_avg.dtype, exp_avg.shape, exp_avg.bytes});
+  owned_.state.tensors.push_back({{{"exp_avg", "late"}, exp_avg}, exp_avg.bytes});
   owned_.state.tensors.push_back(
-      {{"step", "layers.0.bias"}, DType::kFloat32, {}, std::as_bytes(std::span(&counts[0], 1))});
+      {{{"step", "layers.0.bias"}, DType::kFloat32, {}}, std::as_bytes(std::span(&counts[0], 1))});
   owned_.state.tensors.push_back(
-      {{"step", "late"}, DType::kFloat32, {}, std::as_bytes(std::span(&counts[1], 1))});
+      {{{"step", "late"}, DType::kFloat32, {}}, std::as_bytes(std::span(&counts[1], 1))});
   std::erase_if(owned_.state.tensors, [](const StateTensor& tensor) {
     return tensor.key.in_optimizer() && tensor.key.name == "layers.0.weight";
   });

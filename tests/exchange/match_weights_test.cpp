@@ -22,7 +22,7 @@ class InMemory : public WeightsSource {
     std::vector<std::byte> bytes(byte_count(dtype, shape));
     for (std::size_t i = 0; i < bytes.size(); ++i)
       bytes[i] = static_cast<std::byte>(first + static_cast<int>(i));
-    return keeps({{"", name}, dtype, shape, "", ""}, std::move(bytes));
+    return keeps({{{"", name}, dtype, shape}, ""}, std::move(bytes));
   }
   InMemory& alias(const std::string& name, const std::string& of) {
     const auto first = std::find_if(tensors_.begin(), tensors_.end(),
@@ -33,11 +33,11 @@ class InMemory : public WeightsSource {
     return keeps(std::move(tensor), bytes_.at(of));
   }
   InMemory& zeros(const std::string& name, const Shape& shape) {
-    return keeps({{"", name}, DType::kFloat32, shape, "", ""},
+    return keeps({{{"", name}, DType::kFloat32, shape}, ""},
                  std::vector<std::byte>(byte_count(DType::kFloat32, shape)));
   }
   InMemory& unreadable(const std::string& name) {
-    return keeps({{"", name}, DType::kFloat32, {}, "", "made by torch._utils._rebuild_qtensor"}, {});
+    return keeps({{{"", name}, {}}, "", "made by torch._utils._rebuild_qtensor"}, {});
   }
 
   const std::vector<WeightsTensor>& tensors() const override { return tensors_; }

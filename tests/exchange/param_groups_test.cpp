@@ -82,9 +82,9 @@ TEST(ParamGroups, AreExportedAsTorchsWithNumbersInTheirOrder) {
   owned.state.record.parameter_order = {"layers.0.weight", "layers.0.bias", "other"};
   keep_param_groups(owned.state.record, kGroups);
   owned.state.tensors.push_back(
-      {{"exp_avg", "layers.0.bias"}, DType::kFloat32, {128}, owned.state.tensors[1].bytes});
+      {{{"exp_avg", "layers.0.bias"}, DType::kFloat32, {128}}, owned.state.tensors[1].bytes});
   owned.state.tensors.push_back(
-      {{"step", "all_parameters"}, DType::kFloat32, {}, std::as_bytes(std::span(steps))});
+      {{{"step", "all_parameters"}, DType::kFloat32, {}}, std::as_bytes(std::span(steps))});
   CheckpointStore(scratch / "ckpt", {}, real_disk(), EventLog().sink()).save(owned.state, false);
   const auto saved = CheckpointReader::open(real_disk(), scratch / "ckpt/step-00000025");
   export_checkpoint(real_disk(), *saved, scratch / "full.pth", {ExportFormat::kPth, false, 0});

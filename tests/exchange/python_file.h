@@ -25,7 +25,7 @@ class PythonFile {
     const std::string key = std::to_string(storages_.size());
     Bytes bytes(numbers.size() * sizeof(float));
     std::memcpy(bytes.data(), numbers.data(), bytes.size());
-    storages_.push_back({key, DType::kFloat32, shape, [bytes](std::span<std::byte> into) {
+    storages_.push_back({{key, DType::kFloat32, shape}, [bytes](std::span<std::byte> into) {
                            std::copy(bytes.begin(), bytes.end(), into.begin());
                          }});
     return pool_.tensor(whole_storage(key, DType::kFloat32, shape));

@@ -31,10 +31,10 @@ TEST(Safetensors, WhatIsWrittenReadsBackInEveryDtype) {
   for (int i = 0; i < 12; ++i) {
     const auto dtype = static_cast<DType>(i);
     tensors.push_back(
-        {std::string(name_of(dtype)), dtype, i % 2 == 0 ? Shape{3, 2} : Shape{},
+        {{std::string(name_of(dtype)), dtype, i % 2 == 0 ? Shape{3, 2} : Shape{}},
          [i](std::span<std::byte> into) { std::fill(into.begin(), into.end(), std::byte(i)); }});
   }
-  tensors.push_back({"empty", DType::kFloat32, {0, 4}, nullptr});
+  tensors.push_back({{"empty", DType::kFloat32, {0, 4}}, nullptr});
   auto file = std::make_shared<MemoryFile>();
   const std::uint64_t written = write_safetensors(*file, tensors, {{"format", "pt"}});
   EXPECT_EQ(written, file->size());

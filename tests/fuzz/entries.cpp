@@ -116,9 +116,9 @@ std::optional<Contents> fuzz_hdf5(std::span<const std::byte> bytes) {
     const auto source = read_weights_file(std::make_shared<MemoryFile>(bytes), "fuzz.h5");
     Contents out;
     for (const WeightsTensor& tensor : source->tensors()) {
-      check_size(byte_count(tensor.dtype, tensor.shape), bytes.size());
+      check_size(byte_count(tensor), bytes.size());
       Bytes& content = out[tensor.key.name];
-      content.resize(byte_count(tensor.dtype, tensor.shape));
+      content.resize(byte_count(tensor));
       source->read(tensor.key.name, content);
     }
     return out;

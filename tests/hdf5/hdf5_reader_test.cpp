@@ -101,11 +101,10 @@ TEST_P(OwnReader, ListsShapesTypesAndPlaces) {
   std::map<std::string, Hdf5Placement> expected;
   for (const auto& [type, dtype] : types)
     for (const auto& dims : shapes) {
-      Hdf5Placement placement{fmt::format("{}.{}", name_of(dtype), expected.size()), dtype, {}, 0, 0};
+      Hdf5Placement placement{{fmt::format("{}.{}", name_of(dtype), expected.size()), dtype, {}}};
       placement.shape.assign(dims.begin(), dims.end());
-      placement.bytes = byte_count(dtype, placement.shape);
       const std::uint64_t offset = add(placement.name, type, dims);
-      placement.offset = placement.bytes == 0 ? 0 : offset;
+      placement.offset = byte_count(placement) == 0 ? 0 : offset;
       expected[placement.name] = placement;
     }
   const Hdf5ModelGroup found = listed();
@@ -115,7 +114,6 @@ TEST_P(OwnReader, ListsShapesTypesAndPlaces) {
     EXPECT_EQ(tensor.dtype, want.dtype) << tensor.name;
     EXPECT_EQ(tensor.shape, want.shape) << tensor.name;
     EXPECT_EQ(tensor.offset, want.offset) << tensor.name;
-    EXPECT_EQ(tensor.bytes, want.bytes) << tensor.name;
   }
 }
 

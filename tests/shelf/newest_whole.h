@@ -19,8 +19,7 @@ std::unique_ptr<CheckpointReader> newest_whole(Store&& store) {
     std::deque<std::vector<std::byte>> memory;
     std::vector<MutableStateTensor> places;
     for (const ManifestTensor& tensor : candidate->manifest().tensors)
-      if (!tensor.key.in_extra())
-        places.push_back({tensor.key, tensor.dtype, tensor.shape, memory.emplace_back(byte_count(tensor))});
+      if (!tensor.key.in_extra()) places.push_back({tensor, memory.emplace_back(byte_count(tensor))});
     try {
       candidate->read(places, /*all=*/true);
       store.accept(*candidate);

@@ -81,7 +81,7 @@ class Resnet18State {
         word = word * 6364136223846793005u + 1442695040888963407u;
         std::memcpy(memory.data() + at, &word, std::min(sizeof word, memory.size() - at));
       }
-      state.tensors.push_back({key, dtype, shape, memory});
+      state.tensors.push_back({{key, dtype, shape}, memory});
     }
   }
 

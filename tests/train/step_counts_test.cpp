@@ -100,7 +100,7 @@ TEST_P(SavedStepCounts, AreThoseOfTheStepAndGoOnBitForBit) {
   const auto hash_of = [&](TrainingState& state) {
     std::map<std::string, Digest> digests;
     for (const StateTensor& tensor : state.tensors())
-      digests[tensor.key.path()] = tensor_digest(tensor.dtype, tensor.shape, tensor.bytes);
+      digests[tensor.key.path()] = tensor_digest(tensor, tensor.bytes);
     return state_hash(Step(4), digests);
   };
   for (int step = 1; step <= 4; ++step) {

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "lockstep/base/span.h"
+#include "lockstep/base/tensor_spec.h"
 #include "lockstep/base/units.h"
 
 namespace lockstep {
@@ -17,15 +18,12 @@ class HostBatch;
 
 // One of the named tensors that a sample is made of. A first dimension of -1 has another length in every
 // sample: a micro-batch is padded to its longest, and has the lengths as a field NAME_length of its own.
-struct Field {
-  std::string name;
-  DType dtype = DType::kFloat32;
-  Shape shape;
+struct Field : TensorSpec {
+  using TensorSpec::TensorSpec;
 
   bool varies() const { return !shape.empty() && shape[0] < 0; }
   // Of one row of a field that varies, of all of another.
   std::size_t row_bytes() const;
-  bool operator==(const Field&) const = default;
 };
 
 // Random numbers that are a function of their key alone; also a generator for the distributions of <random>,

@@ -8,20 +8,17 @@
 #include <vector>
 
 #include "lockstep/base/span.h"
+#include "lockstep/base/tensor_spec.h"
 
 namespace lockstep {
 
 // A tensor on its way into a file for Python. Its bytes are asked for when their turn comes, so that only one
 // tensor need be in memory.
-struct OutgoingTensor {
-  std::string name;
-  DType dtype = DType::kFloat32;
-  Shape shape;
+struct OutgoingTensor : TensorSpec {
   std::function<void(std::span<std::byte>)> fill;
 
-  std::uint64_t bytes() const { return byte_count(dtype, shape); }
   std::vector<std::byte> content() const {
-    std::vector<std::byte> out(bytes());
+    std::vector<std::byte> out(byte_count(*this));
     if (!out.empty()) fill(out);
     return out;
   }

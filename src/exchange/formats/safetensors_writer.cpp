@@ -25,8 +25,8 @@ std::uint64_t write_safetensors(WritableFile& file, std::span<const OutgoingTens
   for (const OutgoingTensor& tensor : tensors) {
     header[tensor.name] = {{"dtype", safetensors::type_name(tensor.dtype)},
                            {"shape", tensor.shape},
-                           {"data_offsets", {payload, payload + tensor.bytes()}}};
-    payload += tensor.bytes();
+                           {"data_offsets", {payload, payload + byte_count(tensor)}}};
+    payload += byte_count(tensor);
   }
   std::string text = header.dump();
   text.append((8 - text.size() % 8) % 8, ' ');
@@ -49,12 +49,12 @@ std::vector<SafetensorsShard> split_into_shards(std::span<const OutgoingTensor> 
   std::vector<SafetensorsShard> shards;
   std::uint64_t filled = 0;
   for (const OutgoingTensor& tensor : tensors) {
-    if (shards.empty() || (filled > 0 && filled + tensor.bytes() > max_bytes)) {
+    if (shards.empty() || (filled > 0 && filled + byte_count(tensor) > max_bytes)) {
       shards.emplace_back();
       filled = 0;
     }
     shards.back().tensors.push_back(tensor);
-    filled += tensor.bytes();
+    filled += byte_count(tensor);
   }
   for (std::size_t i = 0; i < shards.size(); ++i)
     shards[i].name = fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
@@ -67,7 +67,7 @@ std::string safetensors_index(std::span<const SafetensorsShard> shards) {
   for (const SafetensorsShard& shard : shards)
     for (const OutgoingTensor& tensor : shard.tensors) {
       map[tensor.name] = shard.name;
-      total += tensor.bytes();
+      total += byte_count(tensor);
     }
   return Json{{"metadata", {{"total_size", total}}}, {"weight_map", map}}.dump(2) + "\n";
 }
