@@ -20,45 +20,32 @@ void sync_directory(Disk& disk, const std::string& path) {
   if (!fault_requested("guard.skip_directory_sync")) disk.sync_directory(path);
 }
 
-// Where the pieces of each tensor lie, and the leaves of its rows in order.
-struct PlacedTensor {
-  std::vector<ManifestPiece> pieces;
-  std::vector<Digest> leaves;
-};
-
-std::vector<PlacedTensor> place(const PlannedState& state, std::span<const WrittenShard> shards) {
-  std::vector<PlacedTensor> placed(state.tensors.size());
-  for (std::size_t s = 0; s < shards.size(); ++s) {
-    const auto& pieces = state.plan.shards[s].pieces;
-    check(shards[s].written.datasets.size() == pieces.size(), "a shard holds the pieces of its plan");
-    for (std::size_t i = 0; i < pieces.size(); ++i) {
-      const StateTensor& tensor = state.tensors[pieces[i].tensor];
-      const WrittenDataset& written = shards[s].written.datasets[i];
-      PlacedTensor& into = placed[pieces[i].tensor];
-      const Digest digest = digest_of_leaves(rows_of(tensor, pieces[i].rows), written.leaves);
-      into.pieces.push_back({shards[s].file, written.offset, pieces[i].first_row, pieces[i].rows, digest});
-      into.leaves.insert(into.leaves.end(), written.leaves.begin(), written.leaves.end());
-    }
-  }
-  return placed;
-}
-
 }  // namespace
 
-Manifest assemble_manifest(const PlannedState& state, std::span<const WrittenShard> shards) {
+Manifest assemble_manifest(const PlannedState& state, std::span<const WrittenFile> shards) {
   check(shards.size() == state.plan.shards.size(), "every shard of the plan was written");
   Manifest manifest;
   manifest.record = *state.record;
   manifest.layout = state.plan.layout;
-  for (const WrittenShard& shard : shards)
-    manifest.files.push_back({shard.file, shard.written.bytes, shard.written.digest});
-  std::vector<PlacedTensor> placed = place(state, shards);
+  for (const StateTensor& tensor : state.tensors) manifest.tensors.push_back({tensor});
+  std::vector<std::vector<Digest>> leaves(state.tensors.size());  // of the rows of each, in order
+  for (std::size_t s = 0; s < shards.size(); ++s) {
+    manifest.files.push_back(shards[s]);
+    const auto& pieces = state.plan.shards[s].pieces;
+    check(shards[s].datasets.size() == pieces.size(), "a shard holds the pieces of its plan");
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      const auto& [number, first_row, rows] = pieces[i];
+      const WrittenDataset& written = shards[s].datasets[i];
+      ManifestTensor& tensor = manifest.tensors[number];
+      const Digest digest = digest_of_leaves(rows_of(tensor, rows), written.leaves);
+      tensor.pieces.push_back({shards[s].name, written.offset, first_row, rows, digest});
+      leaves[number].insert(leaves[number].end(), written.leaves.begin(), written.leaves.end());
+    }
+  }
   std::map<std::string, Digest> digests;
-  for (std::size_t i = 0; i < placed.size(); ++i) {
-    const StateTensor& tensor = state.tensors[i];
-    const Digest digest = digest_of_leaves(tensor, placed[i].leaves);
-    digests[tensor.key.path()] = digest;
-    manifest.tensors.push_back({tensor, digest, std::move(placed[i].pieces)});
+  for (std::size_t i = 0; i < leaves.size(); ++i) {
+    ManifestTensor& tensor = manifest.tensors[i];
+    tensor.digest = digests[tensor.key.path()] = digest_of_leaves(tensor, leaves[i]);
   }
   manifest.state_hash = state_hash(state.record->step, digests);
   return manifest;
@@ -84,8 +71,8 @@ void StagedCheckpoint::begin() {
   disk_.make_directory(place_.staging);
 }
 
-WrittenShard StagedCheckpoint::write(const PlannedState& state, std::size_t shard,
-                                     std::span<const std::vector<Digest>> leaves) {
+WrittenFile StagedCheckpoint::write(const PlannedState& state, std::size_t shard,
+                                    std::span<const std::vector<Digest>> leaves) {
   const ShardPlan::Shard& plan = state.plan.shards[shard];
   std::vector<StateTensor> pieces;
   std::vector<std::span<const std::byte>> payload;
@@ -94,13 +81,13 @@ WrittenShard StagedCheckpoint::write(const PlannedState& state, std::size_t shar
     payload.push_back(pieces.back().bytes);
   }
   const Hdf5Plan file = plan_checkpoint_file(*state.record, pieces);
-  WrittenShard written{
-      plan.file, write_hdf5_file(disk_, place_.staging + "/" + plan.file, {file, payload, leaves}, writing_)};
+  WrittenFile written =
+      write_hdf5_file(disk_, place_.staging + "/" + plan.file, {file, payload, leaves}, writing_);
   fault_point("ckpt.after_shard");
   return written;
 }
 
-Committed StagedCheckpoint::commit(const PlannedState& state, std::span<const WrittenShard> shards) {
+Committed StagedCheckpoint::commit(const PlannedState& state, std::span<const WrittenFile> shards) {
   Manifest manifest = assemble_manifest(state, shards);
   if (manifest.layout == kSharded) {
     const std::vector<std::byte> index = index_file(manifest);

@@ -7,6 +7,7 @@
 #include "checkpoint/file_writer.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/shard.h"
+#include "checkpoint/written_file.h"
 #include "lockstep/base/disk.h"
 
 namespace lockstep {
@@ -21,7 +22,7 @@ struct Committed {
 
 // Local. What was written, as a manifest: the digest of a split tensor comes from the leaves of all shards.
 // `shards` are those of the plan, in its order.
-Manifest assemble_manifest(const PlannedState& state, std::span<const WrittenShard> shards);
+Manifest assemble_manifest(const PlannedState& state, std::span<const WrittenFile> shards);
 
 // A checkpoint's place: `name` is step_directory() in a run.
 struct CommitPlace {
@@ -43,10 +44,10 @@ class StagedCheckpoint {
   void begin();
   // Local, on the rank that has this shard of the plan; shards may be written at the same time. `leaves` as
   // in FileContents.
-  WrittenShard write(const PlannedState& state, std::size_t shard,
-                     std::span<const std::vector<Digest>> leaves = {});
+  WrittenFile write(const PlannedState& state, std::size_t shard,
+                    std::span<const std::vector<Digest>> leaves = {});
   // Local, on rank 0, once all shards are written. <name> must not be there.
-  Committed commit(const PlannedState& state, std::span<const WrittenShard> shards);
+  Committed commit(const PlannedState& state, std::span<const WrittenFile> shards);
   // Local, on rank 0, after a Fault: a full disk needs its room back at once. What cannot be removed now is
   // removed at the next start.
   void abandon() noexcept;

@@ -113,6 +113,7 @@ WrittenFile write_hdf5_file(Disk& disk, const std::string& path, const FileConte
     if (!fault_requested("guard.skip_file_sync")) file->sync();
     file->close();
     written = pass.take();
+    written.name = path.substr(path.rfind('/') + 1);
     if (writing.verify) verify_written(disk, path, {contents, layout, written}, writing.writers + 1);
   };
   // Laid out before the file is created: a refusal of HDF5 leaves nothing behind.

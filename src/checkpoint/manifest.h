@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/manifest_file.h"
 #include "checkpoint/state.h"
 
 namespace lockstep {
@@ -30,13 +31,6 @@ struct ManifestTensor : StateSpec {
   std::vector<ManifestPiece> pieces;  // in the order of their rows; one when it is whole
 
   bool split() const { return pieces.size() > 1; }
-};
-
-// A file of the checkpoint.
-struct ManifestFile {
-  std::string name;
-  std::uint64_t bytes = 0;
-  Digest digest;  // of the bytes that belong to no tensor; in format 1 of all bytes
 };
 
 // What a checkpoint holds, with digests: manifest.json. docs/checkpoint-format.md describes the text.

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "checkpoint/state.h"
-#include "checkpoint/written_file.h"
 
 namespace lockstep {
 
@@ -43,15 +42,5 @@ PlannedState plan_state(const CheckpointState& state);
 
 // The bytes of a piece, as a tensor of its rows alone.
 StateTensor piece_of(std::span<const StateTensor> tensors, const ShardPiece& piece);
-
-// A shard as it was written; its datasets are the pieces of the plan, in that order.
-struct WrittenShard {
-  std::string file;
-  WrittenFile written;
-};
-
-// For the way to rank 0. decode_shard() throws Bug for anything encode_shard() does not make.
-std::string encode_shard(const WrittenShard& shard);
-WrittenShard decode_shard(std::string_view text);
 
 }  // namespace lockstep

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <vector>
 
-#include "lockstep/base/hash.h"
+#include "checkpoint/manifest_file.h"
 
 namespace lockstep {
 
@@ -15,10 +17,12 @@ struct WrittenDataset {
 };
 
 // A file as it was written.
-struct WrittenFile {
-  std::uint64_t bytes = 0;
-  Digest digest;  // of the bytes that belong to no dataset, in file order
-  std::vector<WrittenDataset> datasets;
+struct WrittenFile : ManifestFile {
+  std::vector<WrittenDataset> datasets;  // those of its plan, in that order; of a shard its pieces
 };
+
+// For the way to rank 0. decode_file() throws Bug for anything encode_file() does not make.
+std::string encode_file(const WrittenFile& file);
+WrittenFile decode_file(std::string_view text);
 
 }  // namespace lockstep

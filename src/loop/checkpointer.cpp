@@ -35,11 +35,11 @@ struct Checkpointer::Flight {
   TrainRecord record;
   bool is_best = false;
   PlannedState state;
-  std::string rest;                  // Replicas::rest() of what is saved
-  std::string digest;                // Replicas::frozen(), once the shard is ready
-  std::optional<Digest> there;       // on rank 0: the manifest of this very state, committed before
-  std::future<WrittenShard> shard;   // first
-  std::vector<WrittenShard> shards;  // on rank 0: of all ranks
+  std::string rest;                 // Replicas::rest() of what is saved
+  std::string digest;               // Replicas::frozen(), once the shard is ready
+  std::optional<Digest> there;      // on rank 0: the manifest of this very state, committed before
+  std::future<WrittenFile> shard;   // first
+  std::vector<WrittenFile> shards;  // on rank 0: of all ranks
   std::optional<std::future<SaveReport>> commit;  // then, on rank 0; on the others without a task
   std::chrono::nanoseconds start{0};
 
@@ -195,7 +195,7 @@ void Checkpointer::start_writing() {
       if (compares() && here) flight.digest = parts_.replicas->frozen();
       const auto leaves = options_.async ? freezer_.copy() : std::vector<std::vector<Digest>>();
       if (compares() && !here) flight.digest = parts_.replicas->frozen();
-      return writes ? parts_.store.write_shard(flight.state, rank, leaves) : WrittenShard();
+      return writes ? parts_.store.write_shard(flight.state, rank, leaves) : WrittenFile();
     });
   });
 }
@@ -205,9 +205,9 @@ void Checkpointer::start_commit() {
   std::string mine;
   const bool written = survived([&] {
     if (!flight.shard.valid()) return;
-    const WrittenShard shard = flight.shard.get();
+    const WrittenFile shard = flight.shard.get();
     if (compares()) mine = encode_copy(parts_.replicas->copy(flight.digest, flight.rest)) + "\n";
-    if (!shard.file.empty()) mine += encode_shard(shard);
+    if (!shard.name.empty()) mine += encode_file(shard);
   });
   if (!written || give_up_spoiled() || !take_shards(gather_on_root(parts_.world, mine))) return;
   flight.commit.emplace();
@@ -246,7 +246,7 @@ bool Checkpointer::take_shards(const std::vector<std::string>& of_ranks) {
     for (const std::string& text : of_ranks) {
       const std::size_t shard = compares() ? text.find('\n') + 1 : 0;
       if (shard > 0) copies.push_back(decode_copy(text.substr(0, shard - 1)));
-      if (text.size() > shard) flight_->shards.push_back(decode_shard(std::string_view(text).substr(shard)));
+      if (text.size() > shard) flight_->shards.push_back(decode_file(std::string_view(text).substr(shard)));
     }
     if (!copies.empty()) parts_.replicas->compare(flight_->record.step, copies, last_step_);
   };

@@ -125,7 +125,7 @@ Committed convert_checkpoint(Disk& disk, const CheckpointReader& from, const std
   StagedCheckpoint staged(disk, {folder, name, folder + "/.staging-" + name}, {});
   staged.begin();
   try {
-    std::vector<WrittenShard> shards;
+    std::vector<WrittenFile> shards;
     for (std::size_t s = 0; s < state.plan.shards.size(); ++s) shards.push_back(staged.write(state, s));
     require_equal(from, assemble_manifest(state, shards));
     return staged.commit(state, shards);

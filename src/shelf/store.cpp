@@ -70,7 +70,7 @@ struct CheckpointStore::Parts {
   void make_folder_again();
   std::unique_ptr<CheckpointReader> open_trusted(Step step);
   std::optional<Digest> already_there(const PlannedState& state);
-  SaveReport commit(const PlannedState& state, std::span<const WrittenShard> shards, bool is_best);
+  SaveReport commit(const PlannedState& state, std::span<const WrittenFile> shards, bool is_best);
   void note_read_back(const std::string& name);
   SaveReport add_evaluation(const TrainRecord& record, bool is_best);
   std::vector<std::string> point_and_prune(const CheckpointPointer& newest, bool is_best);
@@ -217,7 +217,7 @@ SaveReport CheckpointStore::save(const CheckpointState& state, bool is_best) {
     report = repeat_save(planned, *manifest, is_best);
   } else {
     try {
-      const WrittenShard shard = write_shard(planned, 0);
+      const WrittenFile shard = write_shard(planned, 0);
       report = commit_save(planned, {&shard, 1}, is_best);
     } catch (...) {
       abandon_save(state.record.step);
@@ -239,19 +239,19 @@ std::optional<Digest> CheckpointStore::begin_save(const PlannedState& state) {
   });
 }
 
-WrittenShard CheckpointStore::write_shard(const PlannedState& state, std::size_t shard,
-                                          std::span<const std::vector<Digest>> leaves) {
+WrittenFile CheckpointStore::write_shard(const PlannedState& state, std::size_t shard,
+                                         std::span<const std::vector<Digest>> leaves) {
   fault_point("ckpt.before_shard");
   return parts_->generation.fenced(
       [&] { return parts_->staged(state.record->step).write(state, shard, leaves); });
 }
 
-SaveReport CheckpointStore::commit_save(const PlannedState& state, std::span<const WrittenShard> shards,
+SaveReport CheckpointStore::commit_save(const PlannedState& state, std::span<const WrittenFile> shards,
                                         bool is_best) {
   return parts_->generation.fenced([&] { return parts_->commit(state, shards, is_best); });
 }
 
-SaveReport CheckpointStore::Parts::commit(const PlannedState& state, std::span<const WrittenShard> shards,
+SaveReport CheckpointStore::Parts::commit(const PlannedState& state, std::span<const WrittenFile> shards,
                                           bool is_best) {
   const Step step = state.record->step;
   const Committed committed = staged(step).commit(state, shards);

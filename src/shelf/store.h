@@ -10,6 +10,7 @@
 
 #include "checkpoint/shard.h"
 #include "checkpoint/state.h"
+#include "checkpoint/written_file.h"
 #include "lockstep/base/disk.h"
 #include "lockstep/base/error.h"
 #include "shelf/options.h"
@@ -62,12 +63,12 @@ class CheckpointStore {
   std::optional<Digest> begin_save(const PlannedState& state);
   // On any rank, once rank 0 has begun: writes one shard of the plan. From any thread. `leaves`: the digests
   // of the leaves of its pieces, when they are known; else they are made on the way. Throws Fault (74).
-  WrittenShard write_shard(const PlannedState& state, std::size_t shard,
-                           std::span<const std::vector<Digest>> leaves = {});
+  WrittenFile write_shard(const PlannedState& state, std::size_t shard,
+                          std::span<const std::vector<Digest>> leaves = {});
   // On rank 0, from any thread: commits what all ranks have written, moves `latest` (and `best` when
   // `is_best`), then prunes by the retention rules. Throws Fault (74), after which the previous checkpoints
   // are as they were.
-  SaveReport commit_save(const PlannedState& state, std::span<const WrittenShard> shards, bool is_best);
+  SaveReport commit_save(const PlannedState& state, std::span<const WrittenFile> shards, bool is_best);
   // On rank 0, after a Fault of any rank's shard: removes what was staged.
   void abandon_save(Step step) noexcept;
   // On rank 0, in place of commit_save() for what begin_save() found.

@@ -70,8 +70,8 @@ class Resnet18Save : public ::testing::TestWithParam<int> {
       throw;
     }
   }
-  static std::vector<WrittenShard> write_shards(CheckpointStore& store, const PlannedState& planned) {
-    std::vector<WrittenShard> written(planned.plan.shards.size());
+  static std::vector<WrittenFile> write_shards(CheckpointStore& store, const PlannedState& planned) {
+    std::vector<WrittenFile> written(planned.plan.shards.size());
     std::vector<std::exception_ptr> failed(written.size());
     {
       std::vector<std::jthread> ranks;

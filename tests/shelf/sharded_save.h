@@ -23,10 +23,10 @@ inline SaveReport save_sharded(CheckpointStore& store, const CheckpointState& st
   std::vector<std::string> sent(planned.plan.shards.size());
   std::vector<std::thread> ranks;
   for (std::size_t s = 0; s < sent.size(); ++s)
-    ranks.emplace_back([&, s] { sent[s] = encode_shard(store.write_shard(planned, s)); });
+    ranks.emplace_back([&, s] { sent[s] = encode_file(store.write_shard(planned, s)); });
   for (std::thread& rank : ranks) rank.join();
-  std::vector<WrittenShard> written;
-  for (const std::string& shard : sent) written.push_back(decode_shard(shard));
+  std::vector<WrittenFile> written;
+  for (const std::string& shard : sent) written.push_back(decode_file(shard));
   return store.commit_save(planned, written, false);
 }
 
@@ -40,7 +40,7 @@ inline void save_in_turn(CheckpointStore& store, const CheckpointState& state, i
     return;
   }
   try {
-    std::vector<WrittenShard> written;
+    std::vector<WrittenFile> written;
     for (std::size_t s = 0; s < planned.plan.shards.size(); ++s)
       written.push_back(store.write_shard(planned, s));
     store.commit_save(planned, written, true);
