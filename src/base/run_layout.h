@@ -7,6 +7,7 @@
 namespace lockstep {
 
 inline constexpr const char* kCheckpointsFolder = "ckpt";
+inline constexpr const char* kEventsFile = "events.jsonl";
 
 // Where things lie in a run directory. Local.
 class RunLayout {
@@ -18,7 +19,7 @@ class RunLayout {
   std::string checkpoints() const { return directory_ + "/" + kCheckpointsFolder; }
   std::string weights() const { return directory_ + "/weights.h5"; }
   std::string metrics() const { return directory_ + "/metrics.jsonl"; }
-  std::string events() const { return directory_ + "/events.jsonl"; }
+  std::string events() const { return directory_ + "/" + kEventsFile; }
   std::string logs() const { return directory_ + "/log"; }
   std::string done() const { return directory_ + "/DONE"; }
   std::string supervisor() const { return directory_ + "/supervisor.json"; }

@@ -3,14 +3,12 @@
 
 #include <utility>
 
+#include "base/seconds_between.h"
+
 namespace lockstep {
 namespace {
 
 using Steady = std::chrono::steady_clock;
-
-double seconds_between(Steady::time_point from, Steady::time_point to) {
-  return std::chrono::duration<double>(to - from).count();
-}
 
 }  // namespace
 

@@ -57,8 +57,9 @@ RunView::RunView(const std::string& directory, const ExtraTypes& types)
 // Steps change every moment, the rest with an event, an attempt or the end.
 std::string RunView::changes() const {
   std::string all;
-  for (const char* file : {"run.json", "events.jsonl", "DONE"}) {
-    const auto info = real_disk().info(directory_ + "/" + file);
+  const RunLayout run(directory_);
+  for (const std::string& path : {run.identity(), run.events(), run.done()}) {
+    const auto info = real_disk().info(path);
     all += info ? fmt::format("{} {},", info->bytes, info->modified_ns) : "-,";
   }
   return all;

@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/seconds_between.h"
 #include "drill/drill_plan.h"
 #include "drill/life_story.h"
 #include "drill/rank_processes.h"
@@ -31,10 +32,6 @@ constexpr milliseconds kTick{1};
 constexpr milliseconds kBetweenLooks{20};
 constexpr int kMostFruitless = 2;
 constexpr int kEndedByUs = 128 + SIGTERM;
-
-double seconds_between(Time from, Time to) {
-  return std::chrono::duration<double>(to - from).count();
-}
 
 class Driver {
  public:

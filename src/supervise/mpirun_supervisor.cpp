@@ -10,6 +10,7 @@
 #include <array>
 #include <csignal>
 
+#include "base/seconds_between.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 #include "supervise/attempt_split.h"
@@ -27,10 +28,6 @@ using std::chrono::steady_clock;
 constexpr milliseconds kTick{100};
 // Ranks that a killed supervisor has left may save for this long.
 constexpr std::chrono::minutes kOrphansHave{10};
-
-double seconds_between(steady_clock::time_point from, steady_clock::time_point to) {
-  return std::chrono::duration<double>(to - from).count();
-}
 
 HostPool pool_of(const MpirunJob& job) {
   return job.hostfile.empty() ? HostPool() : HostPool(read_hostfile(job.hostfile), job.spares);

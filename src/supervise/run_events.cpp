@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/descriptor.h"
+#include "base/run_layout.h"
 #include "lockstep/base/clock.h"
 
 namespace lockstep {
@@ -42,7 +43,7 @@ void RunEvents::write() {
   // Not the one who makes the folder: that is rank 0, with its lock.
   const Descriptor folder(::open(directory_.c_str(), O_DIRECTORY | O_CLOEXEC));
   if (folder.get() < 0) return;
-  const Descriptor file(::openat(folder.get(), "events.jsonl",
+  const Descriptor file(::openat(folder.get(), kEventsFile,
                                  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644));
   if (file.get() < 0) return;
   for (const std::string& line : waiting_)

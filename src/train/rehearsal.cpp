@@ -6,10 +6,12 @@
 
 #include <algorithm>
 
+#include "base/run_layout.h"
 #include "comm/agree.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 #include "parallel/kept_buffers.h"
+#include "shelf/verified_ledger.h"
 
 namespace lockstep {
 namespace {
@@ -53,18 +55,21 @@ void try_evaluation(const Rehearsal& run) {
 
 // What is replaced must not be a folder, what is appended to must open for it.
 void look_at_files(const Rehearsal& run) {
-  const auto refuse = [&](const std::string& name, const std::string& why) {
-    throw Fault(ExitCode::kRunDirectory, fmt::format("{}/{}: {}", run.directory, name, why),
+  const auto refuse = [&](const std::string& path, const std::string& why) {
+    throw Fault(ExitCode::kRunDirectory, path + ": " + why,
                 "Move it out of the way, or choose another run.dir");
   };
-  for (const std::string name : {"weights.h5", "DONE", "ckpt/latest", "ckpt/best", "ckpt/verified"}) {
-    const auto there = run.disk.info(run.directory + "/" + name);
-    if (there && there->is_directory) refuse(name, "a folder is where the run will write a file");
+  const RunLayout files(run.directory);
+  const std::string shelf = files.checkpoints() + "/";
+  for (const std::string& path :
+       {files.weights(), files.done(), shelf + "latest", shelf + "best", shelf + kLedgerFile}) {
+    const auto there = run.disk.info(path);
+    if (there && there->is_directory) refuse(path, "a folder is where the run will write a file");
   }
-  for (const std::string name : {"metrics.jsonl", "events.jsonl"}) try {
-      run.disk.append(run.directory + "/" + name, "");
+  for (const std::string& path : {files.metrics(), files.events()}) try {
+      run.disk.append(path, "");
     } catch (const Fault& fault) {
-      refuse(name, "cannot be written: " + fault.fact());
+      refuse(path, "cannot be written: " + fault.fact());
     }
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "lockstep/base/named_parts.h"
 #include "lockstep/data/dataset.h"
 #include "lockstep/data/options.h"
 
@@ -27,10 +28,10 @@ class DatasetRegistry {
   void add(const std::string& type, DatasetFactory factory);
   // Throws Fault (78) for an unknown type and names those there are.
   std::unique_ptr<Dataset> open(const DataOptions& options, DataPart part) const;
-  std::vector<std::string> types() const;
+  std::vector<std::string> types() const { return factories_.names(); }
 
  private:
-  std::vector<std::pair<std::string, DatasetFactory>> factories_;
+  NamedParts<DatasetFactory> factories_;
 };
 
 }  // namespace lockstep

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "lockstep/base/named_parts.h"
 #include "lockstep/models/model.h"
 
 namespace lockstep {
@@ -23,10 +24,10 @@ class ModelRegistry {
   // Builds in float32 on the CPU with PyTorch's initialisation from LibTorch's default generator.
   // Throws Fault (78) for an unknown type (names those there are) and for options that do not fit together.
   std::shared_ptr<Model> make(const ModelOptions& options) const;
-  std::vector<std::string> types() const;
+  std::vector<std::string> types() const { return factories_.names(); }
 
  private:
-  std::vector<std::pair<std::string, ModelFactory>> factories_;
+  NamedParts<ModelFactory> factories_;
 };
 
 }  // namespace lockstep
