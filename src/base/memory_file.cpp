@@ -17,4 +17,9 @@ Descriptor make_memory_file(const char* name, std::size_t bytes) {
   return made ? std::move(file) : Descriptor(-1);
 }
 
+bool leave_out_of_forks_and_dumps(void* memory, std::size_t bytes) {
+  const bool unforked = ::madvise(memory, bytes, MADV_DONTFORK) == 0;
+  return ::madvise(memory, bytes, MADV_DONTDUMP) == 0 && unforked;
+}
+
 }  // namespace lockstep

@@ -12,4 +12,8 @@ namespace lockstep {
 // errno.
 Descriptor make_memory_file(const char* name, std::size_t bytes);
 
+// Local. Whole pages of a mapping: not mapped in children that fork, and in no core dump. False when the
+// kernel refuses.
+bool leave_out_of_forks_and_dumps(void* memory, std::size_t bytes);
+
 }  // namespace lockstep

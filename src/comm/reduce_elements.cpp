@@ -6,7 +6,7 @@
 #include <limits>
 #include <type_traits>
 
-#include "comm/half.h"
+#include "base/half.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {

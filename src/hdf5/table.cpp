@@ -20,8 +20,6 @@ constexpr std::uint64_t kLargestPiece = 256u << 20;
 constexpr std::uint64_t kMostChunks = 1u << 24;
 // What a file can unpack to, for each byte of it; a dataset that claims more has chunks that are not there.
 constexpr std::uint64_t kMostTimes = 1100;
-constexpr const char* kRemedy =
-    "Look at the file with h5ls -r; write plain datasets (contiguous or chunked) into one file.";
 
 // Products of numbers from the file: false when they pass 2^62.
 bool multiply(std::uint64_t& product, std::uint64_t factor) {
@@ -125,7 +123,7 @@ void Hdf5Table::read_rows(std::int64_t row, std::span<std::byte> into) const {
 }
 
 void Hdf5Table::refuse(const std::string& found) const {
-  refuse_bytes(path_, where_ + " " + found, kRemedy);
+  refuse_bytes(path_, where_ + " " + found, kTableRemedy);
 }
 
 }  // namespace lockstep

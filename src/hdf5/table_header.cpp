@@ -12,8 +12,6 @@ namespace lockstep {
 namespace {
 
 constexpr std::size_t kMostLinks = 1'000'000;
-constexpr const char* kRemedy =
-    "Look at the file with h5ls -r; write plain datasets (contiguous or chunked) into one file.";
 
 // Reads one dataset's messages; refuses with its name in front.
 class HeaderReader {
@@ -112,7 +110,9 @@ class HeaderReader {
     return fill;
   }
 
-  [[noreturn]] void refuse(const std::string& found) const { file_.refuse(where_ + " " + found, kRemedy); }
+  [[noreturn]] void refuse(const std::string& found) const {
+    file_.refuse(where_ + " " + found, kTableRemedy);
+  }
 
   const Hdf5MetadataFile& file_;
   std::string where_;

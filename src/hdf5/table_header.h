@@ -10,6 +10,9 @@
 
 namespace lockstep {
 
+inline constexpr const char* kTableRemedy =
+    "Look at the file with h5ls -r; write plain datasets (contiguous or chunked) into one file.";
+
 // What the header of a dataset of training data says, each part by itself sound.
 struct Hdf5TableHeader {
   Hdf5TypeInfo type;  // integers, floats or bools of 1, 2, 4 or 8 bytes

@@ -17,10 +17,10 @@
 #include "loop/same_lines.h"
 #include "optim/clip.h"
 #include "parallel/chunk_sums.h"
-#include "parallel/model_check.h"
 #include "parallel/ownership.h"
 #include "parallel/tensor_rules.h"
 #include "run/supervisor_line.h"
+#include "tensors/generator_states.h"
 #include "tensors/tensor_span.h"
 
 namespace lockstep {

@@ -66,7 +66,7 @@ bool MemoryRange::map_file() {
   return file_.get() >= 0 &&
          ::mmap(base_, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, file_.get(),
                 /*offset=*/0) != MAP_FAILED &&
-         ::madvise(base_, size_, MADV_DONTFORK) == 0 && ::madvise(base_, size_, MADV_DONTDUMP) == 0;
+         leave_out_of_forks_and_dumps(base_, size_);
 }
 
 void MemoryRange::hold_addresses() const {

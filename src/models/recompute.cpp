@@ -4,8 +4,9 @@
 #include <ATen/autocast_mode.h>
 
 #include <algorithm>
-#include <mutex>
 #include <utility>
+
+#include "tensors/generator_states.h"
 
 namespace lockstep {
 namespace {
@@ -20,22 +21,11 @@ class Circumstances {
       : device_(device.type()),
         autocast_(at::autocast::is_autocast_enabled(device_)),
         dtype_(at::autocast::get_autocast_dtype(device_)),
-        caches_(at::autocast::is_autocast_cache_enabled()) {
-    states_.emplace_back(torch::kCPU, Tensor());
-    if (!device.is_cpu()) states_.emplace_back(device, Tensor());
-    for (auto& [of, state] : states_) {
-      at::Generator generator = at::globalContext().defaultGenerator(of);
-      const std::lock_guard lock(generator.mutex());
-      state = generator.get_state();
-    }
-  }
+        caches_(at::autocast::is_autocast_cache_enabled()),
+        generators_(device) {}
 
   void restore() const {
-    for (const auto& [of, state] : states_) {
-      at::Generator generator = at::globalContext().defaultGenerator(of);
-      const std::lock_guard lock(generator.mutex());
-      generator.set_state(state);
-    }
+    generators_.restore();
     at::autocast::set_autocast_enabled(device_, autocast_);
     at::autocast::set_autocast_dtype(device_, dtype_);
     at::autocast::set_autocast_cache_enabled(caches_);
@@ -46,7 +36,19 @@ class Circumstances {
   bool autocast_;
   torch::ScalarType dtype_;
   bool caches_;
-  std::vector<std::pair<torch::Device, Tensor>> states_;  // of generators
+  GeneratorStates generators_;
+};
+
+// What was, again at the end of a scope.
+class KeptCircumstances {
+ public:
+  explicit KeptCircumstances(torch::Device device) : were_(device) {}
+  ~KeptCircumstances() { were_.restore(); }
+  KeptCircumstances(const KeptCircumstances&) = delete;
+  KeptCircumstances& operator=(const KeptCircumstances&) = delete;
+
+ private:
+  Circumstances were_;
 };
 
 // A cast without a graph must not be found by who needs one, nor one of this graph by the next.
@@ -71,16 +73,9 @@ struct Part : torch::CustomClassHolder {
   // As it was the first time; what surrounds it stays as it is.
   Tensor compute_again(const Tensor& input) const {
     const torch::AutoGradMode with_graph(true);
-    const Circumstances now(input.device());
+    const KeptCircumstances now(input.device());
     circumstances.restore();
-    try {
-      Tensor output = compute(input);
-      now.restore();
-      return output;
-    } catch (...) {
-      now.restore();
-      throw;
-    }
+    return compute(input);
   }
 
   ModelPart function;

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <set>
 
-#include "comm/agree.h"
 #include "parallel/common_tensors.h"
 
 namespace lockstep {

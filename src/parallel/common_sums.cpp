@@ -14,13 +14,11 @@ std::unique_ptr<CommonSums> CommonSums::make(HostDomain& domain, const ModelAren
   const auto page = static_cast<std::int64_t>(kDirectAlignment / arena.values().element_size());
   const std::int64_t stride = (arena.contribution_count() + page - 1) / page * page;
   std::vector<MicroBatchRun> runs, nodes;
-  std::vector<std::int64_t> ends;  // of the nodes of each rank
   std::vector<std::int64_t> first = {0};
   std::vector<int> rank_of_node;
   for (int rank = 0; rank < domain.size(); ++rank) {
     runs.push_back(run_of(Rank(rank), WorldSize(domain.size()), micro_batches));
     for (const MicroBatchRun node : complete_subtrees(runs.back(), micro_batches)) nodes.push_back(node);
-    ends.push_back(std::ssize(nodes));
     rank_of_node.resize(nodes.size(), rank);
     first.push_back(first.back() +
                     static_cast<std::int64_t>(ContributionStack::depth_for(runs.back(), micro_batches)));
@@ -33,7 +31,7 @@ std::unique_ptr<CommonSums> CommonSums::make(HostDomain& domain, const ModelAren
   if (!flat.defined()) return nullptr;
   std::unique_ptr<CommonSums> all(new CommonSums(arena, nodes, micro_batches));
   for (std::size_t rank = 0; rank < runs.size(); ++rank) {
-    const std::int64_t held = ends[rank] - (rank == 0 ? 0 : ends[rank - 1]);
+    const auto held = std::ranges::count(rank_of_node, static_cast<int>(rank));
     for (std::int64_t slot = 0; slot < first[rank + 1] - first[rank]; ++slot) {
       const torch::Tensor place = flat.narrow(0, (first[rank] + slot) * stride, arena.contribution_count());
       if (slot < held) all->sums_.push_back(place);

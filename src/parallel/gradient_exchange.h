@@ -77,8 +77,8 @@ struct ExchangePlan {
 };
 
 // Collective. The one that fits: make_shared_exchange() where there is a domain with room and nobody else
-// sums, on the CPU, for an arena with something to train; else messages, whatever moves
-// them: the mean then lies in memory of each rank, and each makes the whole update.
+// sums, on the CPU, for an arena with something to train; else messages, whatever moves them: the mean then
+// lies in memory of each rank, and each makes the whole update.
 std::unique_ptr<GradientExchange> make_exchange(World& world, const ModelArena& arena,
                                                 const ExchangePlan& plan);
 

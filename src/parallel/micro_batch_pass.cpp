@@ -14,6 +14,7 @@
 #include "parallel/kept_buffers.h"
 #include "parallel/micro_batch_key.h"
 #include "parallel/model_check.h"
+#include "tensors/generator_states.h"
 
 namespace lockstep {
 namespace {

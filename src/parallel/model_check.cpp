@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <mutex>
-
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 
@@ -44,23 +42,6 @@ std::string MicroBatchBits::difference(const MicroBatchBits& again) const {
   }
   if (others > kNamed) text += fmt::format(" and {} more", others - kNamed);
   return text;
-}
-
-KeptGenerators::KeptGenerators(const torch::Device& device) {
-  std::vector<torch::Device> devices{torch::kCPU};
-  if (!device.is_cpu()) devices.push_back(device);
-  for (const torch::Device& one : devices) {
-    at::Generator generator = at::globalContext().defaultGenerator(one);
-    const std::lock_guard lock(generator.mutex());
-    states_.emplace_back(generator, generator.get_state());
-  }
-}
-
-KeptGenerators::~KeptGenerators() {
-  for (auto& [generator, state] : states_) {
-    const std::lock_guard lock(generator.mutex());
-    generator.set_state(state);
-  }
 }
 
 void refuse_model(std::int64_t step, int micro_batch, const std::string& what) {

@@ -34,18 +34,6 @@ class MicroBatchBits {
   std::vector<std::pair<std::string, Digest>> parts_;  // what it is, its bits
 };
 
-// The random generators that training draws from, put back at the end of a scope.
-class KeptGenerators {
- public:
-  explicit KeptGenerators(const torch::Device& device);
-  ~KeptGenerators();
-  KeptGenerators(const KeptGenerators&) = delete;
-  KeptGenerators& operator=(const KeptGenerators&) = delete;
-
- private:
-  std::vector<std::pair<at::Generator, torch::Tensor>> states_;
-};
-
 // Throws Fault (78): the model is not such a function, `what` is how that shows.
 [[noreturn]] void refuse_model(std::int64_t step, int micro_batch, const std::string& what);
 

@@ -3,7 +3,6 @@
 
 #include <utility>
 
-#include "base/available_memory.h"
 #include "tensors/keeping_allocator.h"
 
 namespace lockstep {

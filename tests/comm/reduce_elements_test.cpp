@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "comm/half.h"
+#include "base/half.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {

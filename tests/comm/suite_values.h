@@ -8,7 +8,7 @@
 #include <functional>
 #include <vector>
 
-#include "comm/half.h"
+#include "base/half.h"
 #include "lockstep/base/dtype.h"
 #include "lockstep/comm/communicator.h"
 

@@ -23,7 +23,7 @@ const std::map<std::string, Names>& layers() {
       {"comm", {"base"}},
       {"hdf5", {"untrusted", "base"}},
       {"data", {"hdf5", "untrusted", "base"}},
-      {"models", {"base"}},
+      {"models", {"tensors", "base"}},
       {"memory", {"base"}},
       {"tensors", {"memory", "base"}},
       {"optim", {"tensors", "base"}},

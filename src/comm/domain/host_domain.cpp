@@ -87,7 +87,7 @@ bool HostDomain::connect(const std::vector<std::int32_t>& pids) {
   if (!world_.is_root()) sockets_.push_back(connect_for_descriptors(name));
   // Who has connected waits in the listener's queue.
   const bool reached = world_.is_root() ? listener.get() >= 0 : sockets_.front().get() >= 0;
-  if (!agree_min(world_, static_cast<int>(reached)).value) return false;
+  if (!all(reached)) return false;
   for (int rank = 1; world_.is_root() && rank < size(); ++rank)
     sockets_.push_back(accept_for_descriptors(listener));
   // As they came.
@@ -96,7 +96,7 @@ bool HostDomain::connect(const std::vector<std::int32_t>& pids) {
       return std::ranges::find(pids, process_at(socket)) - pids.begin();
     });
   const bool met = std::ranges::all_of(sockets_, [](const Descriptor& one) { return one.get() >= 0; });
-  return agree_min(world_, static_cast<int>(met)).value != 0;
+  return all(met);
 }
 
 Descriptor HostDomain::hand_out(const std::optional<Descriptor>& file, int from) const {

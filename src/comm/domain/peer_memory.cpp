@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/huge_pages.h"
+#include "base/memory_file.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -27,8 +28,7 @@ PeerMemory::PeerMemory(const Descriptor& file) {
         "Allow this process more addresses (ulimit -v), or set dist.shared_memory: false");
   data_ = static_cast<std::byte*>(place);
   prefer_huge_pages(place, bytes_);
-  ::madvise(place, bytes_, MADV_DONTFORK);
-  ::madvise(place, bytes_, MADV_DONTDUMP);
+  leave_out_of_forks_and_dumps(place, bytes_);
 }
 
 PeerMemory::~PeerMemory() {

@@ -36,8 +36,7 @@ SharedMemory::SharedMemory(const Descriptor& file, std::size_t bytes) : bytes_(b
   void* const place = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
   if (place == MAP_FAILED) no_room(bytes, std::strerror(errno));
   data_ = static_cast<std::byte*>(place);
-  ::madvise(data_, bytes, MADV_DONTFORK);
-  ::madvise(data_, bytes, MADV_DONTDUMP);
+  leave_out_of_forks_and_dumps(data_, bytes);
 }
 
 SharedMemory::~SharedMemory() {

@@ -2,11 +2,10 @@
 #include "data/formats/numbers.h"
 
 #include <bit>
-#include <cmath>
 #include <cstring>
-#include <limits>
 #include <type_traits>
 
+#include "base/half.h"
 #include "lockstep/base/error.h"
 
 namespace lockstep {
@@ -20,19 +19,6 @@ Value swapped(Value value) {
   if constexpr (sizeof(Value) == 4) return __builtin_bswap32(value);
   if constexpr (sizeof(Value) == 8) return __builtin_bswap64(value);
   return value;
-}
-
-float half_of(std::uint16_t bits) {
-  const int exponent = bits >> 10 & 0x1f;
-  const auto fraction = static_cast<float>(bits & 0x3ff);
-  const float value = exponent == 0    ? std::ldexp(fraction, -24)
-                      : exponent == 31 ? (fraction == 0 ? HUGE_VALF : std::nanf(""))
-                                       : std::ldexp(fraction + 1024, exponent - 25);
-  return (bits & 0x8000) != 0 ? -value : value;
-}
-
-float bfloat_of(std::uint16_t bits) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
 }
 
 // Reads each number as `Bits`, in the machine's order, and gives it to `make`.
@@ -61,9 +47,9 @@ template <class To>
 void convert_floats(const StoredNumbers& numbers, std::span<const std::byte> bytes, std::span<To> into) {
   const bool swap = numbers.is_big_endian;
   if (numbers.kind == Kind::kBFloat)
-    convert_each<std::uint16_t>(bytes, swap, into, bfloat_of);
+    convert_each<std::uint16_t>(bytes, swap, into, [](std::uint16_t bits) { return widen(BFloat16{bits}); });
   else if (numbers.bytes == 2)
-    convert_each<std::uint16_t>(bytes, swap, into, half_of);
+    convert_each<std::uint16_t>(bytes, swap, into, [](std::uint16_t bits) { return widen(Float16{bits}); });
   else if (numbers.bytes == 4)
     convert_each<std::uint32_t>(bytes, swap, into,
                                 [](std::uint32_t bits) { return std::bit_cast<float>(bits); });

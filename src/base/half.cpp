@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "comm/half.h"
+#include "base/half.h"
 
 #include <bit>
 #include <cmath>
