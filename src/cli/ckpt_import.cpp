@@ -20,7 +20,7 @@ struct ImportArguments {
   std::string file;
   ConfigArguments config;
   std::string output;
-  PartKeys keys;
+  StateDictKeys keys;
   PlaceKeys place;
   NameRules names;
   bool json = false;

@@ -13,7 +13,7 @@ struct CheckpointImport {
   std::string file;    // of torch.save's
   std::string config;  // of the run that is to go on from it
   std::vector<std::string> overrides;
-  PartKeys keys;
+  StateDictKeys keys;
   std::string output;  // the checkpoint directory to make
   PlaceKeys place;
   NameRules names;

@@ -71,16 +71,15 @@ struct OpenedFile {
 };
 class OwnForeignWeights : private OpenedFile, public ForeignWeights {
  public:
-  OwnForeignWeights(const std::string& path, std::unique_ptr<ForeignFile> opened,
-                    const CheckpointParts& parts)
+  OwnForeignWeights(const std::string& path, std::unique_ptr<ForeignFile> opened, const StateDictPair& parts)
       : OpenedFile{std::move(opened)}, ForeignWeights(path, *file, *parts.model) {}
 };
 
 }  // namespace
 
-std::unique_ptr<WeightsSource> open_foreign_weights(const std::string& path, const PartKeys& keys) {
+std::unique_ptr<WeightsSource> open_foreign_weights(const std::string& path, const StateDictKeys& keys) {
   auto file = open_foreign_file(path);
-  const CheckpointParts parts = find_parts(file->root(), keys, path);
+  const StateDictPair parts = find_state_dicts(file->root(), keys, path);
   if (!parts.model_key.empty()) log_info("{}: the model is under {}", path, parts.model_key);
   return std::make_unique<OwnForeignWeights>(path, std::move(file), parts);
 }

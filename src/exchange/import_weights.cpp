@@ -49,7 +49,7 @@ class Importer {
 
  private:
   void take_foreign(const ImportOptions& options) {
-    const CheckpointParts parts = find_parts(file_->root(), options.keys, from_);
+    const StateDictPair parts = find_state_dicts(file_->root(), options.keys, from_);
     const StateDict model = flatten_state_dict(*parts.model, from_);
     report_.model_key = parts.model_key;
     for (const NamedValue& other : model.others) {

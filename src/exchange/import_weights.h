@@ -12,7 +12,7 @@
 namespace lockstep {
 
 struct ImportOptions {
-  PartKeys keys;
+  StateDictKeys keys;
   NameRules names;
 };
 

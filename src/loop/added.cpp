@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "lockstep/base/error.h"
-#include "loop/data_parallel_parts.h"
+#include "loop/data_parallel_impl.h"
 #include "loop/kept_groups.h"
 #include "loop/optimizer_slots.h"
 #include "loop/saved_state.h"
@@ -44,7 +44,7 @@ torch::Tensor number(double value) {
 
 class AddedModule : public Added {
  public:
-  AddedModule(Session::Parts& session, std::string name, torch::nn::Module& module)
+  AddedModule(Session::Impl& session, std::string name, torch::nn::Module& module)
       : Added(std::move(name)), session_(session), module_(module), alive_(module.weak_from_this().lock()) {}
 
   std::string kind() const override { return "module"; }
@@ -91,7 +91,7 @@ class AddedModule : public Added {
     return all;
   }
 
-  Session::Parts& session_;
+  Session::Impl& session_;
   torch::nn::Module& module_;
   std::shared_ptr<torch::nn::Module> alive_;  // where somebody shares it: a holder may be given another
 };
@@ -124,7 +124,7 @@ OptimizerSlots stored_slots(const StoredState& stored, const std::string& name) 
 
 class AddedOptimizer : public Added {
  public:
-  AddedOptimizer(Session::Parts& session, std::string name, torch::optim::Optimizer& optimizer)
+  AddedOptimizer(Session::Impl& session, std::string name, torch::optim::Optimizer& optimizer)
       : Added(std::move(name)), session_(session), optimizer_(optimizer) {}
 
   std::string kind() const override { return "optimizer " + type_of(optimizer_); }
@@ -188,24 +188,24 @@ class AddedOptimizer : public Added {
     return own_key(fmt::format("{}.param_groups.{}.lr", name(), group));
   }
 
-  Session::Parts& session_;
+  Session::Impl& session_;
   torch::optim::Optimizer& optimizer_;
 };
 
 class AddedParallel : public Added {
  public:
-  AddedParallel(std::string name, DataParallel& parallel) : Added(std::move(name)), parts_(parallel.parts()) {
-    if (!parts_.built_in)
+  AddedParallel(std::string name, DataParallel& parallel) : Added(std::move(name)), impl_(parallel.impl()) {
+    if (!impl_.built_in)
       throw Fault(ExitCode::kConfig,
                   this->name() + " was added as the optimizer of a DataParallel that has none",
                   "Call optimize_with() first, or add your own optimizer");
   }
 
-  std::string kind() const override { return "optimizer inside, " + parts_.built_in->type; }
+  std::string kind() const override { return "optimizer inside, " + impl_.built_in->type; }
 
   std::vector<torch::Tensor> optimized() const override {
     std::vector<torch::Tensor> all;
-    for (const auto& lane : parts_.lanes)
+    for (const auto& lane : impl_.lanes)
       for (const torch::Tensor& tensor : lane.arena->trainable_tensors()) all.push_back(tensor);
     return all;
   }
@@ -213,7 +213,7 @@ class AddedParallel : public Added {
   std::vector<Kept> kept(const ParameterNames& names) const override {
     std::vector<Kept> all;
     StepCounts steps;
-    for (const auto& lane : parts_.lanes) {
+    for (const auto& lane : impl_.lanes) {
       if (!lane.optimizer) continue;
       const auto& entries = lane.arena->trainable();
       for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -224,13 +224,13 @@ class AddedParallel : public Added {
       }
     }
     keep_steps(steps, /*shared=*/true, all);
-    all.push_back({own_key(name() + ".lr"), number(parts_.lr), false, false});
+    all.push_back({own_key(name() + ".lr"), number(impl_.lr), false, false});
     return all;
   }
 
   void take(const StoredState& stored, const ParameterNames& names) override {
     const torch::NoGradGuard no_grad;
-    for (const auto& lane : parts_.lanes) {
+    for (const auto& lane : impl_.lanes) {
       if (!lane.optimizer) continue;
       const auto& entries = lane.arena->trainable();
       std::vector<double> steps;
@@ -243,11 +243,11 @@ class AddedParallel : public Added {
       }
       lane.optimizer->set_steps(std::move(steps));
     }
-    parts_.lr = found(stored, own_key(name() + ".lr"), "learning rate of " + name()).item<double>();
+    impl_.lr = found(stored, own_key(name() + ".lr"), "learning rate of " + name()).item<double>();
   }
 
   std::map<std::string, std::string> optimizer_config() const override {
-    const OptimOptions& options = *parts_.built_in;
+    const OptimOptions& options = *impl_.built_in;
     return {{"optim.type", options.type},
             {"optim.betas", fmt::format("[{}, {}]", options.betas[0], options.betas[1])},
             {"optim.eps", fmt::format("{}", options.eps)},
@@ -259,15 +259,15 @@ class AddedParallel : public Added {
   std::vector<ParamGroup> param_groups(const ParameterNames& names) const override {
     std::map<int, std::vector<std::string>> by_group;
     std::set<const void*> seen;
-    for (const auto& item : parts_.module.named_parameters()) {
+    for (const auto& item : impl_.module.named_parameters()) {
       const void* const impl = item.value().unsafeGetTensorImpl();
-      if (seen.insert(impl).second) by_group[parts_.group_of.at(item.key())].push_back(names.at(impl));
+      if (seen.insert(impl).second) by_group[impl_.group_of.at(item.key())].push_back(names.at(impl));
     }
-    return groups_to_keep(*parts_.built_in, by_group, parts_.lr);
+    return groups_to_keep(*impl_.built_in, by_group, impl_.lr);
   }
 
  private:
-  DataParallel::Parts& parts_;
+  DataParallel::Impl& impl_;
 };
 
 // One tensor, or what is kept as one.
@@ -298,12 +298,12 @@ std::string name_in_checkpoint(const std::string& module_name, const std::string
   return module_name == "model" ? name : module_name + "." + name;
 }
 
-std::unique_ptr<Added> add_module(Session::Parts& session, const std::string& name,
+std::unique_ptr<Added> add_module(Session::Impl& session, const std::string& name,
                                   torch::nn::Module& module) {
   return std::make_unique<AddedModule>(session, name, module);
 }
 
-std::unique_ptr<Added> add_optimizer(Session::Parts& session, const std::string& name,
+std::unique_ptr<Added> add_optimizer(Session::Impl& session, const std::string& name,
                                      torch::optim::Optimizer& optimizer) {
   return std::make_unique<AddedOptimizer>(session, name, optimizer);
 }

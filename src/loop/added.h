@@ -14,7 +14,7 @@
 #include "checkpoint/state.h"
 #include "exchange/param_groups.h"
 #include "lockstep/loop/data_parallel.h"
-#include "loop/session_parts.h"
+#include "loop/session_impl.h"
 
 namespace lockstep {
 
@@ -25,7 +25,7 @@ inline constexpr const char* kLoopSection = "loop";
 struct Kept {
   TensorKey key;
   torch::Tensor tensor;
-  bool steady = false;  // changed only after Session::Parts::release_state()
+  bool steady = false;  // changed only after Session::Impl::release_state()
   bool shared = true;   // every rank has the same, by a reduction
 };
 
@@ -66,9 +66,8 @@ using StepCounts = std::vector<std::pair<std::string, double>>;
 // PyTorch's name in a checkpoint of what `module_name` holds as `name`.
 std::string name_in_checkpoint(const std::string& module_name, const std::string& name);
 
-std::unique_ptr<Added> add_module(Session::Parts& session, const std::string& name,
-                                  torch::nn::Module& module);
-std::unique_ptr<Added> add_optimizer(Session::Parts& session, const std::string& name,
+std::unique_ptr<Added> add_module(Session::Impl& session, const std::string& name, torch::nn::Module& module);
+std::unique_ptr<Added> add_optimizer(Session::Impl& session, const std::string& name,
                                      torch::optim::Optimizer& optimizer);
 std::unique_ptr<Added> add_scheduler(const std::string& name, torch::optim::LRScheduler& scheduler);
 std::unique_ptr<Added> add_parallel(const std::string& name, DataParallel& parallel);

@@ -13,7 +13,7 @@
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
 #include "lockstep/base/random.h"
-#include "loop/data_parallel_parts.h"
+#include "loop/data_parallel_impl.h"
 #include "loop/loop_state.h"
 #include "loop/opened_run.h"
 #include "loop/run_keeper.h"
@@ -47,8 +47,8 @@ std::string text_of(const Values& values) {
 
 }  // namespace
 
-struct Checkpoints::Parts {
-  Parts(Session& of, const std::string& directory, const SaveOptions& chosen);
+struct Checkpoints::Impl {
+  Impl(Session& of, const std::string& directory, const SaveOptions& chosen);
 
   World& world() { return session.world; }
   // What is wrong with it waits for the next verb: there all ranks can say so together.
@@ -61,7 +61,7 @@ struct Checkpoints::Parts {
   void finish(const StepRecord& step);
 
   std::unique_ptr<Session> own;
-  Session::Parts& session;
+  Session::Impl& session;
   SaveOptions options;
   CheckpointOptions checkpoint;
   OpenedRun run;
@@ -73,8 +73,8 @@ struct Checkpoints::Parts {
   std::list<std::function<void()>>::iterator release;
 };
 
-Checkpoints::Parts::Parts(Session& of, const std::string& directory, const SaveOptions& chosen)
-    : session(of.parts()), options(chosen), checkpoint(checkpoint_options(chosen)), state(session) {
+Checkpoints::Impl::Impl(Session& of, const std::string& directory, const SaveOptions& chosen)
+    : session(of.impl()), options(chosen), checkpoint(checkpoint_options(chosen)), state(session) {
   session.begin_verb("Checkpoints()");
   together(world(), [&] { require_sane(options); });
   const std::string lines = fmt::format("directory {}\n{}", directory, lines_of(options));
@@ -98,7 +98,7 @@ Checkpoints::Parts::Parts(Session& of, const std::string& directory, const SaveO
   });
 }
 
-void Checkpoints::Parts::add(const std::string& name, const std::function<std::unique_ptr<Added>()>& make) {
+void Checkpoints::Impl::add(const std::string& name, const std::function<std::unique_ptr<Added>()>& make) {
   if (wrong) return;
   try {
     if (next)
@@ -110,7 +110,7 @@ void Checkpoints::Parts::add(const std::string& name, const std::function<std::u
   }
 }
 
-std::int64_t Checkpoints::Parts::begin_run() {
+std::int64_t Checkpoints::Impl::begin_run() {
   std::string added;
   together(world(), [&] { added = state.description(); });
   require_same_lines(world(), added, [&](const std::string& here, const std::string& root) {
@@ -147,7 +147,7 @@ std::int64_t Checkpoints::Parts::begin_run() {
   return done.value;
 }
 
-StepRecord Checkpoints::Parts::step_record(Step step, const Values& values) const {
+StepRecord Checkpoints::Impl::step_record(Step step, const Values& values) const {
   StepRecord record;
   record.step = step;
   record.epoch = Epoch(1);
@@ -162,7 +162,7 @@ StepRecord Checkpoints::Parts::step_record(Step step, const Values& values) cons
   return record;
 }
 
-TrainRecord Checkpoints::Parts::record_of(const StepRecord& step) const {
+TrainRecord Checkpoints::Impl::record_of(const StepRecord& step) const {
   TrainRecord record = keeper->record_of(step);
   record.steps_per_epoch = options.steps;
   record.epoch_offset = step.step.value;
@@ -178,7 +178,7 @@ TrainRecord Checkpoints::Parts::record_of(const StepRecord& step) const {
   return record;
 }
 
-Stop Checkpoints::Parts::look_at_stop(const StepRecord& step) {
+Stop Checkpoints::Impl::look_at_stop(const StepRecord& step) {
   const PhaseScope saving(world().watch(), Phase::kSave);
   const Wish wish = keeper->ask();
   if (wish == Wish::kSaveNow && keeper->saves().last_step() != step.step)
@@ -192,7 +192,7 @@ Stop Checkpoints::Parts::look_at_stop(const StepRecord& step) {
   return Stop::kStop;
 }
 
-void Checkpoints::Parts::finish(const StepRecord& step) {
+void Checkpoints::Impl::finish(const StepRecord& step) {
   const PhaseScope saving(world().watch(), Phase::kSave);
   Checkpointer& saves = keeper->saves();
   if (saves.last_step() != step.step)
@@ -205,47 +205,47 @@ void Checkpoints::Parts::finish(const StepRecord& step) {
 }
 
 Checkpoints::Checkpoints(Session& session, const std::string& directory, const SaveOptions& options)
-    : parts_(std::make_unique<Parts>(session, directory, options)) {}
+    : impl_(std::make_unique<Impl>(session, directory, options)) {}
 
 Checkpoints::Checkpoints(const std::string& directory, const SaveOptions& options) {
   std::unique_ptr<Session> own = serial_session();
-  parts_ = std::make_unique<Parts>(*own, directory, options);
-  parts_->own = std::move(own);
+  impl_ = std::make_unique<Impl>(*own, directory, options);
+  impl_->own = std::move(own);
 }
 
 Checkpoints::~Checkpoints() {
-  if (!parts_) return;
-  parts_->session.before_update.erase(parts_->release);
-  parts_->keeper.reset();  // its thread reads what goes after it
+  if (!impl_) return;
+  impl_->session.before_update.erase(impl_->release);
+  impl_->keeper.reset();  // its thread reads what goes after it
 }
 
 Checkpoints& Checkpoints::add(const std::string& name, torch::nn::Module& module) {
-  parts_->add(name, [&] { return add_module(parts_->session, name, module); });
+  impl_->add(name, [&] { return add_module(impl_->session, name, module); });
   return *this;
 }
 
 Checkpoints& Checkpoints::add(const std::string& name, torch::optim::Optimizer& optimizer) {
-  parts_->add(name, [&] { return add_optimizer(parts_->session, name, optimizer); });
+  impl_->add(name, [&] { return add_optimizer(impl_->session, name, optimizer); });
   return *this;
 }
 
 Checkpoints& Checkpoints::add(const std::string& name, torch::optim::LRScheduler& scheduler) {
-  parts_->add(name, [&] { return add_scheduler(name, scheduler); });
+  impl_->add(name, [&] { return add_scheduler(name, scheduler); });
   return *this;
 }
 
 Checkpoints& Checkpoints::add(const std::string& name, DataParallel& parallel) {
-  parts_->add(name, [&] { return add_parallel(name, parallel); });
+  impl_->add(name, [&] { return add_parallel(name, parallel); });
   return *this;
 }
 
 Checkpoints& Checkpoints::add(const std::string& name, torch::Tensor& tensor) {
-  parts_->add(name, [&] { return add_tensor(name, tensor); });
+  impl_->add(name, [&] { return add_tensor(name, tensor); });
   return *this;
 }
 
 Checkpoints& Checkpoints::add(const std::string& name, std::string& text) {
-  parts_->add(name, [&] { return add_text(name, text); });
+  impl_->add(name, [&] { return add_text(name, text); });
   return *this;
 }
 
@@ -255,7 +255,7 @@ Checkpoints& Checkpoints::add_number(const std::string& name, NumberAccess acces
     if (const auto* real = std::get_if<double>(&value)) return torch::tensor(*real, torch::kFloat64);
     return torch::tensor(std::get<std::int64_t>(value), torch::kInt64);
   };
-  parts_->state.add(lockstep::add_number(name, exact, [access](const torch::Tensor& stored) {
+  impl_->state.add(lockstep::add_number(name, exact, [access](const torch::Tensor& stored) {
     access.set(stored.is_floating_point() ? StoredNumber(stored.item<double>())
                                           : StoredNumber(stored.item<std::int64_t>()));
   }));
@@ -263,57 +263,57 @@ Checkpoints& Checkpoints::add_number(const std::string& name, NumberAccess acces
 }
 
 std::int64_t Checkpoints::resume() {
-  Parts& parts = *parts_;
-  parts.session.begin_verb("resume()", parts.wrong);
-  if (parts.next)
+  Impl& impl = *impl_;
+  impl.session.begin_verb("resume()", impl.wrong);
+  if (impl.next)
     throw AgreedFault(ExitCode::kBug, "resume() was called twice", "Call it once, before the first step");
-  parts.seed = at::globalContext().defaultGenerator(torch::kCPU).current_seed();
-  parts.next = parts.begin_run();
-  begin_draws(parts.seed, *parts.next);
-  parts.keeper->stops().begin_step(Step(*parts.next + 1), parts.keeper->saves().save_times());
-  parts.world().watch().enter(Phase::kBetween);
-  return *parts.next;
+  impl.seed = at::globalContext().defaultGenerator(torch::kCPU).current_seed();
+  impl.next = impl.begin_run();
+  begin_draws(impl.seed, *impl.next);
+  impl.keeper->stops().begin_step(Step(*impl.next + 1), impl.keeper->saves().save_times());
+  impl.world().watch().enter(Phase::kBetween);
+  return *impl.next;
 }
 
 Stop Checkpoints::after(std::int64_t step, const std::map<std::string, double>& values) {
-  Parts& parts = *parts_;
-  parts.session.begin_verb(fmt::format("after(step {}{})", step, text_of(values)), parts.wrong);
-  if (!parts.next || step != *parts.next)
+  Impl& impl = *impl_;
+  impl.session.begin_verb(fmt::format("after(step {}{})", step, text_of(values)), impl.wrong);
+  if (!impl.next || step != *impl.next)
     throw AgreedFault(ExitCode::kBug,
-                      parts.next ? fmt::format("after(step {}) where step {} is next", step, *parts.next)
-                                 : std::string("after() was called before resume()"),
+                      impl.next ? fmt::format("after(step {}) where step {} is next", step, *impl.next)
+                                : std::string("after() was called before resume()"),
                       "Call resume() once, then after() for each step in turn, from what resume() returned");
-  if (step >= parts.options.steps)
+  if (step >= impl.options.steps)
     throw AgreedFault(ExitCode::kBug,
-                      fmt::format("after(step {}) of a run of {} steps", step, parts.options.steps),
+                      fmt::format("after(step {}) of a run of {} steps", step, impl.options.steps),
                       "Raise SaveOptions::steps, or end the loop there");
-  parts.next = step + 1;
-  const StepRecord record = parts.step_record(Step(step + 1), values);
-  if (parts.options.on_nan == "stop" && !std::isfinite(record.loss)) {
-    parts.keeper->saves().drain();
+  impl.next = step + 1;
+  const StepRecord record = impl.step_record(Step(step + 1), values);
+  if (impl.options.on_nan == "stop" && !std::isfinite(record.loss)) {
+    impl.keeper->saves().drain();
     throw AgreedFault(ExitCode::kNeverRestart,
                       fmt::format("step {}: the run has diverged (loss {})", step, record.loss),
                       fmt::format("Lower the learning rate or clip; the newest checkpoint is that of step {}",
-                                  parts.keeper->saves().last_step().value));
+                                  impl.keeper->saves().last_step().value));
   }
-  const bool last = step + 1 == parts.options.steps;
+  const bool last = step + 1 == impl.options.steps;
   {
-    const PhaseScope journal(parts.world().watch(), Phase::kJournal);
-    parts.run.reporter.step(record, last);
+    const PhaseScope journal(impl.world().watch(), Phase::kJournal);
+    impl.run.reporter.step(record, last);
   }
   if (last) {
-    parts.finish(record);
+    impl.finish(record);
     return Stop::kNo;
   }
-  parts.keeper->save_if_due(record, Step(parts.options.steps), [&] { return parts.record_of(record); });
-  begin_draws(parts.seed, step + 1);
-  const Stop stop = parts.look_at_stop(record);
-  if (stop == Stop::kNo) parts.keeper->stops().begin_step(Step(step + 2), parts.keeper->saves().save_times());
+  impl.keeper->save_if_due(record, Step(impl.options.steps), [&] { return impl.record_of(record); });
+  begin_draws(impl.seed, step + 1);
+  const Stop stop = impl.look_at_stop(record);
+  if (stop == Stop::kNo) impl.keeper->stops().begin_step(Step(step + 2), impl.keeper->saves().save_times());
   return stop;
 }
 
 std::int64_t Checkpoints::last_saved() const {
-  return parts_->keeper ? parts_->keeper->saves().last_step().value : 0;
+  return impl_->keeper ? impl_->keeper->saves().last_step().value : 0;
 }
 
 }  // namespace lockstep

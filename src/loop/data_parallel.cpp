@@ -12,7 +12,7 @@
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/hash.h"
 #include "lockstep/base/random.h"
-#include "loop/data_parallel_parts.h"
+#include "loop/data_parallel_impl.h"
 #include "loop/module_modes.h"
 #include "loop/same_lines.h"
 #include "optim/clip.h"
@@ -68,8 +68,8 @@ Fault fault_of(const ForeignException& thrown, const std::string& where, const s
 
 }  // namespace
 
-DataParallel::Parts::Parts(Session& of, torch::nn::Module& trained, const ParallelOptions& chosen)
-    : session(of.parts()), module(trained), alive(trained.weak_from_this().lock()), options(chosen) {
+DataParallel::Impl::Impl(Session& of, torch::nn::Module& trained, const ParallelOptions& chosen)
+    : session(of.impl()), module(trained), alive(trained.weak_from_this().lock()), options(chosen) {
   session.begin_verb("DataParallel()");
   World& world = session.world;
   require_same_lines(
@@ -98,7 +98,7 @@ DataParallel::Parts::Parts(Session& of, torch::nn::Module& trained, const Parall
   }
 }
 
-DataParallel::Parts::~Parts() {
+DataParallel::Impl::~Impl() {
   for (const Lane& lane : lanes) {
     for (const torch::Tensor& tensor : lane.arena->trainable_tensors())
       session.parallel_parameters.erase(tensor.unsafeGetTensorImpl());
@@ -107,7 +107,7 @@ DataParallel::Parts::~Parts() {
   }
 }
 
-void DataParallel::Parts::lay_out() {
+void DataParallel::Impl::lay_out() {
   if (options.micro_batches < 1)
     throw Fault(ExitCode::kConfig, fmt::format("micro_batches is {}", options.micro_batches),
                 "Give at least 1");
@@ -129,7 +129,7 @@ void DataParallel::Parts::lay_out() {
   session.fast = session.fast || options.fast;
 }
 
-void DataParallel::Parts::claim() {
+void DataParallel::Impl::claim() {
   for (const auto& item : module.named_parameters())
     if (session.parallel_parameters.contains(item.value().unsafeGetTensorImpl()))
       throw Fault(ExitCode::kConfig, "parameter " + item.key() + " belongs to another DataParallel already",
@@ -140,7 +140,7 @@ void DataParallel::Parts::claim() {
     if (item.value().is_floating_point()) session.parallel_buffers.insert(item.value().unsafeGetTensorImpl());
 }
 
-double DataParallel::Parts::reduce(const std::string& name, std::int64_t step, const Loss& loss) {
+double DataParallel::Impl::reduce(const std::string& name, std::int64_t step, const Loss& loss) {
   World& world = session.world;
   Watch& watch = world.watch();
   set_fault_step(step + 1);
@@ -174,7 +174,7 @@ double DataParallel::Parts::reduce(const std::string& name, std::int64_t step, c
   return finest->exchange->loss();
 }
 
-std::optional<Fault> DataParallel::Parts::moved() const {
+std::optional<Fault> DataParallel::Impl::moved() const {
   try {
     for (const Lane& lane : lanes) lane.arena->require_intact();
     const auto now = module.named_parameters();
@@ -198,7 +198,7 @@ std::optional<Fault> DataParallel::Parts::moved() const {
   return std::nullopt;
 }
 
-void DataParallel::Parts::make_optimizers(const OptimOptions& wanted, double clip_to) {
+void DataParallel::Impl::make_optimizers(const OptimOptions& wanted, double clip_to) {
   check(!built_in, "optimize_with() is called once");
   session.begin_verb(fmt::format("optimize_with({})", text_of(wanted, clip_to)), moved());
   together(session.world, [&] { lay_out_optimizers(wanted); });
@@ -209,7 +209,7 @@ void DataParallel::Parts::make_optimizers(const OptimOptions& wanted, double cli
   clip = clip_to;
 }
 
-void DataParallel::Parts::lay_out_optimizers(const OptimOptions& wanted) {
+void DataParallel::Impl::lay_out_optimizers(const OptimOptions& wanted) {
   // All names, for what a group means does not depend on dtypes, nor on what is frozen.
   std::vector<std::string> names;
   for (const Lane& lane : lanes)
@@ -228,7 +228,7 @@ void DataParallel::Parts::lay_out_optimizers(const OptimOptions& wanted) {
   }
 }
 
-void DataParallel::Parts::update() {
+void DataParallel::Impl::update() {
   UpdateRate rate{lr};
   if (clip > 0) {
     double squares = 0;
@@ -240,13 +240,13 @@ void DataParallel::Parts::update() {
 }
 
 DataParallel::DataParallel(Session& session, torch::nn::Module& module, const ParallelOptions& options)
-    : parts_(std::make_unique<Parts>(session, module, options)) {}
+    : impl_(std::make_unique<Impl>(session, module, options)) {}
 
 DataParallel::~DataParallel() = default;
 
 double DataParallel::backward(std::int64_t step, const Loss& loss) {
-  const double mean_loss = parts_->reduce("backward", step, loss);
-  for (const Parts::Lane& lane : parts_->lanes) lane.exchange->average();
+  const double mean_loss = impl_->reduce("backward", step, loss);
+  for (const Impl::Lane& lane : impl_->lanes) lane.exchange->average();
   return mean_loss;
 }
 
@@ -269,7 +269,7 @@ void DataParallel::optimize_with(const AdamW& wanted) {
   options.eps = wanted.eps;
   options.weight_decay = wanted.weight_decay;
   options.groups = groups_in(wanted.groups);
-  parts_->make_optimizers(options, wanted.clip);
+  impl_->make_optimizers(options, wanted.clip);
 }
 
 void DataParallel::optimize_with(const Sgd& wanted) {
@@ -280,28 +280,28 @@ void DataParallel::optimize_with(const Sgd& wanted) {
   options.weight_decay = wanted.weight_decay;
   options.groups = groups_in(wanted.groups);
   options.nesterov = wanted.nesterov;
-  parts_->make_optimizers(options, wanted.clip);
+  impl_->make_optimizers(options, wanted.clip);
 }
 
 double DataParallel::update(std::int64_t step, const Loss& loss) {
-  check(parts_->built_in.has_value(), "update() follows optimize_with()");
-  const double mean_loss = parts_->reduce("update", step, loss);
-  parts_->update();
+  check(impl_->built_in.has_value(), "update() follows optimize_with()");
+  const double mean_loss = impl_->reduce("update", step, loss);
+  impl_->update();
   return mean_loss;
 }
 
 void DataParallel::set_lr(double lr) {
-  check(parts_->built_in.has_value(), "set_lr() follows optimize_with()");
-  parts_->lr = lr;
+  check(impl_->built_in.has_value(), "set_lr() follows optimize_with()");
+  impl_->lr = lr;
 }
 
 std::map<std::string, double> DataParallel::evaluate(
     std::int64_t chunks, const std::function<std::map<std::string, Measured>(std::int64_t chunk)>& measure) {
-  parts_->session.begin_verb(fmt::format("evaluate({} chunks)", chunks));
-  World& world = parts_->session.world;
+  impl_->session.begin_verb(fmt::format("evaluate({} chunks)", chunks));
+  World& world = impl_->session.world;
   const PhaseScope evaluation(world.watch(), Phase::kEvaluation);
-  const EvalMode eval_mode(parts_->module);
-  const KeptGenerators kept(parts_->session.device);  // Note [draws of a loop]
+  const EvalMode eval_mode(impl_->module);
+  const KeptGenerators kept(impl_->session.device);  // Note [draws of a loop]
   // Not inference mode: what a module keeps from a first forward (a mask, a table) is used in training later.
   const torch::NoGradGuard no_grad;
   const auto measured = [&](std::int64_t chunk) {

@@ -21,7 +21,7 @@ namespace lockstep {
 // What was added to a loop's checkpoints, as whoever saves and restores it sees it. Local.
 class LoopState : public SavedState, public ResumeTarget {
  public:
-  explicit LoopState(Session::Parts& session) : session_(session) {}
+  explicit LoopState(Session::Impl& session) : session_(session) {}
 
   // Throws Fault (78) for a name that is taken.
   void add(std::unique_ptr<Added> added);
@@ -52,7 +52,7 @@ class LoopState : public SavedState, public ResumeTarget {
   void take_over(TrainRecord& record) override;
 
  private:
-  Session::Parts& session_;
+  Session::Impl& session_;
   std::vector<std::unique_ptr<Added>> added_;
   std::set<std::string> names_;
   std::vector<Persisted> persisted_;

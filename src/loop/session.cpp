@@ -18,7 +18,7 @@
 #include "loop/compute_device.h"
 #include "loop/one_catch.h"
 #include "loop/opened_run.h"
-#include "loop/session_parts.h"
+#include "loop/session_impl.h"
 #include "loop/standard_streams.h"
 #include "parallel/arena.h"
 #include "run/stop_signals.h"
@@ -80,11 +80,11 @@ World join(const JobOptions& options) {
 
 }  // namespace
 
-Session::Session(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Session::~Session() = default;
 
-void Session::Parts::begin_verb(const std::string& verb, const std::optional<Fault>& wrong) {
+void Session::Impl::begin_verb(const std::string& verb, const std::optional<Fault>& wrong) {
   const std::string said = wrong ? fmt::format("{}, where {},", verb, wrong->fact()) : verb;
   if (agree_alike(world, 0, digest_of(said).low).value.alike) {
     if (wrong) throw AgreedFault(wrong->code(), wrong->fact(), wrong->remedy());
@@ -98,62 +98,62 @@ void Session::Parts::begin_verb(const std::string& verb, const std::optional<Fau
       "them may stand in an `if` that depends on the rank or its data");
 }
 
-HostDomain* Session::Parts::domain() {
+HostDomain* Session::Impl::domain() {
   if (!domain_) domain_ = HostDomain::meet(world);
   return domain_->get();
 }
 
 int Session::rank() const {
-  return parts_->world.rank().value;
+  return impl_->world.rank().value;
 }
 
 int Session::world_size() const {
-  return parts_->world.size().value;
+  return impl_->world.size().value;
 }
 
 int Session::local_rank() const {
-  return parts_->world.place().local_rank;
+  return impl_->world.place().local_rank;
 }
 
 torch::Device Session::device() const {
-  return parts_->device;
+  return impl_->device;
 }
 
 World& Session::world() {
-  return parts_->world;
+  return impl_->world;
 }
 
 void Session::barrier() {
-  parts_->begin_verb("barrier()");
+  impl_->begin_verb("barrier()");
 }
 
 void Session::broadcast(torch::Tensor tensor) {
-  parts_->begin_verb("broadcast(" + kind_of(tensor) + ")");
-  Communicator& group = tensor.is_cpu() ? parts_->world.host() : parts_->world.device();
+  impl_->begin_verb("broadcast(" + kind_of(tensor) + ")");
+  Communicator& group = tensor.is_cpu() ? impl_->world.host() : impl_->world.device();
   group.broadcast(span_of(tensor), Rank(0));
   group.synchronize();
 }
 
 void Session::all_reduce_sum(torch::Tensor tensor) {
-  parts_->begin_verb("all_reduce_sum(" + kind_of(tensor) + ")");
-  Communicator& group = tensor.is_cpu() ? parts_->world.host() : parts_->world.device();
+  impl_->begin_verb("all_reduce_sum(" + kind_of(tensor) + ")");
+  Communicator& group = tensor.is_cpu() ? impl_->world.host() : impl_->world.device();
   group.all_reduce(span_of(tensor), span_of(tensor), ReduceOp::kSum);
   group.synchronize();
 }
 
 std::int64_t Session::agree_max(std::int64_t mine) {
-  parts_->begin_verb("agree_max()");
-  return lockstep::agree_max(parts_->world, mine).value;
+  impl_->begin_verb("agree_max()");
+  return lockstep::agree_max(impl_->world, mine).value;
 }
 
 std::string Session::agree_on_root(const std::string& mine) {
-  parts_->begin_verb("agree_on_root()");
-  return lockstep::agree_on_root(parts_->world, mine).value;
+  impl_->begin_verb("agree_on_root()");
+  return lockstep::agree_on_root(impl_->world, mine).value;
 }
 
 void Session::agree_same(const std::string& what, const std::string& mine) {
-  parts_->begin_verb("agree_same(" + what + ")");
-  lockstep::agree_same(parts_->world, what, mine, ExitCode::kBug);
+  impl_->begin_verb("agree_same(" + what + ")");
+  lockstep::agree_same(impl_->world, what, mine, ExitCode::kBug);
 }
 
 int run_job(const std::function<void(Session&)>& body, const JobOptions& options) {
@@ -170,11 +170,11 @@ int run_job(const std::function<void(Session&)>& body, const JobOptions& options
     });
     if (world.is_root()) answer_stop_signals();
     limit_stops(times);
-    Session session(std::make_unique<Session::Parts>(std::move(world), device));
-    session.parts().stop_times = times;
+    Session session(std::make_unique<Session::Impl>(std::move(world), device));
+    session.impl().stop_times = times;
     run_body(body, session);
-    session.parts().begin_verb("the end of the job");
-    const ExitCode code = session.parts().ending.value_or(ExitCode::kDone);
+    session.impl().begin_verb("the end of the job");
+    const ExitCode code = session.impl().ending.value_or(ExitCode::kDone);
     if (session.is_root()) supervisor_line().ended(code);
     return static_cast<int>(code);
   });

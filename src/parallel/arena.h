@@ -52,7 +52,7 @@ class ModelArena {
   const std::vector<ArenaEntry>& trainable() const { return trainable_; }
   const std::vector<ArenaEntry>& frozen() const { return frozen_; }
   const std::vector<ArenaEntry>& buffers() const { return buffers_; }
-  // Parameter tensors in the order of trainable(); autograd leaves.
+  // Parameter tensors in the order of trainable().
   const std::vector<torch::Tensor>& trainable_tensors() const { return trainable_tensors_; }
   const std::vector<torch::Tensor>& frozen_tensors() const { return frozen_tensors_; }
   // Buffer tensors in the order of buffers(); views of values().

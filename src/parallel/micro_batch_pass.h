@@ -77,7 +77,7 @@ class MicroBatchPass {
 
   PassOptions options_;
   std::vector<std::unique_ptr<Lane>> lanes_;  // one an arena
-  OtherGradients::Leaves own_;
+  OtherGradients::Tensors own_;
   std::int64_t computed_ = 0;
   int micro_batch_ = 0;
   std::unique_ptr<Check> check_;  // of the model, at the end of the next run()

@@ -5,7 +5,7 @@
 
 namespace lockstep {
 
-OtherGradients::OtherGradients(const torch::Tensor& loss, const Leaves& own) {
+OtherGradients::OtherGradients(const torch::Tensor& loss, const Tensors& own) {
   std::unordered_set<const torch::autograd::Node*> seen;
   std::vector<torch::autograd::Node*> open;
   const auto visit = [&](torch::autograd::Node* node) {

@@ -9,13 +9,13 @@
 
 namespace lockstep {
 
-// While it lives, .grad of the leaves that `loss` reaches and that are none of `own` is set aside, and comes
+// While it lives, .grad of the tensors that `loss` reaches and that are none of `own` is set aside, and comes
 // back as it was: a backward pass through another module (a GAN's discriminator) leaves nothing there. Local.
 class OtherGradients {
  public:
-  using Leaves = std::unordered_set<const void*>;  // TensorImpl
+  using Tensors = std::unordered_set<const void*>;  // TensorImpl
 
-  OtherGradients(const torch::Tensor& loss, const Leaves& own);
+  OtherGradients(const torch::Tensor& loss, const Tensors& own);
   ~OtherGradients();
   OtherGradients(const OtherGradients&) = delete;
   OtherGradients& operator=(const OtherGradients&) = delete;

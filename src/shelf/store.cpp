@@ -35,8 +35,8 @@ Digest hash_of(const PlannedState& state) {
 
 }  // namespace
 
-struct CheckpointStore::Parts {
-  Parts(Disk& disk, std::string directory, CheckpointOptions how, CheckpointEvent tell)
+struct CheckpointStore::Impl {
+  Impl(Disk& disk, std::string directory, CheckpointOptions how, CheckpointEvent tell)
       : options(std::move(how)),
         event(std::move(tell)),
         generation(disk, directory),
@@ -79,7 +79,7 @@ struct CheckpointStore::Parts {
   std::vector<std::string> weights_candidates();
 };
 
-void CheckpointStore::Parts::judge_latest() {
+void CheckpointStore::Impl::judge_latest() {
   const std::string reason = why_no_pointer(disk(), shelf.folder(), "latest");
   const auto pointer = read_pointer(disk(), path("latest"));
   const bool is_news = !pointer || !refusals.refused(pointer->directory);
@@ -87,14 +87,14 @@ void CheckpointStore::Parts::judge_latest() {
 }
 
 // Somebody may have removed it while the run was going on.
-void CheckpointStore::Parts::make_folder_again() {
+void CheckpointStore::Impl::make_folder_again() {
   if (disk().info(shelf.folder()) || fault_requested("guard.skip_remake")) return;
   make_durable_folder(disk(), shelf.folder());
   generation.make_again();
 }
 
 // What this store has committed or verified itself needs no second look at its bytes.
-std::unique_ptr<CheckpointReader> CheckpointStore::Parts::open_trusted(Step step) {
+std::unique_ptr<CheckpointReader> CheckpointStore::Impl::open_trusted(Step step) {
   if (!trusted.contains(step)) return nullptr;
   try {
     return CheckpointReader::open(disk(), path(step_directory(step)));
@@ -106,7 +106,7 @@ std::unique_ptr<CheckpointReader> CheckpointStore::Parts::open_trusted(Step step
 
 // A checkpoint of this step that is there already: one of the same state is a success, another state is never
 // overwritten.
-std::optional<Digest> CheckpointStore::Parts::already_there(const PlannedState& state) {
+std::optional<Digest> CheckpointStore::Impl::already_there(const PlannedState& state) {
   const Step step = state.record->step;
   const std::string name = step_directory(step);
   if (!disk().info(path(name))) return std::nullopt;
@@ -134,22 +134,22 @@ std::optional<Digest> CheckpointStore::Parts::already_there(const PlannedState& 
 }
 
 // What each writer has read back already is noted for people; the commit stands whether or not it can be.
-void CheckpointStore::Parts::note_read_back(const std::string& name) try {
+void CheckpointStore::Impl::note_read_back(const std::string& name) try {
   if (options.verify_after_save) ledger.note(*CheckpointReader::open(disk(), path(name)), Soundness::kGood);
 } catch (const Fault&) {
   // The next full look will say what has become of it.
 }
 
 // The end of every save, in an order that a kill between any two leaves nothing wrong.
-std::vector<std::string> CheckpointStore::Parts::point_and_prune(const CheckpointPointer& newest,
-                                                                 bool is_best) {
+std::vector<std::string> CheckpointStore::Impl::point_and_prune(const CheckpointPointer& newest,
+                                                                bool is_best) {
   write_pointer(disk(), generation, path("latest"), newest);
   fault_point("ckpt.after_latest");
   if (is_best) write_pointer(disk(), generation, path("best"), newest);
   return prune();
 }
 
-std::vector<std::string> CheckpointStore::Parts::prune() {
+std::vector<std::string> CheckpointStore::Impl::prune() {
   fault_point("ckpt.before_prune");
   std::vector<std::string> pruned, unreadable;
   std::vector<RetentionEntry> all = shelf.usable(metric(), unreadable);
@@ -171,7 +171,7 @@ std::vector<std::string> CheckpointStore::Parts::prune() {
 }
 
 // Points `pointer` at `name`, or removes it when there is nothing to point at.
-void CheckpointStore::Parts::repoint(const std::string& pointer, const std::optional<std::string>& name) {
+void CheckpointStore::Impl::repoint(const std::string& pointer, const std::optional<std::string>& name) {
   if (name) {
     write_pointer(disk(), generation, path(pointer),
                   {*name, CheckpointReader::open(disk(), path(*name))->manifest().digest});
@@ -181,7 +181,7 @@ void CheckpointStore::Parts::repoint(const std::string& pointer, const std::opti
 }
 
 // Names in the order write_weights_file() tries them: the best, the next best, then from the newest down.
-std::vector<std::string> CheckpointStore::Parts::weights_candidates() {
+std::vector<std::string> CheckpointStore::Impl::weights_candidates() {
   const std::vector<Step> steps = best_first(shelf.usable(metric()), options.keep_best, shelf.best());
   std::vector<std::string> names;
   for (const Step step : steps)
@@ -193,20 +193,20 @@ std::vector<std::string> CheckpointStore::Parts::weights_candidates() {
 
 CheckpointStore::CheckpointStore(std::string directory, CheckpointOptions options, Disk& disk,
                                  CheckpointEvent event)
-    : parts_(new Parts(disk, std::move(directory), std::move(options), std::move(event))) {}
+    : impl_(new Impl(disk, std::move(directory), std::move(options), std::move(event))) {}
 
 CheckpointStore::~CheckpointStore() = default;
 
 void CheckpointStore::prepare(std::uint64_t bytes_needed) {
-  require_usable_folder(parts_->disk(), parts_->shelf.folder(), bytes_needed);
+  require_usable_folder(impl_->disk(), impl_->shelf.folder(), bytes_needed);
 }
 
 std::string CheckpointStore::begin_generation(Attempt attempt) {
-  return parts_->generation.begin(attempt);
+  return impl_->generation.begin(attempt);
 }
 
 void CheckpointStore::enter_generation(const std::string& name) {
-  parts_->generation.enter(name);
+  impl_->generation.enter(name);
 }
 
 SaveReport CheckpointStore::save(const CheckpointState& state, bool is_best) {
@@ -224,17 +224,17 @@ SaveReport CheckpointStore::save(const CheckpointState& state, bool is_best) {
       throw;
     }
   }
-  for (const std::string& name : report.pruned) parts_->event("checkpoint_pruned", {{"directory", name}});
+  for (const std::string& name : report.pruned) impl_->event("checkpoint_pruned", {{"directory", name}});
   report.seconds = std::chrono::duration<double>(real_clock().monotonic() - start).count();
   return report;
 }
 
 std::optional<Digest> CheckpointStore::begin_save(const PlannedState& state) {
   fault_point("ckpt.begin");
-  return parts_->generation.fenced([&]() -> std::optional<Digest> {
-    parts_->make_folder_again();
-    if (const auto there = parts_->already_there(state)) return there;
-    parts_->staged(state.record->step).begin();
+  return impl_->generation.fenced([&]() -> std::optional<Digest> {
+    impl_->make_folder_again();
+    if (const auto there = impl_->already_there(state)) return there;
+    impl_->staged(state.record->step).begin();
     return std::nullopt;
   });
 }
@@ -242,17 +242,17 @@ std::optional<Digest> CheckpointStore::begin_save(const PlannedState& state) {
 WrittenFile CheckpointStore::write_shard(const PlannedState& state, std::size_t shard,
                                          std::span<const std::vector<Digest>> leaves) {
   fault_point("ckpt.before_shard");
-  return parts_->generation.fenced(
-      [&] { return parts_->staged(state.record->step).write(state, shard, leaves); });
+  return impl_->generation.fenced(
+      [&] { return impl_->staged(state.record->step).write(state, shard, leaves); });
 }
 
 SaveReport CheckpointStore::commit_save(const PlannedState& state, std::span<const WrittenFile> shards,
                                         bool is_best) {
-  return parts_->generation.fenced([&] { return parts_->commit(state, shards, is_best); });
+  return impl_->generation.fenced([&] { return impl_->commit(state, shards, is_best); });
 }
 
-SaveReport CheckpointStore::Parts::commit(const PlannedState& state, std::span<const WrittenFile> shards,
-                                          bool is_best) {
+SaveReport CheckpointStore::Impl::commit(const PlannedState& state, std::span<const WrittenFile> shards,
+                                         bool is_best) {
   const Step step = state.record->step;
   const Committed committed = staged(step).commit(state, shards);
   shelf.know(*state.record);
@@ -264,31 +264,31 @@ SaveReport CheckpointStore::Parts::commit(const PlannedState& state, std::span<c
 }
 
 void CheckpointStore::abandon_save(Step step) noexcept {
-  parts_->staged(step).abandon();
+  impl_->staged(step).abandon();
 }
 
 SaveReport CheckpointStore::repeat_save(const PlannedState& state, const Digest& manifest, bool is_best) {
   const Step step = state.record->step;
-  SaveReport report{step_directory(step), parts_->trusted.at(step), 0, 0, false, {}};
-  report.pruned = parts_->generation.fenced([&] {
-    return parts_->point_and_prune({report.directory, manifest}, is_best);
+  SaveReport report{step_directory(step), impl_->trusted.at(step), 0, 0, false, {}};
+  report.pruned = impl_->generation.fenced([&] {
+    return impl_->point_and_prune({report.directory, manifest}, is_best);
   });
   return report;
 }
 
 std::unique_ptr<CheckpointReader> CheckpointStore::open_newest() {
-  Shelf& shelf = parts_->shelf;
+  Shelf& shelf = impl_->shelf;
   auto checkpoints = shelf.entries(EntryKind::kCheckpoint);
   if (fault_requested("guard.trust_pointer"))
     std::erase_if(checkpoints, [latest = read_pointer(shelf.disk(), shelf.path("latest"))](
                                    const auto& entry) { return !latest || entry.name != latest->directory; });
   // The folder decides, not the pointer: a life that ended between commit and pointer leaves a stale one.
-  parts_->judge_latest();
+  impl_->judge_latest();
   std::vector<std::string> reasons;
   for (auto entry = checkpoints.rbegin(); entry != checkpoints.rend(); ++entry) {
     std::string reason = entry->name + " is refused";
     if (!shelf.disregards(entry->step))
-      if (auto reader = parts_->refusals.open(entry->name, Scrutiny::kManifestAndLengths, reason))
+      if (auto reader = impl_->refusals.open(entry->name, Scrutiny::kManifestAndLengths, reason))
         return reader;
     reasons.push_back(reason);
   }
@@ -304,16 +304,16 @@ std::unique_ptr<CheckpointReader> CheckpointStore::open_newest() {
 }
 
 void CheckpointStore::accept(const CheckpointReader& restored) {
-  parts_->ledger.note(restored, Soundness::kGood);
-  parts_->trust(restored);
+  impl_->ledger.note(restored, Soundness::kGood);
+  impl_->trust(restored);
 }
 
 void CheckpointStore::refuse(const CheckpointReader& damaged, const Fault& why) {
-  parts_->refusals.refuse(step_directory(damaged.record().step), &damaged, why);
+  impl_->refusals.refuse(step_directory(damaged.record().step), &damaged, why);
 }
 
 void CheckpointStore::leave_newer_than(Step step, Attempt attempt) {
-  Shelf& shelf = parts_->shelf;
+  Shelf& shelf = impl_->shelf;
   std::optional<std::string> newest;
   bool moved = false;
   for (const CatalogEntry& entry : shelf.entries(EntryKind::kCheckpoint)) {
@@ -321,44 +321,44 @@ void CheckpointStore::leave_newer_than(Step step, Attempt attempt) {
       newest = entry.name;
       continue;
     }
-    parts_->generation.require();
+    impl_->generation.require();
     const std::string left =
         free_name(shelf.disk(), shelf.folder(), fmt::format("{}.left-{}", entry.name, attempt.value));
     shelf.disk().rename(shelf.path(entry.name), shelf.path(left));
     shelf.forget(entry.step);
-    parts_->trusted.erase(entry.step);
-    parts_->event("checkpoint_left", {{"directory", entry.name}, {"moved_to", left}});
+    impl_->trusted.erase(entry.step);
+    impl_->event("checkpoint_left", {{"directory", entry.name}, {"moved_to", left}});
     moved = true;
   }
   if (!moved) return;
   shelf.disk().sync_directory(shelf.folder());
-  parts_->repoint("latest", newest);
+  impl_->repoint("latest", newest);
   const auto best = shelf.best();
   if (!best || *best <= step) return;
   // The best may have been among those left; the run goes on with the best that remains.
-  const auto others = best_steps(shelf.usable(parts_->metric()), parts_->options.keep_best);
-  parts_->repoint("best", others.empty() ? std::nullopt : std::optional(step_directory(others.front())));
+  const auto others = best_steps(shelf.usable(impl_->metric()), impl_->options.keep_best);
+  impl_->repoint("best", others.empty() ? std::nullopt : std::optional(step_directory(others.front())));
 }
 
 void CheckpointStore::write_weights_file(const std::string& path) {
-  parts_->generation.require();
+  impl_->generation.require();
   std::vector<std::string> refused;
-  for (const std::string& name : parts_->weights_candidates()) {
+  for (const std::string& name : impl_->weights_candidates()) {
     std::string reason;
-    if (const auto reader = parts_->refusals.open(name, Scrutiny::kEveryByte, reason))
-      return write_weights(parts_->disk(), *reader, path);
+    if (const auto reader = impl_->refusals.open(name, Scrutiny::kEveryByte, reason))
+      return write_weights(impl_->disk(), *reader, path);
     refused.push_back(reason);
   }
   throw Fault(ExitCode::kNoValidCheckpoint,
-              fmt::format("{}: no valid checkpoint to take the weights from: {}", parts_->shelf.folder(),
+              fmt::format("{}: no valid checkpoint to take the weights from: {}", impl_->shelf.folder(),
                           refused.empty() ? "there is none" : fmt::format("{}", fmt::join(refused, "; "))));
 }
 
 SaveReport CheckpointStore::add_evaluation(const TrainRecord& record, bool is_best) {
-  return parts_->generation.fenced([&] { return parts_->add_evaluation(record, is_best); });
+  return impl_->generation.fenced([&] { return impl_->add_evaluation(record, is_best); });
 }
 
-SaveReport CheckpointStore::Parts::add_evaluation(const TrainRecord& record, bool is_best) {
+SaveReport CheckpointStore::Impl::add_evaluation(const TrainRecord& record, bool is_best) {
   const std::string name = step_directory(record.step);
   Manifest manifest = CheckpointReader::open(disk(), path(name))->manifest();
   // Nothing is added to what an older Lockstep wrote: its format has no place for it.
@@ -380,7 +380,7 @@ SaveReport CheckpointStore::Parts::add_evaluation(const TrainRecord& record, boo
 }
 
 std::map<std::string, double> CheckpointStore::settle_best(const TrainRecord& record) {
-  const KeepBest& keep = parts_->options.keep_best;
+  const KeepBest& keep = impl_->options.keep_best;
   if (keep.count == 0) return record.best;
   const auto had = [&](const char* key) {
     const auto found = record.config.find(std::string("checkpoint.keep_best.") + key);
@@ -389,7 +389,7 @@ std::map<std::string, double> CheckpointStore::settle_best(const TrainRecord& re
   std::map<std::string, double> best = record.best;
   const bool same_rule =
       had("metric") == keep.metric && had("mode") == word_of(keep.mode) && had("count") != "0";
-  const std::vector<RetentionEntry> all = parts_->shelf.usable(parts_->metric());
+  const std::vector<RetentionEntry> all = impl_->shelf.usable(impl_->metric());
   if (!same_rule) {
     best.clear();
     for (const Step step : best_steps(all, keep)) {
@@ -402,7 +402,7 @@ std::map<std::string, double> CheckpointStore::settle_best(const TrainRecord& re
   if (at == best.end()) return best;
   const Step step(static_cast<std::int64_t>(at->second));
   const auto is_there = [&](const RetentionEntry& entry) { return entry.step == step; };
-  if (std::ranges::any_of(all, is_there)) parts_->repoint("best", step_directory(step));
+  if (std::ranges::any_of(all, is_there)) impl_->repoint("best", step_directory(step));
   return best;
 }
 

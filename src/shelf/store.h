@@ -101,8 +101,8 @@ class CheckpointStore {
   void write_weights_file(const std::string& path);
 
  private:
-  struct Parts;
-  std::unique_ptr<Parts> parts_;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace lockstep

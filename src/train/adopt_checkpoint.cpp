@@ -149,7 +149,7 @@ class Adoption {
         path_(path),
         options_(options),
         file_(open_foreign_file(path)),
-        parts_(find_parts(file_->root(), options.keys, path)),
+        parts_(find_state_dicts(file_->root(), options.keys, path)),
         places_(state.places()) {
     if (parts_.optimizer == nullptr)
       throw Fault(
@@ -280,7 +280,7 @@ class Adoption {
   std::string path_;
   const AdoptionOptions& options_;
   std::unique_ptr<ForeignFile> file_;
-  CheckpointParts parts_;
+  StateDictPair parts_;
   std::vector<MutableStateTensor> places_;
   std::map<std::string, std::string> name_in_file_;  // of the model's tensors that were taken
   UpdateCounts updates_;

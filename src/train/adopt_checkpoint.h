@@ -26,7 +26,7 @@ struct AdoptedCheckpoint {
 };
 
 struct AdoptionOptions {
-  PartKeys keys;
+  StateDictKeys keys;
   PlaceKeys place;
   NameRules names;
   OptimOptions optim;  // of the config

@@ -75,7 +75,7 @@ TEST(ExchangeFixtures, SafetensorsReadAloneAndInShards) {
 TEST(ExchangeFixtures, FullCheckpointsOfBothLayoutsHoldModelOptimizerAndNumbers) {
   for (const std::string name : {"adamw.pth", "adamw.legacy.pth", "sgd.pth"}) {
     const auto file = open_foreign_file(kFolder + name);
-    const CheckpointParts parts = find_parts(file->root(), {}, name);
+    const StateDictPair parts = find_state_dicts(file->root(), {}, name);
     EXPECT_EQ(parts.model_key, "model_state_dict");
     EXPECT_EQ(flatten_state_dict(*parts.model, name).tensors.size(), 9u);
     const OptimizerState optimizer = read_optimizer_state(*parts.optimizer, name);

@@ -45,7 +45,7 @@ Contents contents_of(const ForeignFile& file, std::size_t file_bytes) {
 
 // What an import looks at besides the tensors.
 void look_for_parts(const ForeignFile& file) {
-  const CheckpointParts parts = find_parts(file.root(), {}, "file");
+  const StateDictPair parts = find_state_dicts(file.root(), {}, "file");
   flatten_state_dict(*parts.model, "file");
   if (parts.optimizer == nullptr) return;
   for (const auto& slots : read_optimizer_state(*parts.optimizer, "file").parameters)

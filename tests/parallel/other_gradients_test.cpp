@@ -10,7 +10,7 @@ torch::Tensor leaf(double value) {
   return torch::full({2}, value, torch::kFloat64).set_requires_grad(true);
 }
 
-OtherGradients::Leaves just(const torch::Tensor& parameter) {
+OtherGradients::Tensors just(const torch::Tensor& parameter) {
   return {parameter.unsafeGetTensorImpl()};
 }
 

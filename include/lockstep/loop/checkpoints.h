@@ -110,8 +110,8 @@ class Checkpoints {
   };
   Checkpoints& add_number(const std::string& name, NumberAccess access);
 
-  struct Parts;
-  std::unique_ptr<Parts> parts_;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace lockstep

@@ -119,11 +119,11 @@ class DataParallel {
   std::map<std::string, double> evaluate(
       std::int64_t chunks, const std::function<std::map<std::string, Measured>(std::int64_t chunk)>& measure);
 
-  struct Parts;
-  Parts& parts() { return *parts_; }
+  struct Impl;
+  Impl& impl() { return *impl_; }
 
  private:
-  std::unique_ptr<Parts> parts_;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace lockstep

@@ -56,14 +56,14 @@ class Session {
   // Below the verbs: agreement and collectives as the trainer has them, and the phases of the watchdog.
   World& world();
 
-  struct Parts;
-  Parts& parts() { return *parts_; }
+  struct Impl;
+  Impl& impl() { return *impl_; }
 
  private:
-  explicit Session(std::unique_ptr<Parts> parts);
+  explicit Session(std::unique_ptr<Impl> impl);
   friend int run_job(const std::function<void(Session&)>& body, const JobOptions& options);
   friend std::unique_ptr<Session> session_over(World world, torch::Device device);
-  std::unique_ptr<Parts> parts_;
+  std::unique_ptr<Impl> impl_;
 };
 
 // Collective; call it first in main() and return what it returns. Under mpirun or srun the ranks they

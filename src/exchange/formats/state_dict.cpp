@@ -106,8 +106,8 @@ StateDict flatten_state_dict(const PyValue& value, const std::string& origin) {
   return out;
 }
 
-CheckpointParts find_parts(const PyValue& root, const PartKeys& keys, const std::string& origin) {
-  CheckpointParts parts;
+StateDictPair find_state_dicts(const PyValue& root, const StateDictKeys& keys, const std::string& origin) {
+  StateDictPair parts;
   parts.optimizer = find_part(root, keys.optimizer,
                               {"optimizer_state_dict", "optimizer_state", "optimizer", "optimizer_states"},
                               parts.optimizer_key);

@@ -35,13 +35,13 @@ struct StateDict {
 StateDict flatten_state_dict(const PyValue& value, const std::string& origin);
 
 // Under which keys a file keeps model and optimizer; empty: the usual ones are looked for.
-struct PartKeys {
+struct StateDictKeys {
   std::string model;
   std::string optimizer;
 };
 
 // The parts of a checkpoint that a Python loop saved. `optimizer` is null where there is none.
-struct CheckpointParts {
+struct StateDictPair {
   const PyValue* model = nullptr;
   std::string model_key;  // empty: the file is the state_dict
   const PyValue* optimizer = nullptr;
@@ -50,6 +50,6 @@ struct CheckpointParts {
 
 // Local. Throws Fault (65) when a key that was asked for is not there, or when no model is found; it lists
 // the keys the file has.
-CheckpointParts find_parts(const PyValue& root, const PartKeys& keys, const std::string& origin);
+StateDictPair find_state_dicts(const PyValue& root, const StateDictKeys& keys, const std::string& origin);
 
 }  // namespace lockstep

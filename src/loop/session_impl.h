@@ -18,9 +18,9 @@
 namespace lockstep {
 
 // What the parts of a loop know of each other through their session.
-struct Session::Parts {
+struct Session::Impl {
   // No job: a world of one of its own.
-  Parts(World joined, torch::Device device) : world(std::move(joined)), device(device) {}
+  Impl(World joined, torch::Device device) : world(std::move(joined)), device(device) {}
 
   // Collective. Throws AgreedFault (70) when another rank says another verb. Note [verbs]. `wrong`: what this
   // rank has found wrong since the last verb, and could not say alone; thrown as an AgreedFault where all

@@ -8,14 +8,14 @@
 #include <vector>
 
 #include "lockstep/loop/data_parallel.h"
-#include "loop/session_parts.h"
+#include "loop/session_impl.h"
 #include "optim/optimizer.h"
 #include "parallel/gradient_exchange.h"
 #include "parallel/micro_batch_pass.h"
 
 namespace lockstep {
 
-struct DataParallel::Parts {
+struct DataParallel::Impl {
   // What belongs to one dtype of the module.
   struct Lane {
     std::unique_ptr<ModelArena> arena;
@@ -23,8 +23,8 @@ struct DataParallel::Parts {
     std::unique_ptr<FlatOptimizer> optimizer;  // null: the user's own
   };
 
-  Parts(Session& session, torch::nn::Module& module, const ParallelOptions& options);
-  ~Parts();
+  Impl(Session& session, torch::nn::Module& module, const ParallelOptions& options);
+  ~Impl();
 
   // What the verb `name` begins with: all lanes have reduced. The mean loss, of the most precise lane.
   double reduce(const std::string& name, std::int64_t step, const Loss& loss);
@@ -33,7 +33,7 @@ struct DataParallel::Parts {
   void make_optimizers(const OptimOptions& wanted, double clip_to);
   void update();
 
-  Session::Parts& session;
+  Session::Impl& session;
   torch::nn::Module& module;
   std::shared_ptr<torch::nn::Module> alive;  // it, where somebody shares it: a holder may be given another
   std::vector<std::pair<std::string, const void*>> parameters;  // TensorImpl of each
