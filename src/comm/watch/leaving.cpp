@@ -17,9 +17,11 @@ namespace lockstep {
 namespace {
 
 using std::chrono::milliseconds;
-constexpr milliseconds kDeadline{5000};
+constexpr milliseconds kDeadline{7000};
 constexpr milliseconds kShortDeadline{1000};
 constexpr milliseconds kForStacks{2500};
+constexpr milliseconds kForRoot{5000};  // it waits for stacks, and writes
+constexpr milliseconds kForRootShort{500};
 constexpr milliseconds kForTheLog(500);
 // The launcher should see the process that died first: it returns that one's code.
 constexpr milliseconds kForTheLauncher{25};
@@ -105,6 +107,12 @@ void report(WatchPeers& peers, const LeaveCause& cause, const std::map<int, std:
   sink(cause.hang ? "hang" : "rank_lost", fields);
 }
 
+// The launcher ends all ranks at the first death that it sees, and rank 0 has to tell of it first.
+void wait_for_root(WatchPeers& peers, milliseconds limit) {
+  const auto until = WatchPeers::Time::now() + limit;
+  while (peers.hears_root() && WatchPeers::Time::now() < until) peers.wait(-1, milliseconds(20));
+}
+
 }  // namespace
 
 std::string LeaveCause::encode() const {
@@ -127,9 +135,10 @@ LeaveCause LeaveCause::decode(const std::string& body) {
 void leave(WatchPeers& peers, const LeaveCause& cause, const Watch& watch, const WatchSink& sink) {
   end_process_after(cause.hang ? kDeadline : kShortDeadline);
   if (peers.is_root()) peers.send({WatchMessage::kLeave, 0, cause.encode()});
+  // Rank 0 tells of all; who has lost it tells of itself.
+  const bool lost_root = std::ranges::find(cause.culprits, 0) != cause.culprits.end() && !peers.is_root();
+  const bool told_by_root = !peers.is_root() && !lost_root;
   try {
-    // Rank 0 tells of all; who has lost it tells of itself.
-    const bool lost_root = std::ranges::find(cause.culprits, 0) != cause.culprits.end() && !peers.is_root();
     log_error("{}. {}", cause.text, kRemedy);
     if (lost_root && peers.rank() == 1) say_instead_of_root(cause.text);
     std::string mine;
@@ -145,8 +154,9 @@ void leave(WatchPeers& peers, const LeaveCause& cause, const Watch& watch, const
   }
   // What waits in the log's queue would go with the process.
   flush_log(kForTheLog);
+  if (told_by_root) wait_for_root(peers, cause.hang ? kForRoot : kForRootShort);
   peers.end(cause.silent);
-  if (!cause.hang) std::this_thread::sleep_for(kForTheLauncher);
+  if (!cause.hang && !told_by_root) std::this_thread::sleep_for(kForTheLauncher);
   end_process();
 }
 

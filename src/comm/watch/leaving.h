@@ -23,7 +23,8 @@ struct LeaveCause {
 };
 
 // Local. Writes the cause and, after a hang, the stacks of this rank into the log, tells the others and the
-// sink, and ends the process with 76; within 5 s (1 s when a process is gone) whatever holds it up.
+// sink, and ends the process with 76, after rank 0 where that has told it to leave; within 7 s (1 s when a
+// process is gone) whatever holds it up.
 [[noreturn]] void leave(WatchPeers& peers, const LeaveCause& cause, const Watch& watch,
                         const WatchSink& sink);
 

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -118,6 +119,10 @@ std::vector<RankView> WatchPeers::views(const Beat& mine, double silence_limit) 
 const std::string& WatchPeers::host_of(int rank) const {
   static const std::string kNone;
   return views_.empty() ? kNone : views_[static_cast<std::size_t>(rank)].host;
+}
+
+bool WatchPeers::hears_root() const {
+  return std::ranges::any_of(connections_, [](const Connection& connection) { return connection.rank == 0; });
 }
 
 void WatchPeers::pardon() {

@@ -35,6 +35,8 @@ class WatchPeers {
   int rank() const { return rank_; }
   bool is_root() const { return rank_ == 0; }
   bool alone() const { return views_.size() < 2; }
+  // Not of rank 0: there is a connection to it that it has not closed.
+  bool hears_root() const;
 
   // Waits for news, `limit` at most or until `wake` can be read.
   News wait(int wake, std::chrono::milliseconds limit);
