@@ -38,7 +38,11 @@ add_library(lockstep_torch INTERFACE IMPORTED)
 set(lockstep_torch_order $<IF:$<COMPILE_LANGUAGE:CUDA>,-isystem,-idirafter>)
 target_compile_options(lockstep_torch INTERFACE "SHELL:${lockstep_torch_order} ${LOCKSTEP_TORCH}/include"
   "SHELL:${lockstep_torch_order} ${LOCKSTEP_TORCH}/include/torch/csrc/api/include")
-target_link_libraries(lockstep_torch INTERFACE ${LOCKSTEP_TORCH}/lib/libtorch_cpu.so ${LOCKSTEP_TORCH}/lib/libc10.so)
+# The OpenMP runtime that LibTorch itself loads; one that brings none takes the system's.
+file(GLOB lockstep_torch_openmp "${LOCKSTEP_TORCH}/lib/libgomp*.so*" "${LOCKSTEP_TORCH}/../torch.libs/libgomp*.so*")
+list(APPEND lockstep_torch_openmp gomp)
+list(GET lockstep_torch_openmp 0 lockstep_torch_openmp)
+target_link_libraries(lockstep_torch INTERFACE ${LOCKSTEP_TORCH}/lib/libtorch_cpu.so ${LOCKSTEP_TORCH}/lib/libc10.so ${lockstep_torch_openmp})
 # libtorch_cpu finds libcudart and libcupti beside itself at run time; only the linker cannot follow its RPATH.
 target_link_options(lockstep_torch INTERFACE LINKER:--allow-shlib-undefined)
 

@@ -2,7 +2,6 @@
 #include "optim/clip.h"
 
 #include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
 #include <ATen/ops/linalg_vector_norm.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "lockstep/base/error.h"
+#include "tensors/in_parallel.h"
 
 namespace lockstep {
 namespace {
@@ -37,13 +37,12 @@ double squares(const Number* values, std::int64_t count) {
 template <class Number>
 double norm_on_cpu(const Number* values, std::int64_t count) {
   std::vector<double> partial((count + kNormBlock - 1) / kNormBlock);
-  at::parallel_for(0, static_cast<std::int64_t>(partial.size()), 1,
-                   [&](std::int64_t first, std::int64_t last) {
-                     for (std::int64_t chunk = first; chunk < last; ++chunk) {
-                       const std::int64_t begin = chunk * kNormBlock;
-                       partial[chunk] = squares(values + begin, std::min(kNormBlock, count - begin));
-                     }
-                   });
+  in_parallel(0, static_cast<std::int64_t>(partial.size()), 1, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t chunk = first; chunk < last; ++chunk) {
+      const std::int64_t begin = chunk * kNormBlock;
+      partial[chunk] = squares(values + begin, std::min(kNormBlock, count - begin));
+    }
+  });
   double sum = 0;
   for (const double chunk : partial) sum += chunk;
   return std::sqrt(sum);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "optim/optimizer.h"
 
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include "optim/flat_adam.h"
 #include "optim/flat_sgd.h"
 #include "optim/own_optimizer.h"
+#include "tensors/in_parallel.h"
 #include "tensors/page_zeros.h"
 
 namespace lockstep {
@@ -126,7 +126,7 @@ void FlatOptimizer::update_by_parts(const torch::Tensor& gradients) {
   prepare(runs_);
   const auto* first = static_cast<const std::byte*>(gradients.const_data_ptr());
   const std::int64_t grains = (gradients.numel() + kGrain - 1) / kGrain;
-  at::parallel_for(0, grains, 1, [&](std::int64_t begin, std::int64_t end) {
+  in_parallel(0, grains, 1, [&](std::int64_t begin, std::int64_t end) {
     const std::int64_t from = begin * kGrain;
     const std::int64_t count = std::min(end * kGrain, gradients.numel()) - from;
     update_part(from, count, first + from * gradients.element_size());

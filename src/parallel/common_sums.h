@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <ATen/Parallel.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include "parallel/born_gradients.h"
 #include "parallel/contribution_stack.h"
 #include "parallel/tree_sum.h"
+#include "tensors/in_parallel.h"
 
 namespace lockstep {
 
@@ -36,7 +36,7 @@ class CommonSums {
   // [begin, end), the mean over all micro-batches of each; on several threads at once, in any order.
   template <class Number, class Use>
   void each_stretch(std::int64_t begin, std::int64_t end, std::int64_t length, Use&& use) const {
-    at::parallel_for(0, (end - begin + length - 1) / length, 1, [&](std::int64_t from, std::int64_t to) {
+    in_parallel(0, (end - begin + length - 1) / length, 1, [&](std::int64_t from, std::int64_t to) {
       Desk<Number> desk(*this, length);
       for (std::int64_t i = from; i < to; ++i) {
         const std::int64_t first = begin + i * length;

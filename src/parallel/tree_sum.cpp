@@ -8,9 +8,23 @@
 namespace lockstep {
 namespace {
 
+// In place is a loop of its own: where memory overlaps, the compiler's vectors are not taken.
 template <class Number>
 void add(const Number* left, const Number* right, std::int64_t count, Number* into) {
-  for (std::int64_t i = 0; i < count; ++i) into[i] = left[i] + right[i];
+  if (left == into) {
+    for (std::int64_t i = 0; i < count; ++i) into[i] += right[i];
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) into[i] = left[i] + right[i];
+  }
+}
+
+template <class Number, class Change>
+void change(const Number* values, std::int64_t count, Number* into, Change&& changed) {
+  if (values == into) {
+    for (std::int64_t i = 0; i < count; ++i) into[i] = changed(into[i]);
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) into[i] = changed(values[i]);
+  }
 }
 
 // A power of two is multiplied with: the same bits, and faster.
@@ -18,11 +32,10 @@ template <class Number>
 void divide(const Number* values, std::int64_t count, int by, Number* into) {
   const auto divisor = static_cast<Number>(by);
   const Number factor = 1 / divisor;
-  if ((by & (by - 1)) == 0) {
-    for (std::int64_t i = 0; i < count; ++i) into[i] = values[i] * factor;
-  } else {
-    for (std::int64_t i = 0; i < count; ++i) into[i] = values[i] / divisor;
-  }
+  if ((by & (by - 1)) == 0)
+    change(values, count, into, [factor](Number value) { return value * factor; });
+  else
+    change(values, count, into, [divisor](Number value) { return value / divisor; });
 }
 
 }  // namespace

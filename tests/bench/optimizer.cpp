@@ -21,6 +21,7 @@
 #include "lockstep/base/error.h"
 #include "optim/kernels/update_kernels.h"
 #include "streaming_limit.h"
+#include "tensors/in_parallel.h"
 #include "tensors/page_zeros.h"
 
 namespace lockstep::bench {
@@ -58,7 +59,7 @@ std::vector<int> allowed_cores() {
 void use_threads(int count, const std::vector<int>& cores) {
   at::set_num_threads(count);
   if (cores.empty()) return;
-  at::parallel_for(0, count, 1, [&](std::int64_t mine, std::int64_t /*end*/) {
+  in_parallel(0, count, 1, [&](std::int64_t mine, std::int64_t /*end*/) {
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(cores[static_cast<std::size_t>(mine) % cores.size()], &one);
@@ -104,9 +105,8 @@ class Subject {
   void limit() {
     const UpdateArrays arrays{parameters_.data_ptr<float>(), gradients_.data_ptr<float>(),
                               slots_[0].flat.data_ptr<float>(), slots_[1].flat.data_ptr<float>()};
-    at::parallel_for(0, parameters_.numel(), 1 << 15, [&](std::int64_t first, std::int64_t last) {
-      touch_what_adamw_does(arrays, first, last);
-    });
+    in_parallel(0, parameters_.numel(), 1 << 15,
+                [&](std::int64_t first, std::int64_t last) { touch_what_adamw_does(arrays, first, last); });
   }
 
   OptimOptions options_;

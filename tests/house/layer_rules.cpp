@@ -310,6 +310,11 @@ Violations environment_is_read_in_one_file(const Tree& tree) {
               "the environment is read in src/config/environment.cpp only");
 }
 
+Violations threads_are_asked_for_in_one_file(const Tree& tree) {
+  return uses(tree, {"parallel_for", "parallel_reduce"}, std::regex("src/tensors/in_parallel\\.cpp"),
+              "in_parallel() is what has more than one thread (Note [threads of a rank])");
+}
+
 Violations libraries_do_not_print(const Tree& tree) {
   return uses(tree, {"cout", "cerr", "clog", "printf", "fprintf", "puts", "fputs", "putchar", "exit"},
               std::regex("src/cli/.*|src/base/log\\.cpp|src/loop/standard_streams\\.cpp"),

@@ -27,6 +27,7 @@ Violations public_headers_are_few_and_clean(const Tree& tree);
 Violations no_two_folders_include_each_other(const Tree& tree);
 Violations include_depth_is_small(const Tree& tree);
 Violations environment_is_read_in_one_file(const Tree& tree);
+Violations threads_are_asked_for_in_one_file(const Tree& tree);
 Violations libraries_do_not_print(const Tree& tree);
 
 // Budgets (size_rules.cpp).

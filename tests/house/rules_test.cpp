@@ -130,6 +130,12 @@ TEST(LayerRules, TheEnvironmentIsReadInOneFile) {
             "src/config/load.cpp:2 ");
 }
 
+TEST(LayerRules, ThreadsAreAskedForInOneFile) {
+  const std::string text = "void f() { at::parallel_for(0, 1, 1, g); }\n";
+  EXPECT_EQ(places(threads_are_asked_for_in_one_file, {{"src/tensors/in_parallel.cpp", text}}), "");
+  EXPECT_EQ(places(threads_are_asked_for_in_one_file, {{"src/optim/x.cpp", text}}), "src/optim/x.cpp:1 ");
+}
+
 TEST(LayerRules, LibrariesDoNotPrint) {
   const std::string text = "void f() { std::cout << 1; }\n";
   EXPECT_EQ(places(libraries_do_not_print, {{"src/cli/x.cpp", text}}), "");

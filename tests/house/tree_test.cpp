@@ -55,6 +55,9 @@ TEST_F(House, TheEnvironmentIsReadInOneFile) {
 TEST_F(House, LibrariesDoNotPrint) {
   holds(libraries_do_not_print);
 }
+TEST_F(House, ThreadsAreAskedForInOneFile) {
+  holds(threads_are_asked_for_in_one_file);
+}
 TEST_F(House, FilesAreShort) {
   holds(files_are_short);
 }
