@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the SIGKILL of a rank to the end of the next optimizer step: Lockstep's supervisor beside torchrun, in turns.
 
-    build/peers/bin/python tests/bench/comeback.py [--pairs N] [--limit RATIO] [--lockstep BINARY] [--no-peer]
+    build/peers/bin/python tests/bench/comeback.py [--pairs N] [--limit RATIO] [--lockstep BINARY] [--no-peer] [--json FILE]
 
 Two ranks of one thread, an mlp of 24.9 million parameters with AdamW, a checkpoint every fifth step. Rank 1 and rank 0 are killed in turn, two
 or three steps after a commit. Both sides are killed in one round, one after the other, in the order A B B A. docs/benchmarks.md.
@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from report import Report
 
 HERE = pathlib.Path(__file__).resolve().parent
 LIMIT_S = 30
@@ -156,8 +158,10 @@ def main():
     options.add_argument("--limit", type=float, help="end with 1 when Lockstep / torchrun is above this")
     options.add_argument("--lockstep", type=pathlib.Path, default=HERE.parents[1] / "build/dev/src/lockstep")
     options.add_argument("--no-peer", action="store_true")
+    options.add_argument("--json", help="a report (report.py)")
     given = options.parse_args()
     sides = [Lockstep] if given.no_peer else [Lockstep, Torchrun]
+    report = Report("comeback", "Seconds from the kill to the next step", given.lockstep, pairs=given.pairs)
     times, hangs = {side: [] for side in sides}, {side: 0 for side in sides}
     for round_ in range(given.pairs):
         for side in sides if round_ % 2 == 0 else sides[::-1]:
@@ -175,6 +179,8 @@ def main():
         found = sorted(times[side])
         if found:
             print(f"{side.name:10} {statistics.median(found):6.2f} s ({found[0]:.2f}-{found[-1]:.2f})  {len(found)} kills, {hangs[side]} hangs")
+        report.add("2 ranks", side.name, found)
+    report.write(given.json)
     if given.no_peer or not all(times.values()):
         return int(any(hangs.values()))
     ratio = statistics.median(times[Lockstep]) / statistics.median(times[Torchrun])

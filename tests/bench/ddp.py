@@ -5,14 +5,14 @@ nothing, and one process.
 
     build/peers/bin/python tests/bench/ddp.py [--rounds N] [--models mlp,gpt,resnet18] [--bf16] [--json FILE] [--lockstep BINARY]
 
-One thread a rank, each rank on a core of its own. --bf16: both sides in autocast to bfloat16, beside Lockstep in float32. docs/benchmarks.md.
+One thread a rank, each rank on a core of its own. --bf16: both sides in autocast to bfloat16, beside Lockstep in float32. --json: a report
+(report.py). docs/benchmarks.md.
 """
 import argparse
 import datetime
 import json
 import os
 import pathlib
-import platform
 import shutil
 import statistics
 import subprocess
@@ -21,11 +21,11 @@ import tempfile
 
 import numpy
 
+from launch import ENVIRONMENT, MPIRUN
+from report import Report
+
 HERE = pathlib.Path(__file__).resolve().parent
 WORKER = str(HERE / "peer_ddp_worker.py")
-ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMP_NUM_THREADS="1",
-                   OMPI_MCA_btl_tcp_if_include="lo", OMPI_MCA_oob_tcp_if_include="lo")
-MPIRUN = ["mpirun", "-q", "--oversubscribe", "--bind-to", "none", "--mca", "pml", "ob1", "--mca", "btl", "self,vader"]
 # Between two lines of metrics.jsonl: a line's step also takes the gradient's norm, and rank 0 writes.
 EVERY = {"mlp": 20, "mlp_small": 600, "gpt": 4, "resnet18": 10}
 SECTIONS = {
@@ -118,13 +118,6 @@ def cases_of(bench, model):
     }
 
 
-def processor():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(": ", 1)[1]
-    return platform.processor()
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
@@ -133,23 +126,18 @@ def main():
     parser.add_argument("--json")
     parser.add_argument("--lockstep", default=str(HERE.parent.parent / "build/dev/src/lockstep"))
     options = parser.parse_args()
-    results = {"processor": processor(), "load": os.getloadavg()[0], "rounds": options.rounds, "precision": options.precision, "ms": {}}
-    print(f"{results['processor']}, load {results['load']:.2f} at the start. Milliseconds a step: median (smallest-largest).")
+    report = Report("ddp_bf16" if options.precision == "bf16" else "ddp", "Milliseconds a step", options.lockstep, rounds=options.rounds)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(options.lockstep, pathlib.Path(folder), options.precision)
         for model in options.models.split(","):
             cases = cases_of(bench, model)
-            times = {name: [] for name in cases}
             for turn in range(options.rounds):
                 for name in list(cases)[:: -1 if turn % 2 else 1]:
-                    times[name] += cases[name]()
-            results["ms"][model] = times
-            base = statistics.median(times["Lockstep, 2 ranks"])
-            for name, ms in times.items():
-                print(f"{model:9} {name:30} {statistics.median(ms):7.1f} ({min(ms):.1f}-{max(ms):.1f})"
-                      f"  {statistics.median(ms) / base:5.2f} of Lockstep's", flush=True)
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(results) + "\n")
+                    report.add(model, name, cases[name]())
+            report.write(options.json)  # what there is, should the rest fail
+    report.sort(list(cases))
+    report.print()
+    report.write(options.json)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ trains with AdamW, less the same for an mlp of a few thousand: so what libraries
 optimizer's state and whatever idle memory either side keeps. No save is made, and none is staged (checkpoint.async: false). docs/benchmarks.md.
 """
 import argparse
-import json
 import pathlib
 import statistics
 import sys
@@ -17,10 +16,11 @@ import tempfile
 import threading
 import uuid
 
-from ddp import ENVIRONMENT, HERE, Bench
+from ddp import HERE, Bench
+from launch import ENVIRONMENT
+from report import Report
 
 MODELS = ("mlp", "mlp_small")
-PARAMETERS = 24_900_000
 
 
 def pss_of_ranks(mark):
@@ -75,24 +75,18 @@ def main():
     parser.add_argument("--json")
     parser.add_argument("--lockstep", default=str(HERE.parent.parent / "build/dev/src/lockstep"))
     options = parser.parse_args()
-    results = {}
+    report = Report("memory", "MB a host", options.lockstep, rounds=options.rounds)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(options.lockstep, pathlib.Path(folder), "full")
         for ranks in map(int, options.ranks.split(",")):
             cases = {"Lockstep": lambda model: bench.ours(model, ranks, "checkpoint.async=false"), "DDP, defaults": lambda model: bench.ddp(model, "plain", ranks)}
-            bytes_of = {name: [] for name in cases}
             for _ in range(options.rounds):
                 for name, run in cases.items():
                     large, small = (sampled(lambda: run(model)) for model in MODELS)
-                    bytes_of[name].append(large - small)
-            results[ranks] = bytes_of
-            theirs = statistics.median(bytes_of["DDP, defaults"])
-            for name, sizes in bytes_of.items():
-                size = statistics.median(sizes)
-                print(f"{ranks} ranks  {name:14} {size / 1e6:7.0f} MB ({min(sizes) / 1e6:.0f}-{max(sizes) / 1e6:.0f}), "
-                      f"{size / (4 * PARAMETERS):5.2f} times the parameters, {size / theirs:.2f} of DDP", flush=True)
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(results) + "\n")
+                    report.add(f"{ranks} ranks", name, [(large - small) / 1e6])
+                    report.write(options.json)
+    report.print()
+    report.write(options.json)
 
 
 main()
