@@ -32,11 +32,11 @@ struct Net : torch::nn::Module {
 
 class LoopStateTest : public ::testing::Test {
  protected:
-  LoopStateTest() : session_(session_over(world_of_one())), state_(session_->parts()) {}
+  LoopStateTest() : session_(session_over(world_of_one())), state_(session_->impl()) {}
 
   void add_net_and_adam() {
-    state_.add(add_module(session_->parts(), "model", net_));
-    state_.add(add_optimizer(session_->parts(), "optimizer", adam_));
+    state_.add(add_module(session_->impl(), "model", net_));
+    state_.add(add_optimizer(session_->impl(), "optimizer", adam_));
   }
   void update(const std::vector<torch::Tensor>& parameters) {
     for (torch::Tensor parameter : net_.parameters()) parameter.mutable_grad().reset();
@@ -56,7 +56,7 @@ class LoopStateTest : public ::testing::Test {
 };
 
 TEST_F(LoopStateTest, KeepsEachTensorOnceUnderItsFirstName) {
-  state_.add(add_module(session_->parts(), "model", net_));
+  state_.add(add_module(session_->impl(), "model", net_));
   EXPECT_TRUE(state_.refresh());
   EXPECT_FALSE(state_.refresh()) << "nothing has another place";
   EXPECT_THAT(paths(), ElementsAre("model/first.weight", "model/first.bias", "model/second.weight",
@@ -64,7 +64,7 @@ TEST_F(LoopStateTest, KeepsEachTensorOnceUnderItsFirstName) {
 }
 
 TEST_F(LoopStateTest, PutsAModuleOfAnotherNameBehindIt) {
-  state_.add(add_module(session_->parts(), "teller", net_));
+  state_.add(add_module(session_->impl(), "teller", net_));
   state_.refresh();
   EXPECT_THAT(paths(), Contains("model/teller.second.bias"));
   EXPECT_THAT(state_.parameter_order(), Contains("teller.first.weight"));
@@ -82,18 +82,18 @@ TEST_F(LoopStateTest, RefusesTwoThingsOfOnePlace) {
   other.first->register_buffer("x", torch::ones({1}));
   torch::nn::Module rest;
   rest.register_buffer("x", torch::ones({1}));
-  state_.add(add_module(session_->parts(), "model", other));
-  state_.add(add_module(session_->parts(), "first", rest));
+  state_.add(add_module(session_->impl(), "model", other));
+  state_.add(add_module(session_->impl(), "first", rest));
   EXPECT_THAT(refusal_of([&] { state_.refresh(); }), HasSubstr("one place in the checkpoint: model/first.x"));
 }
 
 TEST_F(LoopStateTest, WantsTheModuleOfEveryOptimizer) {
-  state_.add(add_optimizer(session_->parts(), "optimizer", adam_));
+  state_.add(add_optimizer(session_->impl(), "optimizer", adam_));
   EXPECT_THAT(refusal_of([&] { state_.require_complete(); }), HasSubstr("belongs to no module"));
-  state_.add(add_module(session_->parts(), "model", net_));
+  state_.add(add_module(session_->impl(), "model", net_));
   EXPECT_NO_THROW(state_.require_complete());
   torch::optim::SGD sgd(net_.parameters(), 0.1);
-  state_.add(add_optimizer(session_->parts(), "another", sgd));
+  state_.add(add_optimizer(session_->impl(), "another", sgd));
   EXPECT_THAT(refusal_of([&] { state_.require_complete(); }),
               HasSubstr("another has parameter second.weight, which another optimizer has too"));
 }
@@ -144,7 +144,7 @@ TEST(LoopStates, OfSeveralRanksMustHoldTheSame) {
     run_loopback(WorldSize(3), [&](World& world) {
       const int rank = world.rank().value;
       const auto session = session_over(std::move(world));
-      LoopState state(session->parts());
+      LoopState state(session->impl());
       torch::Tensor own = torch::full({2}, alike || rank < 2 ? 1.0 : 7.0);
       state.add(add_tensor("own", own));
       state.refresh();
@@ -166,7 +166,7 @@ TEST(LoopStates, WithAThingMoreOnOneRankNameIt) {
   run_loopback(WorldSize(2), [](World& world) {
     const int rank = world.rank().value;
     const auto session = session_over(std::move(world));
-    LoopState state(session->parts());
+    LoopState state(session->impl());
     torch::Tensor own = torch::ones({2}), more = torch::ones({2});
     state.add(add_tensor("own", own));
     if (rank == 0) state.add(add_tensor("more", more));
