@@ -55,6 +55,9 @@ class RecordingCommunicator : public Communicator {
     const Recorded call(watch_, "barrier", 0);
     inner_->barrier();
   }
+  std::shared_ptr<const void> register_memory(MutableSpan memory) override {
+    return inner_->register_memory(memory);
+  }
   void synchronize() override {
     const Recorded call(watch_, "synchronize", 0);
     inner_->synchronize();

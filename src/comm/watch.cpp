@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "lockstep/base/error.h"
+
 namespace lockstep {
 namespace {
 
@@ -11,9 +13,10 @@ std::int64_t now_ns() {
   return std::chrono::steady_clock::now().time_since_epoch().count();
 }
 
-// One writer: no more is needed.
 void raise_to(std::atomic<std::int64_t>& most, std::int64_t value) {
-  if (value > most.load(std::memory_order_relaxed)) most.store(value, std::memory_order_relaxed);
+  std::int64_t known = most.load(std::memory_order_relaxed);
+  while (value > known && !most.compare_exchange_weak(known, value, std::memory_order_relaxed)) {
+  }
 }
 
 }  // namespace
@@ -44,6 +47,9 @@ Phase Watch::enter(Phase phase) {
 }
 
 void Watch::collective_begins(const char* name, std::uint64_t bytes) {
+  const std::thread::id reserved = reserved_.load(std::memory_order_acquire);
+  check(reserved == std::thread::id() || reserved == std::this_thread::get_id(),
+        "nobody calls a collective in a backward pass while gradients leave (dist.overlap: off lets them)");
   const std::int64_t now = now_ns();
   const std::int64_t since = since_.load(std::memory_order_relaxed);
   const auto phase = static_cast<std::size_t>(phase_.load(std::memory_order_relaxed));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "loop/compute_device.h"
 
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/format.h>
 
 #include "lockstep/base/error.h"
@@ -40,6 +41,11 @@ torch::Device use_device(const DeviceChoice& choice, int local_rank) {
   const torch::Device device = resolve(choice.device, local_rank);
   choice.keep_memory&& device.is_cpu() ? keep_memory() : stop_keeping_tensors();
   return device;
+}
+
+void* current_cuda_stream() {
+  const c10::impl::VirtualGuardImpl cuda(torch::kCUDA);
+  return cuda.getStreamNativeHandle(cuda.getStream(cuda.getDevice()));
 }
 
 void move_model(torch::nn::Module& model, const ComputeDevice& compute) {

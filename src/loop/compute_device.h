@@ -26,6 +26,9 @@ struct DeviceChoice {
 // Throws Fault (69) for cuda where there is none.
 torch::Device use_device(const DeviceChoice& choice, int local_rank);
 
+// Local. The cudaStream_t that LibTorch's kernels are enqueued on; where there is a GPU.
+void* current_cuda_stream();
+
 // Local. Gives the model's parameters and floating buffers the device and dtype. Its integer buffers keep
 // their dtype, as in PyTorch; in C++ Module::to() with a dtype would make floats of them.
 void move_model(torch::nn::Module& model, const ComputeDevice& compute);

@@ -29,12 +29,18 @@ namespace {
 // Keeps this use of the generator apart from dropout's.
 constexpr std::uint64_t kEvaluationStream = 0x6576616c;
 
+std::string overlap_word(BackwardOverlap overlap) {
+  return overlap == BackwardOverlap::kAuto ? "auto" : overlap == BackwardOverlap::kOn ? "on" : "off";
+}
+
 // Every name, dtype and shape, and what must be set alike.
 std::string description(const torch::nn::Module& module, const ParallelOptions& options) {
-  std::string text = fmt::format("{} micro-batches, seed {}, {}\n", options.micro_batches, options.seed,
+  std::string text = fmt::format("{} micro-batches, seed {}, {}, overlap {}, buckets of {} MiB\n",
+                                 options.micro_batches, options.seed,
                                  options.fast                                 ? "fast"
                                  : options.host_memory == HostMemory::kCommon ? "exact"
-                                                                              : "exact, by messages");
+                                                                              : "exact, by messages",
+                                 overlap_word(options.overlap), options.bucket_mb);
   const auto add = [&](const auto& named) {
     for (const auto& item : named)
       text +=
@@ -91,8 +97,11 @@ DataParallel::Impl::Impl(Session& of, torch::nn::Module& trained, const Parallel
     }
   }
   const bool shares = options.host_memory == HostMemory::kCommon && !options.fast && session.device.is_cpu();
-  const ExchangePlan plan{options.micro_batches, options.fast, shares ? session.domain() : nullptr};
+  ExchangePlan plan{options.micro_batches, options.fast, shares ? session.domain() : nullptr,
+                    overlap_word(options.overlap), options.bucket_mb};
   for (std::size_t i = 0; i < lanes.size(); ++i) {
+    // One order of collectives: those of the first dtype, then the others.
+    if (i > 0) plan.overlap = overlap_word(BackwardOverlap::kOff);
     lanes[i].exchange = make_exchange(world, *lanes[i].arena, plan);
     pass->use(*lanes[i].exchange, i);
   }
@@ -111,6 +120,8 @@ void DataParallel::Impl::lay_out() {
   if (options.micro_batches < 1)
     throw Fault(ExitCode::kConfig, fmt::format("micro_batches is {}", options.micro_batches),
                 "Give at least 1");
+  if (!(options.bucket_mb > 0))
+    throw Fault(ExitCode::kConfig, fmt::format("bucket_mb is {}", options.bucket_mb), "Give more than 0");
   require_ordinary_tensors(module);
   module.to(session.device);
   claim();
@@ -164,8 +175,10 @@ double DataParallel::Impl::reduce(const std::string& name, std::int64_t step, co
   };
   // Most mistakes are made on all ranks, and one of them says so. What they wait for here they would wait for
   // in the exchange.
-  together(world, compute);
+  const std::optional<Fault> wrong = agree_detail::fault_of(compute);
   const PhaseScope exchange(watch, Phase::kExchange);
+  pass->drain();
+  agree_no_fault(world, wrong);
   fault_point("reduce");
   session.release_state();
   for (std::size_t i = 0; i < lanes.size(); ++i) lanes[i].exchange->reduce(pass->sums(i));

@@ -16,6 +16,7 @@
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
+#include "loop/compute_device.h"
 #include "loop/standard_streams.h"
 #include "run/supervisor_line.h"
 
@@ -105,8 +106,9 @@ WatchSink watch_alarm() {
   };
 }
 
-World join_speaking(const JoinOptions& options) {
+World join_speaking(JoinOptions options) {
   configure_log({.prefix = "", .file = "", .to_stderr = is_first_process()});  // until ranks are known
+  options.device.current_stream = current_cuda_stream;
   World world = join_world(options);
   report_watch_to(watch_alarm());
   configure_log({.prefix = "", .file = "", .to_stderr = world.is_root()});

@@ -42,7 +42,7 @@ OpenedRun open_run(World& world, const RunToOpen& run);
 
 // Collective. join_world(); from here on rank 0's log speaks for the job, and the watchdog tells the
 // supervisor.
-World join_speaking(const JoinOptions& options);
+World join_speaking(JoinOptions options);
 
 // Local. Tells a supervisor why the ranks leave with 76: what the launcher returns may be the code of the
 // process that was lost. For the time before there is a run directory.

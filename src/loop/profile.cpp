@@ -69,6 +69,7 @@ Profile::~Profile() {
 
 // A profile that cannot go on is no reason for a run not to.
 void Profile::add(const std::string& event) {
+  const std::lock_guard lock(adding_);
   const char* const before = std::exchange(begun_, true) ? "," : "[";
   if (writer_->try_append("", before + event) || !std::exchange(is_whole_, false)) return;
   log_warning("--profile: the disk takes no more: events are missing from here on");

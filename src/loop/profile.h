@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "lockstep/comm/watch.h"
@@ -38,6 +39,7 @@ class Profile : public WatchObserver {
   int rank_;
   std::int64_t epoch_ns_;  // of the system's clock, where the monotonic one has 0
   std::unique_ptr<LineWriter> writer_;
+  std::mutex adding_;  // phases and collectives may be of two threads
   bool begun_ = false;
   bool is_whole_ = true;
 };

@@ -52,6 +52,7 @@ void ContributionStack::use(const std::vector<torch::Tensor>& contributions) {
 
 void ContributionStack::clear() {
   depth_ = 0;
+  handed_over_.clear();
   for (PartialSum& slot : slots_) slot.born.clear();
 }
 
@@ -71,19 +72,61 @@ void ContributionStack::open(int index) {
     push({index, 1});
 }
 
+bool ContributionStack::merges(MicroBatchRun left, MicroBatchRun right) const {
+  return is_node({left.first, left.count + right.count}, micro_batches_);
+}
+
 void ContributionStack::close() {
   while (depth_ >= 2) {
     PartialSum& left = slots_[depth_ - 2];
-    const MicroBatchRun merged{left.node.first, left.node.count + slots_[depth_ - 1].node.count};
-    if (!is_node(merged, micro_batches_)) return;
-    left.add(arena_, slots_[depth_ - 1]);
-    left.node = merged;
+    PartialSum& right = slots_[depth_ - 1];
+    if (!merges(left.node, right.node)) break;
+    merge(left, right);
+    left.node.count += right.node.count;
     --depth_;
   }
+  handed_over_.clear();
+}
+
+void ContributionStack::merge(PartialSum& left, PartialSum& right) {
+  if (handed_over_.empty()) return left.add(arena_, right);
+  std::ranges::sort(handed_over_, {}, &Slice::begin);
+  const auto add = [&](std::int64_t begin, std::int64_t end) {
+    if (begin < end) left.flat.narrow(0, begin, end - begin).add_(right.flat.narrow(0, begin, end - begin));
+  };
+  std::int64_t at = 0;
+  for (const Slice& slice : handed_over_) {
+    add(at, slice.begin);
+    at = slice.end;
+  }
+  add(at, arena_.contribution_count());
+}
+
+std::vector<ContributionStack::Merge> ContributionStack::hand_over(Slice slice) {
+  handed_over_.push_back(slice);
+  std::vector<Merge> pairs;
+  MicroBatchRun right = slots_[depth_ - 1].node;
+  check(right.end() == run_.end(), "only the last micro-batch's gradients leave early");
+  for (std::size_t at = depth_ - 1; at > 0 && merges(slots_[at - 1].node, right); --at) {
+    const auto values = [&](std::size_t slot) {
+      check(slots_[slot].born.empty(), "what leaves early lies in the contribution");
+      return slots_[slot].flat.narrow(0, slice.begin, slice.count());
+    };
+    pairs.push_back({values(at - 1), values(at)});
+    right = {slots_[at - 1].node.first, slots_[at - 1].node.count + right.count};
+  }
+  return pairs;
 }
 
 std::vector<PartialSum> ContributionStack::sums() const {
   return {slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(depth_)};
+}
+
+std::vector<PartialSum> ContributionStack::sums_to_be() const {
+  std::vector<PartialSum> sums;
+  for (const MicroBatchRun node : complete_subtrees(run_, micro_batches_))
+    sums.push_back({node, slots_.at(sums.size()).flat, {}});
+  return sums;
 }
 
 }  // namespace lockstep

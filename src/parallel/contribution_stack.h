@@ -7,6 +7,7 @@
 
 #include "parallel/arena.h"
 #include "parallel/canonical_tree.h"
+#include "parallel/slice.h"
 
 namespace lockstep {
 
@@ -49,12 +50,25 @@ class ContributionStack {
   bool accumulates() const { return accumulates_; }
   void close();
 
+  // While the last micro-batch is open, for values that nobody writes to any more: somebody else adds
+  // `slice` of each pair's right tensor to its left one, in order, and close() leaves these values out. No
+  // gradient may be born elsewhere.
+  struct Merge {
+    torch::Tensor left;
+    torch::Tensor right;
+  };
+  std::vector<Merge> hand_over(Slice slice);
+
   // After the last close(): the sums of complete_subtrees(run), in order. Valid until the next clear();
   // callers may write to them.
   std::vector<PartialSum> sums() const;
+  // Where sums() will lie at the end of a step, known from the end of the first one on.
+  std::vector<PartialSum> sums_to_be() const;
 
  private:
   void push(MicroBatchRun node);
+  bool merges(MicroBatchRun left, MicroBatchRun right) const;
+  void merge(PartialSum& left, PartialSum& right);
 
   const ModelArena& arena_;
   MicroBatchRun run_;
@@ -62,6 +76,7 @@ class ContributionStack {
   std::vector<PartialSum> slots_;
   std::size_t depth_ = 0;
   bool accumulates_ = false;
+  std::vector<Slice> handed_over_;
 };
 
 }  // namespace lockstep

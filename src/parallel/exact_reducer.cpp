@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <utility>
 
 #include "lockstep/base/error.h"
 #include "parallel/gradient_reducer.h"
@@ -9,89 +10,148 @@
 namespace lockstep {
 namespace {
 
-constexpr std::int64_t kSliceAlign = 64;  // elements: whole cache lines for every dtype
+constexpr std::int64_t kPartAlign = 64;  // elements: whole cache lines for every dtype
+
+// A range cut into equal parts, one a rank, and what is left over.
+struct Cut {
+  Cut(Slice of, int ranks) : range(of), part(of.count() / ranks / kPartAlign * kPartAlign) {}
+  Slice part_of(int rank) const { return {range.begin + rank * part, range.begin + (rank + 1) * part}; }
+  Slice rest(int ranks) const { return {range.begin + ranks * part, range.end}; }
+
+  Slice range;
+  std::int64_t part;
+};
 
 class ExactReducer : public GradientReducer {
  public:
   ExactReducer(World& world, const ReducePlan& plan)
       : world_(world), plan_(plan), ranks_(world.size().value) {
-    const std::int64_t even = (plan.contribution_count + ranks_ - 1) / ranks_;
-    slice_ = (even + kSliceAlign - 1) / kSliceAlign * kSliceAlign;
     if (ranks_ == 1) return;
-    result_ = torch::zeros({slice_ * ranks_}, plan.options);
+    mean_ = torch::zeros({plan.contribution_count}, plan.options);
+    registered_ = world.device().register_memory(span_of(mean_));
     for (int rank = 0; rank < ranks_; ++rank) {
       const MicroBatchRun run = run_of(Rank(rank), world.size(), plan.micro_batches);
-      for (const MicroBatchRun node : complete_subtrees(run, plan.micro_batches)) {
-        const bool mine = rank == world.rank().value;
-        pieces_.push_back({rank, {node, mine ? torch::Tensor() : torch::empty({my_length()}, plan.options)}});
-      }
+      for (const MicroBatchRun node : complete_subtrees(run, plan.micro_batches))
+        pieces_.push_back({rank, node, {}, {}});
     }
   }
 
-  torch::Tensor mean_over_micro_batches(const std::vector<PartialSum>& sums) override {
-    torch::NoGradGuard no_grad;
-    if (ranks_ == 1) {
-      check(sums.size() == 1, "one rank owns the whole tree");
-      return sums[0].flat.div_(plan_.micro_batches);
+  void reduce(const std::vector<PartialSum>& sums, std::span<const Slice> ranges) override {
+    const torch::NoGradGuard no_grad;
+    if (ranks_ == 1) return reduce_alone(sums, ranges);
+    std::vector<Cut> cuts;
+    for (const Slice& range : ranges) cuts.emplace_back(range, ranks_);
+    const std::vector<Slice> mine = summed_by(me(), cuts);
+    exchange_terms(sums, cuts, mine);
+    for (std::size_t i = 0; i < mine.size(); ++i) {
+      if (mine[i].count() == 0) continue;
+      const Term total = sum_of({0, plan_.micro_batches}, i);
+      at(mean_, mine[i]).copy_(total.values.div_(plan_.micro_batches));
     }
-    exchange_slices(sums);
-    const torch::Tensor total = sum_of({0, plan_.micro_batches});
-    const torch::Tensor mine = result_.narrow(0, begin_of(world_.rank().value), slice_);
-    mine.narrow(0, 0, my_length()).copy_(total.div_(plan_.micro_batches));
-    world_.device().all_gather(span_of(mine), span_of(result_));
-    return result_.narrow(0, 0, plan_.contribution_count);
+    for (const Cut& cut : cuts) {
+      if (cut.part == 0) continue;
+      world_.device().all_gather(span_of(at(mean_, cut.part_of(me()))),
+                                 span_of(mean_.narrow(0, cut.range.begin, cut.part * ranks_)));
+    }
   }
+
+  const torch::Tensor& mean() const override { return mean_; }
 
  private:
+  // A rank's partial sum: of each slice that this rank adds, its values.
   struct Piece {
     int rank;
-    PartialSum sum;  // my slice of that partial sum
+    MicroBatchRun node;
+    torch::Tensor room;  // for what another rank sends
+    std::vector<torch::Tensor> values;
+  };
+  struct Term {
+    torch::Tensor values;
+    bool own;  // a partial sum of this rank, which is only read
   };
 
-  std::int64_t begin_of(int rank) const { return rank * slice_; }
-  std::int64_t length_of(int rank) const {
-    return std::clamp<std::int64_t>(plan_.contribution_count - begin_of(rank), 0, slice_);
+  int me() const { return world_.rank().value; }
+  static torch::Tensor at(const torch::Tensor& flat, Slice slice) {
+    return flat.narrow(0, slice.begin, slice.count());
   }
-  std::int64_t my_length() const { return length_of(world_.rank().value); }
 
-  void exchange_slices(const std::vector<PartialSum>& sums) {
-    const int me = world_.rank().value;
+  void reduce_alone(const std::vector<PartialSum>& sums, std::span<const Slice> ranges) {
+    check(sums.size() == 1, "one rank owns the whole tree");
+    mean_ = sums[0].flat;
+    for (const Slice& range : ranges) at(mean_, range).div_(plan_.micro_batches);
+  }
+
+  // Parts, and what all add.
+  std::vector<Slice> summed_by(int rank, const std::vector<Cut>& cuts) const {
+    std::vector<Slice> slices;
+    for (const Cut& cut : cuts) {
+      slices.push_back(cut.part_of(rank));
+      slices.push_back(cut.rest(ranks_));
+    }
+    return slices;
+  }
+
+  void exchange_terms(const std::vector<PartialSum>& sums, const std::vector<Cut>& cuts,
+                      const std::vector<Slice>& mine) {
     std::vector<Outgoing> sends;
     for (int rank = 0; rank < ranks_; ++rank) {
-      if (rank == me || length_of(rank) == 0) continue;
+      if (rank == me()) continue;
       for (const PartialSum& sum : sums)
-        sends.push_back({span_of(sum.flat.narrow(0, begin_of(rank), length_of(rank))), Rank(rank)});
+        for (const Slice& slice : summed_by(rank, cuts))
+          sends.push_back({span_of(at(sum.flat, slice)), Rank(rank)});
     }
     std::vector<Incoming> receives;
     std::size_t own = 0;
     for (Piece& piece : pieces_) {
-      if (piece.rank == me) {
-        check(own < sums.size() && sums[own].node == piece.sum.node,
-              "partial sums are those of the rank's run");
-        // An empty slice begins nowhere in particular.
-        piece.sum.flat = sums[own++].flat.narrow(0, my_length() == 0 ? 0 : begin_of(me), my_length());
-      } else if (my_length() > 0) {
-        receives.push_back({span_of(piece.sum.flat), Rank(piece.rank)});
+      piece.values.clear();
+      if (piece.rank == me()) {
+        check(own < sums.size() && sums[own].node == piece.node, "partial sums are those of the rank's run");
+        for (const Slice& slice : mine) piece.values.push_back(at(sums[own].flat, slice));
+        ++own;
+      } else {
+        make_room(piece, mine);
+        for (const torch::Tensor& values : piece.values)
+          receives.push_back({span_of(values), Rank(piece.rank)});
       }
     }
     check(own == sums.size(), "partial sums are those of the rank's run");
     world_.device().exchange(sends, receives);
   }
 
-  // Adds the pieces of `node` along the tree into the leftmost of them.
-  torch::Tensor sum_of(MicroBatchRun node) {
+  void make_room(Piece& piece, const std::vector<Slice>& slices) const {
+    const auto aligned = [](std::int64_t count) {
+      return (count + kPartAlign - 1) / kPartAlign * kPartAlign;
+    };
+    std::int64_t count = 0;
+    for (const Slice& slice : slices) count += aligned(slice.count());
+    if (!piece.room.defined() || piece.room.numel() < count)
+      piece.room = torch::empty({count}, plan_.options);
+    std::int64_t from = 0;
+    for (const Slice& slice : slices) {
+      piece.values.push_back(piece.room.narrow(0, from, slice.count()));
+      from += aligned(slice.count());
+    }
+  }
+
+  // The `slice`-th of mine, added along the tree. Of two siblings one at least is not this rank's partial
+  // sum, or they would have been one; the sum lies there.
+  Term sum_of(MicroBatchRun node, std::size_t slice) const {
     for (const Piece& piece : pieces_)
-      if (piece.sum.node == node) return piece.sum.flat;
-    const torch::Tensor left = sum_of(left_child(node));
-    return left.add_(sum_of(right_child(node)));
+      if (piece.node == node) return {piece.values[slice], piece.rank == me()};
+    const Term left = sum_of(left_child(node), slice);
+    const Term right = sum_of(right_child(node), slice);
+    check(!left.own || !right.own, "siblings of one rank are one partial sum");
+    torch::Tensor sum = left.own ? right.values : left.values;
+    torch::add_out(sum, left.values, right.values);
+    return {sum, false};
   }
 
   World& world_;
   ReducePlan plan_;
   int ranks_;
-  std::int64_t slice_ = 0;
   std::vector<Piece> pieces_;
-  torch::Tensor result_;
+  torch::Tensor mean_;
+  std::shared_ptr<const void> registered_;
 };
 
 }  // namespace

@@ -8,20 +8,35 @@ namespace {
 
 class FastReducer : public GradientReducer {
  public:
-  FastReducer(World& world, const ReducePlan& plan) : world_(world), plan_(plan) {}
+  FastReducer(World& world, const ReducePlan& plan)
+      : world_(world),
+        plan_(plan),
+        mean_(torch::zeros({plan.contribution_count}, plan.options)),
+        registered_(world.device().register_memory(span_of(mean_))) {}
 
-  torch::Tensor mean_over_micro_batches(const std::vector<PartialSum>& sums) override {
-    torch::NoGradGuard no_grad;
+  void reduce(const std::vector<PartialSum>& sums, std::span<const Slice> ranges) override {
+    const torch::NoGradGuard no_grad;
     check(!sums.empty(), "every rank owns a micro-batch");
-    const torch::Tensor total = sums[0].flat;
-    for (std::size_t i = 1; i < sums.size(); ++i) total.add_(sums[i].flat);
-    world_.device().all_reduce(span_of(total), span_of(total), ReduceOp::kSum);
-    return total.div_(plan_.micro_batches);
+    for (const Slice& range : ranges) {
+      const auto of = [&](const torch::Tensor& flat) { return flat.narrow(0, range.begin, range.count()); };
+      torch::Tensor mean = of(mean_);
+      torch::Tensor total = of(sums[0].flat);
+      for (std::size_t i = 1; i < sums.size(); ++i) {
+        torch::add_out(mean, total, of(sums[i].flat));
+        total = mean;
+      }
+      world_.device().all_reduce(span_of(total), span_of(mean), ReduceOp::kSum);
+      mean.div_(plan_.micro_batches);
+    }
   }
+
+  const torch::Tensor& mean() const override { return mean_; }
 
  private:
   World& world_;
   ReducePlan plan_;
+  torch::Tensor mean_;
+  std::shared_ptr<const void> registered_;
 };
 
 }  // namespace

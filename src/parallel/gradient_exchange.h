@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "lockstep/base/error.h"
@@ -15,6 +16,7 @@
 
 namespace lockstep {
 
+class EarlyExchange;
 class HostDomain;
 class World;
 
@@ -39,6 +41,10 @@ class GradientExchange {
   // Local. Which gradients may stay where autograd has made them (Note [born gradients]) until the next step
   // begins; null: none.
   virtual std::function<bool(const torch::Tensor& gradient)> reads_in_place() const { return nullptr; }
+
+  // What learns from this rank's pass which gradients are complete, and lets them leave (Note [early
+  // buckets]); null: all leave in reduce().
+  virtual EarlyExchange* early() const { return nullptr; }
 
   // Collective, before the first step. From here on the ranks have one copy of the trainable parameters and
   // of the optimizer's slots, those of rank 0, where this exchange can do that; true where it does.
@@ -74,11 +80,14 @@ struct ExchangePlan {
   int micro_batches = 1;
   bool fast = false;             // as the backend sums (make_fast_reducer())
   HostDomain* domain = nullptr;  // of all ranks, which outlives the exchange; null: they exchange messages
+  std::string overlap = "off";   // auto|on|off: as DistOptions, of which the next one is too
+  double bucket_mb = 25;
 };
 
 // Collective. The one that fits: make_shared_exchange() where there is a domain with room and nobody else
 // sums, on the CPU, for an arena with something to train; else messages, whatever moves them: the mean then
-// lies in memory of each rank, and each makes the whole update.
+// lies in memory of each rank, and each makes the whole update. Rank 0 says whether those overlap with the
+// backward pass.
 std::unique_ptr<GradientExchange> make_exchange(World& world, const ModelArena& arena,
                                                 const ExchangePlan& plan);
 

@@ -45,6 +45,7 @@ struct GradientHooks::Target {
   PartialSum* sum = nullptr;         // the contribution
   std::vector<torch::Tensor> views;  // its places for gradients
   Adopts adopts;
+  Moved moved;
   std::vector<GradientPlace> places;  // each written by the one thread that accumulates there
   std::vector<char> late;             // for good
   ParameterVersions versions;
@@ -56,7 +57,9 @@ struct GradientHooks::Target {
   void hook(std::size_t index) {
     if (!watching || late[index]) return;
     if (places[index] == GradientPlace::kOutside) {
-      if (is_movable(parameters[index].grad(), entries[index])) move(index);
+      if (!is_movable(parameters[index].grad(), entries[index])) return;
+      move(index);
+      if (moved) moved(index);
       return;
     }
     places[index] = GradientPlace::kSpoiled;
@@ -156,6 +159,10 @@ GradientHooks::~GradientHooks() {
 
 void GradientHooks::adopt(Adopts adopts) {
   target_->adopts = std::move(adopts);
+}
+
+void GradientHooks::tell(Moved moved) {
+  target_->moved = std::move(moved);
 }
 
 void GradientHooks::aim(PartialSum& contribution, bool accumulate) {

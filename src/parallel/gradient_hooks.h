@@ -40,6 +40,11 @@ class GradientHooks {
   using Adopts = std::function<bool(const torch::Tensor& gradient)>;
   void adopt(Adopts adopts);
 
+  // Who wants to know the moment a gradient was moved, by its place in trainable()? On autograd's threads, in
+  // each pass between watch() and settle() at most once each; of what settle() moves nothing is said.
+  using Moved = std::function<void(std::size_t index)>;
+  void tell(Moved moved);
+
   // Before forward: gradients will go to `contribution`, added to what is there or put in its place, and
   // .grad is empty, as zero_grad() leaves it. It stays there until the pass has ended.
   void aim(PartialSum& contribution, bool accumulate);

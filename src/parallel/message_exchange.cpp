@@ -1,24 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <optional>
 #include <utility>
 
 #include "lockstep/base/error.h"
+#include "lockstep/base/log.h"
 #include "lockstep/comm/world.h"
 #include "optim/clip.h"
+#include "parallel/early_exchange.h"
 #include "parallel/gradient_exchange.h"
 #include "parallel/gradient_reducer.h"
+#include "parallel/ownership.h"
+#include "parallel/spare_cores.h"
 #include "parallel/step_mean.h"
+#include "tensors/tensor_span.h"
 
 namespace lockstep {
 namespace {
 
 class MessageExchange : public GradientExchange {
  public:
-  MessageExchange(const ModelArena& arena, std::unique_ptr<GradientReducer> reducer)
-      : arena_(arena), reducer_(std::move(reducer)) {}
+  MessageExchange(World& world, const ModelArena& arena, const ExchangePlan& plan) : arena_(arena) {
+    const ReducePlan reduce{plan.micro_batches, arena.contribution_count(), arena.values().options()};
+    reducer_ = plan.fast ? make_fast_reducer(world, reduce) : make_exact_reducer(world, reduce);
+    const bool on_cpu = arena.values().is_cpu();
+    if (!on_cpu) register_contributions(world, plan);
+    if (world.size().value == 1 || arena.trainable_count() == 0 || !overlaps(world, plan, on_cpu)) return;
+    const auto bytes = static_cast<std::int64_t>(plan.bucket_mb * (1 << 20));
+    early_ = std::make_unique<EarlyExchange>(world, arena, *reducer_,
+                                             BucketSizes{std::min<std::int64_t>(bytes, 1 << 20), bytes});
+  }
+
+  std::vector<torch::Tensor> contributions() const override { return contributions_; }
+  EarlyExchange* early() const override { return early_.get(); }
 
   void reduce(const std::vector<PartialSum>& sums) override {
-    mean_.emplace(arena_, reducer_->mean_over_micro_batches(sums));
+    const Slice all{0, arena_.contribution_count()};
+    early_ ? early_->finish(sums) : reducer_->reduce(sums, {&all, 1});
+    mean_.emplace(arena_, reducer_->mean());
   }
   double loss() const override { return mean().loss(); }
   double norm() override { return global_norm(mean().gradients()); }
@@ -31,15 +50,45 @@ class MessageExchange : public GradientExchange {
   void leave() override {}
 
  private:
+  // Collective; said once.
+  static bool overlaps(World& world, const ExchangePlan& plan, bool on_cpu);
+
+  void register_contributions(World& world, const ExchangePlan& plan) {
+    const MicroBatchRun mine = run_of(world.rank(), world.size(), plan.micro_batches);
+    for (std::size_t i = 0; i < ContributionStack::depth_for(mine, plan.micro_batches); ++i) {
+      contributions_.push_back(arena_.new_contribution());
+      registered_.push_back(world.device().register_memory(span_of(contributions_.back())));
+    }
+  }
+
   const StepMean& mean() const {
     check(mean_.has_value(), "an exchange begins with reduce()");
     return *mean_;
   }
 
   const ModelArena& arena_;
+  std::vector<torch::Tensor> contributions_;  // on a device
+  std::vector<std::shared_ptr<const void>> registered_;
   std::unique_ptr<GradientReducer> reducer_;
+  std::unique_ptr<EarlyExchange> early_;
   std::optional<StepMean> mean_;
 };
+
+bool MessageExchange::overlaps(World& world, const ExchangePlan& plan, bool on_cpu) {
+  if (plan.overlap == "off") return false;
+  if (!on_cpu || plan.overlap == "on") {
+    if (world.is_root())
+      log_info("gradients leave during backward, {}",
+               on_cpu ? "by a thread of each rank" : "on a stream of their own");
+    return true;
+  }
+  const CoreShare share = share_of_cores(world, at::get_num_threads());
+  if (world.is_root())
+    log_info("gradients leave {}: {}",
+             share.spare ? "during backward, by a thread of each rank" : "after backward, as no core is free",
+             share.text());
+  return share.spare;
+}
 
 }  // namespace
 
@@ -50,9 +99,7 @@ std::unique_ptr<GradientExchange> make_exchange(World& world, const ModelArena& 
                            (dtype == torch::kFloat32 || dtype == torch::kFloat64);
   if (plan.domain != nullptr && sums_itself)
     if (auto shared = make_shared_exchange(*plan.domain, arena, plan.micro_batches)) return shared;
-  const ReducePlan reduce{plan.micro_batches, arena.contribution_count(), arena.values().options()};
-  return std::make_unique<MessageExchange>(
-      arena, plan.fast ? make_fast_reducer(world, reduce) : make_exact_reducer(world, reduce));
+  return std::make_unique<MessageExchange>(world, arena, plan);
 }
 
 }  // namespace lockstep

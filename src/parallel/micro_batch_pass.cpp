@@ -9,6 +9,7 @@
 
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
+#include "parallel/early_exchange.h"
 #include "parallel/gradient_exchange.h"
 #include "parallel/gradient_hooks.h"
 #include "parallel/kept_buffers.h"
@@ -70,6 +71,7 @@ struct MicroBatchPass::Lane {
   std::vector<torch::Tensor> integers;  // what the first micro-batch of the step left
   PartialSum* target = nullptr;         // where the micro-batch's contribution goes,
   bool accumulates = false;             // added to what is there
+  EarlyExchange* early = nullptr;       // null: nothing leaves before the pass has ended
 };
 
 // What came of the first micro-batch of a run, for the check.
@@ -90,6 +92,8 @@ MicroBatchPass::~MicroBatchPass() = default;
 void MicroBatchPass::use(const GradientExchange& exchange, std::size_t arena) {
   if (const auto places = exchange.contributions(); !places.empty()) lanes_[arena]->stack.use(places);
   lanes_[arena]->hooks.adopt(exchange.reads_in_place());
+  EarlyExchange* const early = lanes_[arena]->early = exchange.early();
+  if (early != nullptr) lanes_[arena]->hooks.tell([early](std::size_t index) { early->arrived(index); });
 }
 
 void MicroBatchPass::check_next() {
@@ -104,7 +108,26 @@ std::vector<PartialSum> MicroBatchPass::sums(std::size_t arena) const {
   return lanes_[arena]->stack.sums();
 }
 
+void MicroBatchPass::drain() {
+  for (const auto& lane : lanes_) {
+    if (lane->early == nullptr) continue;
+    lane->early->end_last();
+    lane->early->drain(lane->stack);
+  }
+}
+
 void MicroBatchPass::run(Step step, const Loss& loss) {
+  for (const auto& lane : lanes_)
+    if (lane->early != nullptr) lane->early->begin_step();
+  try {
+    try_run(step, loss);
+  } catch (...) {
+    drain();
+    throw;
+  }
+}
+
+void MicroBatchPass::try_run(Step step, const Loss& loss) {
   for (const auto& lane : lanes_) lane->start.keep();
   while (!run_all(step, loss)) {
   }
@@ -134,7 +157,7 @@ bool MicroBatchPass::run_one(Step step, int micro_batch, const Loss& loss) {
     lane->stack.open(micro_batch);
     lane->aim(lane->stack.target(), lane->stack.accumulates());
   }
-  if (!compute(step, micro_batch, loss)) return false;
+  if (!compute_early(step, micro_batch, loss)) return false;
   const torch::NoGradGuard no_grad;
   for (const auto& lane : lanes_) {
     lane->settle_integers(first);
@@ -143,6 +166,19 @@ bool MicroBatchPass::run_one(Step step, int micro_batch, const Loss& loss) {
   ++computed_;
   fault_point("micro_batch", micro_batch);
   return true;
+}
+
+// The gradients of the last one may leave meanwhile.
+bool MicroBatchPass::compute_early(Step step, int micro_batch, const Loss& loss) {
+  const auto each = [&](auto&& tell) {
+    for (const auto& lane : lanes_)
+      if (lane->early != nullptr) tell(*lane);
+  };
+  if (micro_batch + 1 == options_.mine.end()) each([](Lane& lane) { lane.early->begin_last(lane.stack); });
+  const bool complete = compute(step, micro_batch, loss);
+  each([](Lane& lane) { lane.early->end_last(); });
+  if (!complete) each([](Lane& lane) { lane.early->begin_again(); });
+  return complete;
 }
 
 bool MicroBatchPass::compute(Step step, int micro_batch, const Loss& loss_of) {

@@ -42,17 +42,22 @@ class MicroBatchPass {
   MicroBatchPass(std::vector<const ModelArena*> arenas, const PassOptions& options);
   ~MicroBatchPass();
 
-  // Local, before the first run(): the partial sums of the n-th arena lie where `exchange` wants them. Not
-  // called: in memory of their own.
+  // Local, before the first run(): the partial sums of the n-th arena lie where `exchange` wants them, and
+  // leave early where it lets them. Not called: in memory of their own, and they stay there.
   void use(const GradientExchange& exchange, std::size_t arena = 0);
 
   // Local. The model's integer buffers are left as one micro-batch leaves them; throws Fault (70) when two
   // micro-batches disagree, and (78) for a loss that depends on no trainable parameter or a gradient that
-  // cannot be summed (GradientHooks::settle).
+  // cannot be summed (GradientHooks::settle). Where gradients leave early it has drained when it throws, so
+  // that this rank can meet the others; that may take as long as their passes.
   void run(Step step, const Loss& loss);
   // Local, after run(): the partial sums of gradients, buffers and loss of the n-th arena; valid until the
   // next run().
   std::vector<PartialSum> sums(std::size_t arena = 0) const;
+
+  // Collective, after run(), where ranks meet before the exchange's reduce(): all gradients that leave early
+  // have left.
+  void drain();
 
   // Local, after run(): the buffers are what they were before it, for a step that makes no update.
   void undo() const;
@@ -69,8 +74,10 @@ class MicroBatchPass {
   struct Lane;
   struct Check;
 
+  void try_run(Step step, const Loss& loss);
   bool run_all(Step step, const Loss& loss);
   bool run_one(Step step, int micro_batch, const Loss& loss);
+  bool compute_early(Step step, int micro_batch, const Loss& loss);
   bool compute(Step step, int micro_batch, const Loss& loss);
   void check_model(Step step, const Loss& loss);
   std::int64_t called(Step step) const { return step.value - 1 + options_.first_step; }

@@ -16,6 +16,7 @@
 #include "parallel/common_tensors.h"
 #include "parallel/gradient_exchange.h"
 #include "parallel/parameter_versions.h"
+#include "parallel/slice.h"
 #include "parallel/step_mean.h"
 
 namespace lockstep {
@@ -23,11 +24,6 @@ namespace {
 
 // Of a pass that sums and updates: what was summed is still in the first cache when it is used.
 constexpr std::int64_t kStretch = 4096;
-
-struct Slice {
-  std::int64_t begin = 0;
-  std::int64_t end = 0;
-};
 
 // Collective.
 torch::Tensor required_in_common(HostDomain& domain, std::int64_t count,

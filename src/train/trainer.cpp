@@ -72,7 +72,8 @@ Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
       state_(parts_.model, options.optim, parts_.compute),
       domain_(meet(parts_.world, options.dist, parts_.compute)),
       exchange_(make_exchange(parts_.world, state_.arena(),
-                              {plan_.micro_batches, options.dist.fast(), domain_.get()})),
+                              {plan_.micro_batches, options.dist.fast(), domain_.get(), options.dist.overlap,
+                               options.dist.bucket_mb})),
       targets_(*parts_.train_data, plan_, {options.train.loss, options.ignore_label}),
       training_metrics_(*parts_.train_data, plan_.micro_batches, options.train.loss, options.ignore_label),
       scaling_(options.train),
@@ -217,9 +218,9 @@ StepRecord Trainer::advance(Step step) {
   training_metrics_.begin(options_.train.metrics &&
                           (Reporter::due(step, options_.log.every_steps) || step == plan_.last_step));
   const std::vector<PartialSum> sums = compute(step);
+  reduce(sums);  // no collective before it: gradients may be on their way
   record.train_metrics = training_metrics_.share(parts_.world);
   scaling_.describe(record);
-  reduce(sums);
   record.loss = exchange_->loss();
   if (fault_requested("loss")) record.loss = std::nan("");
   if (norm_is_needed(step)) record.grad_norm = scaling_.unscaled(exchange_->norm());

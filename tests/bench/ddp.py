@@ -109,6 +109,8 @@ def cases_of(bench, model):
         "Lockstep, 2 ranks": lambda: bench.ours(model, 2),
         "Lockstep, 2 ranks, clipped": lambda: bench.ours(model, 2, "train.grad_clip=1.0"),
         "Lockstep, 2 ranks, messages": lambda: bench.ours(model, 2, "dist.shared_memory=false"),
+        # As auto would not on cores that all compute: what a thread that sends costs there.
+        "Lockstep, 2 ranks, messages, overlap": lambda: bench.ours(model, 2, "dist.shared_memory=false", "dist.overlap=on"),
         "DDP gloo, fused AdamW": lambda: bench.ddp(model, "fused"),
         "DDP gloo, default AdamW": lambda: bench.ddp(model, "default"),
         "2 processes without exchange": lambda: bench.independent(model),

@@ -16,6 +16,7 @@
 #include "comm/watch/link.h"
 #include "comm/watch/stacks.h"
 #include "comm/watch/watchdog.h"
+#include "lockstep/base/error.h"
 
 namespace lockstep {
 namespace {
@@ -48,6 +49,18 @@ TEST(Watch, EveryCallThroughAWorldIsInTheRing) {
   EXPECT_STREQ(ring[Watch::kRing - 1].name, "barrier");
   EXPECT_EQ(ring[Watch::kRing - 1].sequence, 3);
   EXPECT_GE(ring[Watch::kRing - 1].ended_ns, ring[Watch::kRing - 1].began_ns);
+}
+
+TEST(Watch, ReservedCollectivesAreOfOneThreadAlone) {
+  World world = world_of_one();
+  std::jthread([&] {
+    world.watch().reserve_collectives(std::this_thread::get_id());
+    world.host().barrier();
+  }).join();
+  EXPECT_THROW(world.host().barrier(), Bug);
+  world.watch().reserve_collectives({});
+  world.host().barrier();
+  EXPECT_EQ(world.watch().ring()[Watch::kRing - 1].sequence, 2);
 }
 
 TEST(Watch, ABlockIsTheMedianOfItsSteps) {

@@ -87,6 +87,20 @@ INSTANTIATE_TEST_SUITE_P(F4, HangAt,
                                            Hang{"DeadlockInUserCode", "hang", "micro_batch", 2, 8}),
                          [](const auto& info) { return info.param.name; });
 
+// The rank itself waits for its thread, outside of any collective; the others wait inside one.
+TEST(Hang, OfAThreadThatSendsBucketsEndsAllRanksWith76AndIsNamed) {
+  const Job job(mlp_config());
+  const std::string fired = job.path("fired");
+  Start start{.ranks = 3, .fault = "hang@rank=1,step=5,point=bucket,file=" + fired, .overrides = watched()};
+  for (const char* key : {"dist.shared_memory=false", "dist.overlap=on", "dist.bucket_mb=0.001"})
+    start.overrides.push_back(key);
+  const ProcessResult result = job.train(start);
+  EXPECT_EQ(result.code, 76) << result.err;
+  EXPECT_EQ(injections(fired), 1);
+  expect_named(job, 1);
+  EXPECT_TRUE(job.all_gone_within(std::chrono::seconds(2)));
+}
+
 TEST(Hang, EveryOtherRankLeavesWith76UnderMpirunAloneAndNoneIsLeft) {
   const Job job(mlp_config());
   const std::string fired = job.path("fired");

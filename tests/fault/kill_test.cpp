@@ -65,6 +65,28 @@ INSTANTIATE_TEST_SUITE_P(
                       Kill{"SaveBeforePrune", "ckpt.before_prune", 0, 6, 6}),
     [](const auto& info) { return info.param.name; });
 
+// While buckets leave during backward, by a thread beside the one that trains.
+class KilledWithABucket : public ::testing::TestWithParam<int> {};
+
+TEST_P(KilledWithABucket, EndsAllRanksAndResumesToTheSameEnd) {
+  const Job job(mlp_config());
+  const std::string fired = job.path("fired");
+  Start start{.ranks = 3,
+              .fault = plan({"", "bucket", GetParam(), 8, 6}, fired),
+              .overrides = {"dist.shared_memory=false", "dist.overlap=on", "dist.bucket_mb=0.001"}};
+  Process process(job.command(start), job.options(start));
+  ASSERT_TRUE(wait_until([&] { return injections(fired) == 1; }));
+  EXPECT_EQ(process.wait().code, 137);
+  EXPECT_TRUE(job.all_gone_within(std::chrono::seconds(10)));
+  start.fault = "";
+  const ProcessResult again = job.train(start);
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(job.state_hash(), reference_hash(mlp_config()));
+  EXPECT_EQ(job.events("resumed").size(), 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(F1, KilledWithABucket, ::testing::Values(0, 2));
+
 // A save beside the training, one file or a shard a rank: what had been committed when the rank died decides.
 struct KillBeside {
   const char* name;

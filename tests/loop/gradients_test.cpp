@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "comm/agree.h"
 #include "comm/loopback/loopback_world.h"
 #include "lockstep/base/error.h"
 #include "lockstep/loop/data_parallel.h"
@@ -189,6 +190,49 @@ TEST(Gradients, OfAModuleOfTwoDtypesAreEach) {
       EXPECT_LT((net.fine.grad() - plain.fine.grad()).abs().max().item<double>(), 1e-12);
       EXPECT_LT((net.coarse.grad() - plain.coarse.grad()).abs().max().item<double>(), 1e-6);
     });
+}
+
+// Of steps 0 to 4; in each a parameter leaves alone as soon as its gradient is there.
+std::vector<Gradients> gradients_with(int ranks, BackwardOverlap overlap) {
+  std::vector<Gradients> steps;
+  run_sessions(ranks, [&](Session& session) {
+    Net net;
+    DataParallel parallel(session, *net,
+                          {.micro_batches = kMicroBatches, .overlap = overlap, .bucket_mb = 1e-6});
+    for (std::int64_t step = 0; step < 5; ++step) {
+      const auto loss = [&](MicroBatch m) { return loss_of(net, inputs(m.step, m.index, 1)); };
+      if (step == 3) {  // one rank fails, all are told, and go on
+        EXPECT_THROW(parallel.backward(step,
+                                       [&](MicroBatch m) {
+                                         if (m.index == kMicroBatches - 1)
+                                           throw std::runtime_error("no luck");
+                                         return loss(m);
+                                       }),
+                     AgreedFault);
+      }
+      parallel.backward(step, loss);
+      if (session.rank() == 0) steps.push_back(gradients_of(*net));
+    }
+  });
+  return steps;
+}
+
+TEST(Overlap, OfALoopOfOnesOwnGivesTheSameGradients) {
+  const std::vector<Gradients> without = gradients_with(1, BackwardOverlap::kOff);
+  for (const int ranks : {1, 2, 3, 6}) {
+    const std::vector<Gradients> with = gradients_with(ranks, BackwardOverlap::kOn);
+    ASSERT_EQ(with.size(), without.size());
+    for (std::size_t step = 0; step < with.size(); ++step)
+      for (const auto& [name, gradient] : without[step])
+        EXPECT_TRUE(same(with[step].at(name), gradient)) << name << " at " << ranks << ", step " << step;
+  }
+}
+
+TEST(Overlap, NeedsBucketsOfSomeSize) {
+  run_sessions(1, [](Session& session) {
+    Net net;
+    EXPECT_THROW(DataParallel(session, *net, {.bucket_mb = 0}), AgreedFault);
+  });
 }
 
 TEST(BuiltInOptimizer, UpdatesAsTorchOptimDoesWithTheGradientsOfBackward) {

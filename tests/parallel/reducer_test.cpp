@@ -36,9 +36,24 @@ torch::Tensor leaf_values(const ModelArena& arena, int leaf) {
 
 using MakeReducer = std::function<std::unique_ptr<GradientReducer>(World&, const ReducePlan&)>;
 
+using Cut = std::function<std::vector<Slice>(std::int64_t count)>;
+
+std::vector<Slice> whole(std::int64_t count) {
+  return {{0, count}};
+}
+
+// From the end, in ranges shorter and longer than what a rank gets of one.
+std::vector<Slice> in_pieces(std::int64_t count) {
+  std::vector<Slice> pieces;
+  std::int64_t length = 3;
+  for (std::int64_t end = count; end > 0; end = pieces.back().begin, length = length * 5 % 211)
+    pieces.push_back({std::max<std::int64_t>(0, end - length), end});
+  return pieces;
+}
+
 // The mean over `leaves` micro-batches with made-up contributions, computed by `ranks` ranks; checked to be
 // equal on all of them.
-torch::Tensor mean_of(int leaves, int ranks, const MakeReducer& make) {
+torch::Tensor mean_of(int leaves, int ranks, const MakeReducer& make, const Cut& cut = whole) {
   std::vector<torch::Tensor> results(static_cast<std::size_t>(ranks));
   std::vector<torch::Tensor> values;  // made up front: the threads share LibTorch's default generator
   Net net_for_layout;
@@ -56,8 +71,11 @@ torch::Tensor mean_of(int leaves, int ranks, const MakeReducer& make) {
       stack.close();
     }
     const auto reducer = make(world, {leaves, arena.contribution_count(), arena.values().options()});
-    results[static_cast<std::size_t>(world.rank().value)] =
-        reducer->mean_over_micro_batches(stack.sums()).clone();
+    const std::vector<Slice> ranges = cut(arena.contribution_count());
+    for (std::size_t i = 0; i < ranges.size(); i += 2)  // two at a time
+      reducer->reduce(stack.sums(),
+                      std::span(ranges).subspan(i, std::min<std::size_t>(2, ranges.size() - i)));
+    results[static_cast<std::size_t>(world.rank().value)] = reducer->mean().clone();
   });
   for (const torch::Tensor& result : results) EXPECT_TRUE(torch::equal(result, results[0]));
   return results[0];
@@ -69,6 +87,38 @@ TEST(ExactReducer, GivesTheSameBitsAtEveryWorldSize) {
     for (int ranks = 2; ranks <= std::min(leaves, 6); ++ranks)
       EXPECT_TRUE(torch::equal(mean_of(leaves, ranks, make_exact_reducer), alone))
           << leaves << " micro-batches, " << ranks << " ranks";
+  }
+}
+
+TEST(ExactReducer, GivesTheSameBitsInAnyCut) {
+  for (const int leaves : {2, 5, 12})
+    for (int ranks = 1; ranks <= std::min(leaves, 4); ++ranks)
+      EXPECT_TRUE(torch::equal(mean_of(leaves, ranks, make_exact_reducer, in_pieces),
+                               mean_of(leaves, 1, make_exact_reducer)))
+          << leaves << " micro-batches, " << ranks << " ranks";
+}
+
+// What was exchanged too early is exchanged again.
+TEST(ExactReducer, OnlyReadsPartialSums) {
+  for (const auto& make : {make_exact_reducer, make_fast_reducer}) {
+    run_loopback(WorldSize(3), [&](World& world) {
+      Net net;
+      const ModelArena arena(net);
+      const MicroBatchRun run = run_of(world.rank(), world.size(), 8);
+      std::vector<PartialSum> sums, before;
+      for (const MicroBatchRun node : complete_subtrees(run, 8)) {
+        const torch::Tensor values = torch::arange(arena.contribution_count()) * (node.first + 0.1f);
+        sums.push_back({node, values});
+        before.push_back({node, values.clone()});
+      }
+      const auto reducer = make(world, {8, arena.contribution_count(), arena.values().options()});
+      const Slice all{0, arena.contribution_count()};
+      reducer->reduce(sums, {&all, 1});
+      const torch::Tensor mean = reducer->mean().clone();
+      for (std::size_t i = 0; i < sums.size(); ++i) EXPECT_TRUE(torch::equal(sums[i].flat, before[i].flat));
+      reducer->reduce(sums, {&all, 1});
+      EXPECT_TRUE(torch::equal(reducer->mean(), mean));
+    });
   }
 }
 

@@ -79,6 +79,29 @@ TEST_P(WorldSize, MayChangeTogetherWithTheLayout) {
   EXPECT_EQ(job.show(job.checkpoint(last)).at("layout"), "sharded");
 }
 
+// One life whose gradients leave after backward, one during it, one in other buckets.
+TEST_P(WorldSize, MayChangeTogetherWithOverlap) {
+  const std::string config = GetParam().config();
+  const Job job(config);
+  const int last = GetParam().steps;
+  const auto life = [&](int ranks, const std::string& overlap, const std::string& bucket_mb, int killed_in) {
+    Start start{
+        .ranks = ranks,
+        .overrides = {"dist.shared_memory=false", "dist.overlap=" + overlap, "dist.bucket_mb=" + bucket_mb}};
+    if (killed_in > 0)
+      start.fault = "kill@rank=1,point=reduce,step=" + std::to_string(killed_in) +
+                    ",file=" + job.path("fired." + overlap);
+    return job.train(start);
+  };
+  EXPECT_EQ(life(4, "off", "25", last - 1).code, 137);
+  EXPECT_EQ(life(2, "on", "0.01", last).code, 137);
+  const ProcessResult result = life(3, "on", "0.5", 0);
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(job.state_hash(), reference_hash(config));
+  EXPECT_EQ(injections(job.path("fired.off")), 1);
+  EXPECT_EQ(injections(job.path("fired.on")), 1);
+}
+
 // One life with memory in common, one by messages, one in common again; the gradient is clipped.
 TEST_P(WorldSize, MayChangeTogetherWithHowRanksExchange) {
   const std::string config = GetParam().config();

@@ -12,6 +12,7 @@
 #include "lockstep/base/error.h"
 #include "parallel/gradient_reducer.h"
 #include "points.h"
+#include "support/whole_mean.h"
 #include "train/gradient_pass.h"
 
 namespace lockstep {
@@ -232,7 +233,7 @@ TYPED_TEST(Gradients, AreTheBitsOfPlainLibTorchsGrad) {
       world, {kMicroBatches, state.arena().contribution_count(), state.arena().values().options()});
   for (std::int64_t step = 1; step <= 3; ++step) {
     const MicroBatches batch = points(step * 20, kMicroBatches * kMicroBatch, kMicroBatch);
-    const Tensor mean = reducer->mean_over_micro_batches(pass.run(Step(step), batch)).clone();
+    const Tensor mean = whole_mean(*reducer, pass.run(Step(step), batch)).clone();
     const auto plain = plain_gradients<TypeParam>(batch);
     for (const ArenaEntry& entry : state.arena().trainable())
       EXPECT_TRUE(torch::equal(ModelArena::view(mean, entry), plain.at(entry.name)))

@@ -9,6 +9,7 @@
 #include "parallel/gradient_reducer.h"
 #include "parallel/step_mean.h"
 #include "points.h"
+#include "support/whole_mean.h"
 
 namespace lockstep {
 namespace {
@@ -110,7 +111,7 @@ TEST(GradientPass, OneMicroBatchAStepIsPlainPyTorchBitForBit) {
     const Batch tensors = to_device(batch.front(), {});
     plain->zero_grad();
     plain->loss(plain->forward(tensors.input()), tensors.target(), LossKind::kAuto).backward();
-    const torch::Tensor mean = reducer->mean_over_micro_batches(pass.run(Step(step), batch));
+    const torch::Tensor mean = whole_mean(*reducer, pass.run(Step(step), batch));
     StepMean(state.arena(), mean).apply(&state.optimizer(), {});
     const auto& entries = state.arena().parameters();
     const auto parameters = plain->parameters();
@@ -132,7 +133,7 @@ TEST(GradientPass, RunningStatisticsAreTheMeanOverTheMicroBatches) {
       make_exact_reducer(world, {4, state.arena().contribution_count(), state.arena().values().options()});
   for (std::int64_t step = 1; step <= 3; ++step)
     StepMean(state.arena(),
-             reducer->mean_over_micro_batches(pass.run(Step(step), points(0, 4 * kMicroBatch, kMicroBatch))))
+             whole_mean(*reducer, pass.run(Step(step), points(0, 4 * kMicroBatch, kMicroBatch))))
         .apply(&state.optimizer(), {});
   // With weights that stand still the mean of micro-batches' means is the mean of all samples.
   const MicroBatches all = points(0, 4 * kMicroBatch, 4 * kMicroBatch);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -55,6 +56,9 @@ class Communicator {
   virtual void exchange(std::span<const Outgoing> sends, std::span<const Incoming> receives) = 0;
   virtual void barrier() = 0;
 
+  // Local. While what it returns lives, calls may move this memory without copies of their own (nccl:
+  // ncclCommRegister); the communicator outlives that. Null where nothing is gained.
+  virtual std::shared_ptr<const void> register_memory(MutableSpan /*memory*/) { return nullptr; }
   // Local. Waits until what was enqueued is done; on host backends there is nothing to wait for.
   virtual void synchronize() {}
   // Local. Gives up at once, without the others; never throws. For the way out after a Fault.

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <thread>
 
 namespace lockstep {
 
@@ -37,7 +38,8 @@ struct CollectiveCall {
   std::int64_t ended_ns = 0;  // 0: it has not returned
 };
 
-// Is told what the training thread has done, by that thread.
+// Is told what the training thread has done, by that thread; of collectives that overlap with its work, by
+// the one that makes them.
 class WatchObserver {
  public:
   virtual ~WatchObserver() = default;
@@ -47,7 +49,7 @@ class WatchObserver {
 
 // What one rank is doing, for a watchdog that asks from another thread: the phase and since when, and the
 // last collectives. Written by the thread that trains, a few atomic stores a call, whether anybody watches or
-// not. Local.
+// not; collectives also by another, one thread at a time. Local.
 class Watch {
  public:
   static constexpr std::size_t kRing = 32;
@@ -56,7 +58,11 @@ class Watch {
   // From now on `phase`. Returns the one before. Training thread.
   Phase enter(Phase phase);
 
-  // The two ends of a call; its name is a literal. Training thread.
+  // From now on collectives are `thread`'s alone, a default-made id: anybody's. From any other they are a
+  // Bug: ranks would not call them in one order.
+  void reserve_collectives(std::thread::id thread) { reserved_.store(thread, std::memory_order_release); }
+
+  // The two ends of a call; its name is a literal. The thread that makes it.
   void collective_begins(const char* name, std::uint64_t bytes);
   void collective_ends();
 
@@ -107,6 +113,7 @@ class Watch {
   std::array<std::atomic<std::int64_t>, kPhases> longest_{};
   std::atomic<std::int64_t> longest_call_{0};
   std::atomic<std::int64_t> sequence_{0};
+  std::atomic<std::thread::id> reserved_{};
   std::array<Slot, kRing> slots_;
   std::atomic<std::int64_t> block_{0};
   std::atomic<double> block_s_{0};

@@ -30,11 +30,21 @@ enum class HostMemory {
   kOwn,     // each has its own, and sends messages
 };
 
+// Do gradients leave for the other ranks during the backward pass of a rank's last micro-batch? Where they go
+// as messages; the bits are the same.
+enum class BackwardOverlap {
+  kAuto,  // on a GPU, and on a CPU where each rank has a core more than threads
+  kOn,
+  kOff,
+};
+
 struct ParallelOptions {
   int micro_batches = 1;   // V: a step is the mean over so many, at any number of ranks up to V
   std::uint64_t seed = 0;  // with step and micro-batch, what LibTorch's default generator starts from
   bool fast = false;       // gradients are averaged by the backend: the same bits only at the same world size
   HostMemory host_memory = HostMemory::kCommon;
+  BackwardOverlap overlap = BackwardOverlap::kAuto;
+  double bucket_mb = 25;    // MiB of gradients that leave together
   bool check_model = true;  // compute a micro-batch of step 0 again and compare its bits
 };
 

@@ -185,6 +185,17 @@ void NcclCommunicator::barrier() {
   synchronize();
 }
 
+std::shared_ptr<const void> NcclCommunicator::register_memory(MutableSpan memory) {
+  if (memory.bytes() == 0) return nullptr;
+  void* handle = nullptr;
+  if (ncclCommRegister(live(), memory.data, memory.bytes(), &handle) != ncclSuccess || handle == nullptr)
+    return nullptr;
+  // An aborted communicator has taken its registrations with it.
+  return {handle, [this](const void* registered) {
+            if (comm_ != nullptr) ncclCommDeregister(comm_, const_cast<void*>(registered));
+          }};
+}
+
 void NcclCommunicator::synchronize() {
   const auto deadline = Time::now() + options_.timeout;
   const cudaStream_t on = stream();

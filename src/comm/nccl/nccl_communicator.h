@@ -40,6 +40,8 @@ class NcclCommunicator : public Communicator {
   void exchange(std::span<const Outgoing> sends, std::span<const Incoming> receives) override;
   // Also waits for what was enqueued before.
   void barrier() override;
+  // Memory that NCCL does not take is moved as any.
+  std::shared_ptr<const void> register_memory(MutableSpan memory) override;
   void synchronize() override;
   void abort() noexcept override;
 

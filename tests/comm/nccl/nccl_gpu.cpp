@@ -69,6 +69,21 @@ TEST(Nccl, Int16IsNotReduced) {
   EXPECT_THROW(device_group().all_reduce(data, data, ReduceOp::kSum), Bug);
 }
 
+TEST(Nccl, RegisteredMemoryIsReducedLikeAny) {
+  DeviceMemory memory;
+  const std::vector<float> ones(1 << 20, 1);
+  const auto* bytes = reinterpret_cast<const std::byte*>(ones.data());
+  const MutableSpan data{memory.store(Bytes(bytes, bytes + ones.size() * sizeof(float))), ones.size(),
+                         DType::kFloat32};
+  const auto registered = device_group().register_memory(data);
+  device_group().all_reduce(data, data, ReduceOp::kSum);
+  device_group().synchronize();
+  const Bytes sums = memory.fetch(data.data, data.bytes());
+  const auto world = static_cast<float>(device_group().size().value);
+  for (std::size_t i = 0; i < ones.size(); ++i)
+    ASSERT_EQ(reinterpret_cast<const float*>(sums.data())[i], world);
+}
+
 TEST(Nccl, MoreRanksThanGpusIsRefusedWithTheirNumber) {
   Place crowded = test_world().place();
   crowded.local_size = cuda_device_count() + 1;
