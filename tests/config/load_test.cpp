@@ -159,7 +159,7 @@ TEST(Load, KeepsMetadataAsTypedJson) {
 }
 
 TEST(Load, RefusesKeysWhoseCapabilityIsNotThere) {
-  for (const std::string key : {"train.autocast=true", "dist.overlap=true"})
+  for (const std::string key : {"train.autocast=true", "train.cuda_graph=true"})
     EXPECT_THAT(refusal_of(kSmall, {key}), HasSubstr("unknown key"));
 }
 
