@@ -17,6 +17,7 @@
 #include "lockstep/base/log.h"
 #include "lockstep/base/random.h"
 #include "loop/opened_run.h"
+#include "loop/same_module.h"
 #include "run/stop_signals.h"
 #include "train/data_record.h"
 #include "train/start_weights.h"
@@ -186,6 +187,7 @@ Preparation prepare_training(Job& job, const Registries& registries) {
     parts.model = make_model(job.config, registries);
   });
   agree_same(world, "the training data", content, ExitCode::kInputMissing);
+  require_same_module(world, *parts.model);
   made.options.config[kDataContent] = content;
   parts.compute = job.compute;
   parts.hooks = registries.hooks;

@@ -72,4 +72,12 @@ std::string effective_json(const RunConfig& config, Secrets secrets) {
   return json.dump(2);
 }
 
+std::string lines_without_paths(const RunConfig& config) {
+  const Schema schema;
+  std::string text;
+  for (const Entry& entry : entries(schema, config, Secrets::kMask))
+    if (!holds_paths(entry.row, config)) text += entry.row.key + ": " + print_value(entry.value) + "\n";
+  return text;
+}
+
 }  // namespace lockstep

@@ -17,4 +17,8 @@ std::string effective_yaml(const RunConfig& config, Secrets secrets);
 // The same as one nested JSON object.
 std::string effective_json(const RunConfig& config, Secrets secrets);
 
+// One line `key: value` for each key but those that hold paths, which may differ from host to host; secrets
+// masked.
+std::string lines_without_paths(const RunConfig& config);
+
 }  // namespace lockstep

@@ -56,12 +56,6 @@ std::string resolved(const std::string& path, const Origin& origin) {
   return error ? whole.string() : canonical.string();
 }
 
-bool is_path_here(const Row& row, const RunConfig& config) {
-  if (row.kind == KeyKind::kPath || row.kind == KeyKind::kPaths) return true;
-  const bool part = row.key.ends_with(".inputs") || row.key.ends_with(".labels");
-  return part && row.key.starts_with("data.") && config.data.type == "idx";
-}
-
 Value with_paths_resolved(const Row& row, Value value, const Setting& setting) {
   const auto resolve = [&](std::string& path) {
     path = resolved(expanded(path, row, setting), *setting.origin);
@@ -81,7 +75,7 @@ void assign(const Settings& settings, const Schema& schema, RunConfig& config) {
     const auto given = settings.find(row.key);
     if (given == settings.end()) continue;
     Value value = read_value(row, given->second);
-    if (is_path_here(row, config)) value = with_paths_resolved(row, std::move(value), given->second);
+    if (holds_paths(row, config)) value = with_paths_resolved(row, std::move(value), given->second);
     // Relative to the working directory, and shown as it was given.
     if (auto* path = std::get_if<std::string>(&value); path != nullptr && row.key == "run.dir")
       *path = expanded(*path, row, given->second);

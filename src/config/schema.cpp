@@ -75,6 +75,12 @@ std::string word_in(const Row& row, const RunConfig& config) {
   return word ? *word : "";
 }
 
+bool holds_paths(const Row& row, const RunConfig& config) {
+  if (row.kind == KeyKind::kPath || row.kind == KeyKind::kPaths) return true;
+  const bool part = row.key.ends_with(".inputs") || row.key.ends_with(".labels");
+  return part && row.key.starts_with("data.") && config.data.type == "idx";
+}
+
 std::string default_text(const Row& row) {
   if (!row.derived.empty()) return "null";
   return print_value(value_of(row, RunConfig{}));

@@ -52,6 +52,9 @@ std::string word_in(const Row& row, const RunConfig& config);
 // What `config` holds for the row.
 Value value_of(const Row& row, const RunConfig& config);
 
+// Is the value of the row, with the types that `config` chose, a path or a list of paths?
+bool holds_paths(const Row& row, const RunConfig& config);
+
 // The default as it is printed and could be written; null where it is derived from other keys.
 std::string default_text(const Row& row);
 

@@ -14,7 +14,7 @@
 #include "lockstep/base/random.h"
 #include "loop/data_parallel_impl.h"
 #include "loop/module_modes.h"
-#include "loop/same_lines.h"
+#include "loop/same_module.h"
 #include "optim/clip.h"
 #include "parallel/chunk_sums.h"
 #include "parallel/ownership.h"
@@ -33,23 +33,14 @@ std::string overlap_word(BackwardOverlap overlap) {
   return overlap == BackwardOverlap::kAuto ? "auto" : overlap == BackwardOverlap::kOn ? "on" : "off";
 }
 
-// Every name, dtype and shape, and what must be set alike.
-std::string description(const torch::nn::Module& module, const ParallelOptions& options) {
-  std::string text = fmt::format("{} micro-batches, seed {}, {}, overlap {}, buckets of {} MiB\n",
-                                 options.micro_batches, options.seed,
-                                 options.fast                                 ? "fast"
-                                 : options.host_memory == HostMemory::kCommon ? "exact"
-                                                                              : "exact, by messages",
-                                 overlap_word(options.overlap), options.bucket_mb);
-  const auto add = [&](const auto& named) {
-    for (const auto& item : named)
-      text +=
-          fmt::format("{} {} [{}]{}\n", item.key(), c10::toString(item.value().scalar_type()),
-                      fmt::join(item.value().sizes(), ", "), item.value().requires_grad() ? "" : " fixed");
-  };
-  add(module.named_parameters());
-  add(module.named_buffers());
-  return text;
+// What of them decides on messages.
+std::string text_of(const ParallelOptions& options) {
+  return fmt::format("{} micro-batches, seed {}, {}, overlap {}, buckets of {} MiB", options.micro_batches,
+                     options.seed,
+                     options.fast                                 ? "fast"
+                     : options.host_memory == HostMemory::kCommon ? "exact"
+                                                                  : "exact, by messages",
+                     overlap_word(options.overlap), options.bucket_mb);
 }
 
 // What ranks must give alike.
@@ -78,13 +69,7 @@ DataParallel::Impl::Impl(Session& of, torch::nn::Module& trained, const Parallel
     : session(of.impl()), module(trained), alive(trained.weak_from_this().lock()), options(chosen) {
   session.begin_verb("DataParallel()");
   World& world = session.world;
-  require_same_lines(
-      world, description(module, options), [&](const std::string& here, const std::string& root) {
-        return Fault(ExitCode::kConfig,
-                     fmt::format("the module is not the same on all ranks: '{}' on rank {}, '{}' on rank 0",
-                                 here, world.rank().value, root),
-                     "Make the same module with the same options on every rank");
-      });
+  require_same_module(world, module, text_of(options));
   together(world, [&] { lay_out(); });
   for (Lane& lane : lanes) {
     world.device().broadcast(span_of(lane.arena->values()), Rank(0));

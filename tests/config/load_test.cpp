@@ -108,6 +108,18 @@ TEST_F(LoadFile, PrintsAnEffectiveConfigThatMeansTheSame) {
   }
 }
 
+TEST_F(LoadFile, WithoutPathsHasTheLinesOfTheSameConfigInAnotherFolder) {
+  const std::string text = "train: {steps: 1}\ndata: {type: idx, train: {inputs: i, labels: l}}\n";
+  std::filesystem::create_directory(folder_ / "there");
+  const RunConfig here = load_config(write("here.yaml", text));
+  const RunConfig there = load_config(write("there/there.yaml", text));
+  EXPECT_NE(here.flat, there.flat);
+  EXPECT_EQ(lines_without_paths(here), lines_without_paths(there));
+  EXPECT_NE(lines_without_paths(here).find("data.type: idx\n"), std::string::npos);
+  EXPECT_NE(lines_without_paths(here),
+            lines_without_paths(load_config(write("here.yaml", text), {"run.seed=8"})));
+}
+
 TEST(Load, FillsInWhatFollowsFromOtherKeys) {
   const RunConfig config =
       load_text(kSmall, {"run.name=abc", "run.seed=9", "model.inputs=20", "model.outputs=3"});

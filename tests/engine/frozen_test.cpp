@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is frozen keeps its bits, and what a step does not reach is left alone: killed, resumed, exported.
+// What is not the same on all ranks is refused.
 #include <gmock/gmock.h>
 
 #include "job/job.h"
@@ -33,6 +34,26 @@ Start with(const std::vector<std::string>& overrides = {}, int ranks = 1) {
           .launcher = ranks == 1 ? Launcher::kNone : Launcher::kMpirun,
           .overrides = overrides,
           .binary = LOCKSTEP_ENGINE_MODELS};
+}
+
+TEST(Module, ThatDiffersOnOneRankIsOneErrorThatNamesBoth) {
+  const Job job(config("{type: layers}", kAdam, 2));
+  Start start = with({}, 2);
+  start.before_rank = {{"env"}, {"env", "ENGINE_ODD_HEAD=1"}};
+  const ProcessResult result = job.train(start);
+  EXPECT_EQ(result.code, 78) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("the module is not the same on all ranks: 'nothing' on rank 1, "
+                                    "'head.bias Float [4]' on rank 0"));
+}
+
+TEST(Config, ThatDiffersOnOneRankIsOneErrorThatNamesBoth) {
+  const Job job(config("{type: layers}", kAdam, 2));
+  Start start = with({}, 2);
+  start.before_rank = {{"env"}, {"sh", "-c", R"(exec "$@" optim.lr=0.02)", "sh"}};
+  const ProcessResult result = job.train(start);
+  EXPECT_EQ(result.code, 78) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("the config is not the same on all ranks: 'optim.lr: 0.02' on rank 1, "
+                                    "'optim.lr: 0.01' on rank 0"));
 }
 
 class Frozen : public ::testing::TestWithParam<const char*> {};

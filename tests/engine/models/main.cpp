@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstdlib>
+
 #include "lockstep/cli/application.h"
 #include "parts.h"
 
@@ -20,7 +22,9 @@ struct Layers : Model {
       if (param(options, "freeze").find(name) == std::string::npos) continue;
       for (Tensor& parameter : layers.back()->parameters()) parameter.set_requires_grad(false);
     }
-    head = register_module("head", torch::nn::Linear(8, 4));
+    // Another on one rank of a job that shall not have one.
+    const bool odd = std::getenv("ENGINE_ODD_HEAD") != nullptr;
+    head = register_module("head", torch::nn::Linear(torch::nn::LinearOptions(8, 4).bias(!odd)));
     if (param(options, "freeze") == "all")
       for (Tensor& parameter : parameters()) parameter.set_requires_grad(false);
   }
