@@ -2,12 +2,8 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <span>
-
-#include "base/huge_pages.h"
 
 namespace lockstep {
 
@@ -19,25 +15,21 @@ constexpr std::size_t round_up_to_direct(std::size_t bytes) {
   return (bytes + kDirectAlignment - 1) / kDirectAlignment * kDirectAlignment;
 }
 
-// Memory that bytes can go through on their way around the page cache; not initialised. Local.
+// Memory that bytes can go through on their way around the page cache; not initialised. Local. From a huge
+// page on it is a mapping of its own, which ends with the block: malloc keeps what is freed
+// (keep_freed_memory()), and would do so for each thread that has ever written a file.
 class AlignedBlock {
  public:
-  // `bytes` is rounded up to the alignment.
-  explicit AlignedBlock(std::size_t bytes)
-      : size_(round_up_to_direct(bytes)),
-        memory_(static_cast<std::byte*>(
-            std::aligned_alloc(size_ < kHugePage ? kDirectAlignment : kHugePage, size_))) {
-    if (memory_ == nullptr && size_ > 0) throw std::bad_alloc();
-    prefer_huge_pages(memory_.get(), size_);
-  }
-  std::span<std::byte> bytes() { return {memory_.get(), size_}; }
+  // `bytes` is rounded up to the alignment. Throws std::bad_alloc.
+  explicit AlignedBlock(std::size_t bytes);
+  std::span<std::byte> bytes() { return {memory_.get(), memory_.get_deleter().size}; }
 
  private:
-  struct Free {
-    void operator()(std::byte* memory) const { std::free(memory); }
+  struct Release {
+    std::size_t size;
+    void operator()(std::byte* memory) const;
   };
-  std::size_t size_;
-  std::unique_ptr<std::byte, Free> memory_;
+  std::unique_ptr<std::byte, Release> memory_;
 };
 
 }  // namespace lockstep
