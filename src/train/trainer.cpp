@@ -9,7 +9,6 @@
 
 #include "base/run_layout.h"
 #include "comm/agree.h"
-#include "comm/domain/host_domain.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
 #include "loop/module_modes.h"
@@ -24,26 +23,11 @@
 #include "train/evaluator.h"
 #include "train/rehearsal.h"
 #include "train/start_weights.h"
+#include "train/step_engine.h"
 #include "train/trainer_target.h"
 
 namespace lockstep {
 namespace {
-
-std::unique_ptr<HostDomain> meet(World& world, const DistOptions& dist, const ComputeDevice& compute) {
-  return dist.shared_memory && !dist.fast() && compute.device.is_cpu() ? HostDomain::meet(world) : nullptr;
-}
-
-TrainingState& shared(TrainingState& state, GradientExchange& exchange) {
-  state.share(exchange);
-  return state;
-}
-
-// More ranks than micro-batches is one error of the job, not one of each rank.
-TrainingPlan agreed_plan(const TrainOptions& options, const SampleOrder& order, World& world) {
-  TrainingPlan plan;
-  together(world, [&] { plan = make_plan(options, order, world); });
-  return plan;
-}
 
 // The line of the last step in metrics.jsonl is written after its evaluation, perhaps by the next life.
 std::string with_norm(const std::string& extra, const StepRecord& record) {
@@ -67,29 +51,17 @@ std::string where_to_go_back(Step saved) {
 Trainer::Trainer(TrainerParts parts, const TrainerOptions& options)
     : parts_(std::move(parts)),
       options_(options),
-      order_{options.run.seed, parts_.train_data->size(), options.train.global_batch, options.shuffle},
-      plan_(agreed_plan(options.train, order_, parts_.world)),
-      state_(parts_.model, options.optim, parts_.compute),
-      domain_(meet(parts_.world, options.dist, parts_.compute)),
-      exchange_(make_exchange(parts_.world, state_.arena(),
-                              {plan_.micro_batches, options.dist.fast(), domain_.get(), options.dist.overlap,
-                               options.dist.bucket_mb})),
-      targets_(*parts_.train_data, plan_, {options.train.loss, options.ignore_label}),
-      training_metrics_(*parts_.train_data, plan_.micro_batches, options.train.loss, options.ignore_label),
-      scaling_(options.train),
-      pass_(shared(state_, *exchange_), plan_,
-            {options.run.seed, options.train.loss, &targets_, &training_metrics_, scaling_.scaler()}),
+      engine_(std::make_unique<StepEngine>(
+          StepEngine::Parts{parts_.world, parts_.compute, *parts_.train_data}, parts_.model, options)),
       keeper_(std::make_unique<RunKeeper>(
-          RunKeeper::Parts{parts_.world, parts_.disk, parts_.clock, parts_.reporter, state_,
+          RunKeeper::Parts{parts_.world, parts_.disk, parts_.clock, parts_.reporter, engine_->state,
                            parts_.run_directory, parts_.directory, parts_.run_id, parts_.attempt,
                            parts_.stop_times},
           KeeperOptions{options.checkpoint, options.replica_hash_every, parts_.compute, options.dist},
-          state_.arena().values().nbytes())),
+          engine_->state.arena().values().nbytes())),
       checkpointer_(keeper_->saves()),
       hooks_(parts_.world, parts_.hooks, RunLayout(parts_.directory).checkpoints()),
-      setbacks_({parts_.world, parts_.disk, parts_.reporter, parts_.directory}, options.numbers) {
-  pass_.use(*exchange_);
-}
+      setbacks_({parts_.world, parts_.disk, parts_.reporter, parts_.directory}, options.numbers) {}
 
 Trainer::~Trainer() = default;
 
@@ -97,19 +69,19 @@ Ending Trainer::run() {
   const Step first = resume_from_newest_verified();
   StepRecord record = resumed_;
   // Asked during the start-up: what was restored is what there is to go on from.
-  const bool restored = first <= plan_.last_step && checkpointer_.last_step() > Step(0);
+  const bool restored = first <= engine_->plan.last_step && checkpointer_.last_step() > Step(0);
   if (restored && keeper_->stops().is_asked().value) return save_and_yield(record);
-  if (first <= plan_.last_step) rehearse_rest(first);
+  if (first <= engine_->plan.last_step) rehearse_rest(first);
   watch().enter(Phase::kBetween);
-  for (Step step = first; step <= plan_.last_step; step = Step(record.step.value + 1)) {
+  for (Step step = first; step <= engine_->plan.last_step; step = Step(record.step.value + 1)) {
     keeper_->stops().begin_step(step, checkpointer_.save_times());
-    hooks_.epoch_begins(order_.epoch_of(step), record);
+    hooks_.epoch_begins(engine_->order.epoch_of(step), record);
     record = advance(step);
     if (record.step < step) continue;  // it went back
-    if (step == plan_.last_step) break;
+    if (step == engine_->plan.last_step) break;
     if (evaluation_is_due(step)) evaluate_now(record);
     report(record, /*last=*/false);
-    keeper_->save_if_due(record, plan_.last_step, [&] { return train_record(record); });
+    keeper_->save_if_due(record, engine_->plan.last_step, [&] { return train_record(record); });
     hooks_.saved(record, checkpointer_.last_step());
     const Wish wish = keeper_->ask();
     if (wish == Wish::kStop) return save_and_yield(record);
@@ -124,17 +96,17 @@ void Trainer::report(const StepRecord& record, bool last) {
 }
 
 void Trainer::rehearse_rest(Step first) {
-  rehearse({parts_.world, parts_.disk, parts_.directory, state_, plan_, parts_.valid_data.get(),
-            evaluation_options(), options_.train.eval_every, options_.checkpoint.keep_best,
-            options_.schedule});
+  rehearse({parts_.world, parts_.disk, parts_.directory, engine_->state, engine_->plan,
+            parts_.valid_data.get(), evaluation_options(), options_.train.eval_every,
+            options_.checkpoint.keep_best, options_.schedule});
   on_root(parts_.world, [&] { parts_.run_directory->reopen(); });
   checkpointer_.announce_interval();
-  parts_.reporter.begin(first, plan_.last_step);
+  parts_.reporter.begin(first, engine_->plan.last_step);
 }
 
 Step Trainer::resume_from_newest_verified() {
   keeper_->compare_ranks();
-  settle_modes(state_.model());
+  settle_modes(engine_->state.model());
   if (const auto limit = setbacks_.recall(options_.resume.newest())) leave_behind(*limit);
   const auto from = resume_by(options_.resume);
   setbacks_.go_on_from(from ? from->record.extra : "{}");
@@ -146,13 +118,13 @@ Step Trainer::resume_from_newest_verified() {
     start_from_weights();
   }
   start_loader();
-  exchange_->state_was_written();
+  engine_->exchange->state_was_written();
   hooks_.begin(checkpointer_.last_step());
   return first;
 }
 
 std::optional<ResumedFrom> Trainer::resume_by(const ResumeOptions& options) {
-  TrainerTarget target(state_, {parts_.admit, options.allow_changes, parts_.world.is_root()});
+  TrainerTarget target(engine_->state, {parts_.admit, options.allow_changes, parts_.world.is_root()});
   return keeper_->resume(target, options);
 }
 
@@ -164,27 +136,24 @@ void Trainer::leave_behind(Step limit) {
 
 void Trainer::start_loader() {
   batch_ = nullptr;
-  loader_ = std::make_unique<Loader>(
-      *parts_.train_data, order_,
-      LoaderOptions{MicroBatchIndex(plan_.mine.first), plan_.mine.count, plan_.micro_batch, plan_.last_step,
-                    options_.ignore_label, options_.workers});
+  loader_ = std::make_unique<Loader>(*parts_.train_data, engine_->order, engine_->loading(options_));
 }
 
 StepRecord Trainer::take_over(const ResumedFrom& from) {
   const TrainRecord& record = from.record;
   checked_at_ = checked_step(record.extra);
-  scaling_.go_on_from(record.extra);
-  order_.start = place_after(record, order_.size);
-  plan_.last_step = last_step_of(options_.train, order_);
+  engine_->scaling.go_on_from(record.extra);
+  engine_->order.start = place_after(record, engine_->order.size);
+  engine_->plan.last_step = last_step_of(options_.train, engine_->order);
   // Another run's becomes this one's.
   keeper_->go_on_from(from, [&] {
     TrainRecord own = record;
     own.run_id = parts_.run_id;
     own.config = options_.config;
-    own.steps_per_epoch = plan_.steps_per_epoch;
-    own.epoch_offset = order_.offset_after(own.step);
-    own.epoch_samples = order_.samples_of(own.epoch);
-    keep_param_groups(own, state_.param_groups(own.lr));
+    own.steps_per_epoch = engine_->plan.steps_per_epoch;
+    own.epoch_offset = engine_->order.offset_after(own.step);
+    own.epoch_samples = engine_->order.samples_of(own.epoch);
+    keep_param_groups(own, engine_->state.param_groups(own.lr));
     return own;
   });
   StepRecord last{record.step, record.epoch, record.loss, record.lr};
@@ -197,7 +166,7 @@ void Trainer::start_from_weights() {
   if (options_.weights.empty()) return;
   std::vector<std::string> skipped;
   together(parts_.world, [&] {
-    skipped = start_model(state_.model(), *open_weights(options_.weights), options_.weights_names);
+    skipped = start_model(engine_->state.model(), *open_weights(options_.weights), options_.weights_names);
   });
   std::string names;
   for (const std::string& name : skipped) names += " " + name;
@@ -210,35 +179,36 @@ StepRecord Trainer::advance(Step step) {
   fault_point("step");
   StepRecord record;
   record.step = step;
-  record.epoch = order_.epoch_of(step);
-  record.lr = learning_rate(options_.schedule, options_.optim.lr, step, plan_.last_step);
+  record.epoch = engine_->order.epoch_of(step);
+  record.lr = learning_rate(options_.schedule, options_.optim.lr, step, engine_->plan.last_step);
 
   if (setbacks_.leaves_out(step)) return without_update(record);
 
-  training_metrics_.begin(options_.train.metrics &&
-                          (Reporter::due(step, options_.log.every_steps) || step == plan_.last_step));
+  engine_->metrics.begin(options_.train.metrics &&
+                         (Reporter::due(step, options_.log.every_steps) || step == engine_->plan.last_step));
   const std::vector<PartialSum> sums = compute(step);
   reduce(sums);  // no collective before it: gradients may be on their way
-  record.train_metrics = training_metrics_.share(parts_.world);
-  scaling_.describe(record);
-  record.loss = exchange_->loss();
+  record.train_metrics = engine_->metrics.share(parts_.world);
+  engine_->scaling.describe(record);
+  record.loss = engine_->exchange->loss();
   if (fault_requested("loss")) record.loss = std::nan("");
-  if (norm_is_needed(step)) record.grad_norm = scaling_.unscaled(exchange_->norm());
+  if (norm_is_needed(step)) record.grad_norm = engine_->scaling.unscaled(engine_->exchange->norm());
 
   const Agreed<LargestAlike> said =
       agree_alike(parts_.world, static_cast<std::int64_t>(verdict(record)), keeper_->replicas().slice(step));
   if (const auto instead = set_back(record, said)) return *instead;
   const double most = options_.train.grad_clip;
   const PhaseScope optimizer(watch(), Phase::kOptimizer);
-  exchange_->apply(&state_.optimizer(),
-                   {record.lr, scaling_.unscaled(most > 0 ? clip_scale(record.grad_norm, most) : 1)});
+  engine_->exchange->apply(
+      &engine_->state.optimizer(),
+      {record.lr, engine_->scaling.unscaled(most > 0 ? clip_scale(record.grad_norm, most) : 1)});
   setbacks_.updated(record.loss);
-  scaling_.updated();
+  engine_->scaling.updated();
   return record;
 }
 
 StepVerdict Trainer::verdict(const StepRecord& record) const {
-  return scaling_.has_overflowed(record) ? StepVerdict::kOverflow : setbacks_.verdict(record);
+  return engine_->scaling.has_overflowed(record) ? StepVerdict::kOverflow : setbacks_.verdict(record);
 }
 
 std::optional<StepRecord> Trainer::set_back(const StepRecord& record, const Agreed<LargestAlike>& said) {
@@ -247,11 +217,11 @@ std::optional<StepRecord> Trainer::set_back(const StepRecord& record, const Agre
   if (verdict == StepVerdict::kHealthy) return std::nullopt;
   if (verdict == StepVerdict::kOverflow) {
     // What the forward pass left in buffers stays, as with GradScaler.
-    exchange_->apply(nullptr, {});
-    return scaling_.overflowed(record, parts_.reporter);
+    engine_->exchange->apply(nullptr, {});
+    return engine_->scaling.overflowed(record, parts_.reporter);
   }
   const Remedy remedy = setbacks_.remedy_for(verdict);
-  if (remedy != Remedy::kUpdate) exchange_->leave();
+  if (remedy != Remedy::kUpdate) engine_->exchange->leave();
   if (remedy == Remedy::kStop) end_diverged(record, batch_);
   const BadStep bad = verdict == StepVerdict::kSpike ? setbacks_.spike(record) : diverged(record, batch_);
   if (remedy == Remedy::kRollBack) return go_back(bad);
@@ -260,7 +230,7 @@ std::optional<StepRecord> Trainer::set_back(const StepRecord& record, const Agre
     return std::nullopt;
   }
   setbacks_.skip(bad);
-  pass_.undo();
+  engine_->pass.undo();
   return without_update(record);
 }
 
@@ -273,25 +243,25 @@ StepRecord Trainer::go_back(const BadStep& bad) {
   const auto from = resume_by(options);
   setbacks_.go_on_from(from->record.extra);
   const StepRecord record = take_over(*from);
-  exchange_->state_was_written();
+  engine_->exchange->state_was_written();
   hooks_.begin(record.step);
   start_loader();
-  parts_.reporter.begin(Step(record.step.value + 1), plan_.last_step);
+  parts_.reporter.begin(Step(record.step.value + 1), engine_->plan.last_step);
   return record;
 }
 
 void Trainer::reduce(const std::vector<PartialSum>& sums) {
   const PhaseScope exchange(watch(), Phase::kExchange);
   fault_point("reduce");
-  if (const auto touched = exchange_->touched()) throw *touched;
+  if (const auto touched = engine_->exchange->touched()) throw *touched;
   checkpointer_.release_state();
-  exchange_->reduce(sums);
+  engine_->exchange->reduce(sums);
 }
 
 std::vector<PartialSum> Trainer::compute(Step step) {
   std::vector<PartialSum> sums;
   // What does not fit shows itself at once and on all ranks; later a rank is alone with it.
-  const bool first = pass_.computed() == 0;
+  const bool first = engine_->pass.computed() == 0;
   const auto guarded = [&](const std::function<void()>& work) {
     const auto run = [&] {
       with_foreign_faults(work,
@@ -305,37 +275,39 @@ std::vector<PartialSum> Trainer::compute(Step step) {
     fault_point("data");
     batch_ = &loader_->batch_for(step);
   });
-  targets_.begin(parts_.world, *batch_);
+  engine_->targets.begin(parts_.world, *batch_);
   const bool checks = options_.train.check_model && !checked_at_;
-  if (checks) pass_.check_next();
+  if (checks) engine_->pass.check_next();
   guarded([&] {
     const PhaseScope work(watch(), Phase::kCompute);
-    sums = pass_.run(step, *batch_);
+    sums = engine_->pass.run(step, *batch_);
   });
-  watch().worked(std::chrono::duration<double>(parts_.clock.monotonic() - start).count() / plan_.mine.count);
+  watch().worked(std::chrono::duration<double>(parts_.clock.monotonic() - start).count() /
+                 engine_->plan.mine.count);
   if (checks) checked_at_ = step;
   return sums;
 }
 
 ModelCall Trainer::call_at(Step step) {
-  const int index = pass_.micro_batch();
+  const int index = engine_->pass.micro_batch();
   std::vector<std::int64_t> indices;
-  for (std::int64_t i = 0; i < plan_.micro_batch; ++i)
-    indices.push_back(order_.index_of(step, index * plan_.micro_batch + i));
+  for (std::int64_t i = 0; i < engine_->plan.micro_batch; ++i)
+    indices.push_back(engine_->order.index_of(step, index * engine_->plan.micro_batch + i));
   ModelCall call;
   call.model = model_name();
   call.place = fmt::format("step {}, micro-batch {}", step.value, index);
-  call.inputs = shapes_of(*parts_.train_data, plan_.micro_batch);
+  call.inputs = shapes_of(*parts_.train_data, engine_->plan.micro_batch);
   call.samples = places_of(*parts_.train_data, indices);
-  call.micro_batch = plan_.micro_batch;
-  call.first = pass_.computed() == 0;
+  call.micro_batch = engine_->plan.micro_batch;
+  call.first = engine_->pass.computed() == 0;
   call.saved = checkpointer_.last_step() > Step(0);
   return call;
 }
 
 BadStep Trainer::diverged(const StepRecord& record, const MicroBatches* batch) {
-  const DivergenceCause cause = find_cause({parts_.world, state_, plan_, order_, *parts_.train_data, targets_,
-                                            options_.run.seed, record.step, batch});
+  const DivergenceCause cause =
+      find_cause({parts_.world, engine_->state, engine_->plan, engine_->order, *parts_.train_data,
+                  engine_->targets, options_.run.seed, record.step, batch});
   return {record,
           fmt::format("step {}: the run has diverged (loss {}, gradient norm {}): {}", record.step.value,
                       without_sign(record.loss), without_sign(record.grad_norm), cause.fact),
@@ -353,29 +325,29 @@ void Trainer::end_diverged(const StepRecord& record, const MicroBatches* batch) 
 bool Trainer::norm_is_needed(Step step) const {
   // A pass over all gradients, so not taken where nobody reads it. A gradient that is not finite makes the
   // next loss so, and is looked for wherever a state could be kept.
-  return setbacks_.needs_norm() || scaling_.is_on() || options_.train.grad_clip > 0 ||
-         Reporter::due(step, options_.log.every_steps) || step == plan_.last_step ||
-         checkpointer_.is_due(step, plan_.last_step) || evaluation_is_due(step);
+  return setbacks_.needs_norm() || engine_->scaling.is_on() || options_.train.grad_clip > 0 ||
+         Reporter::due(step, options_.log.every_steps) || step == engine_->plan.last_step ||
+         checkpointer_.is_due(step, engine_->plan.last_step) || evaluation_is_due(step);
 }
 
 bool Trainer::evaluation_is_due(Step step) const {
   if (parts_.valid_data == nullptr) return false;
   const std::int64_t every = options_.train.eval_every;
-  return step == plan_.last_step || (every > 0 && step.value % every == 0);
+  return step == engine_->plan.last_step || (every > 0 && step.value % every == 0);
 }
 
 void Trainer::evaluate_now(StepRecord& record) {
   const PhaseScope evaluation(watch(), Phase::kEvaluation);
   fault_point("eval");
-  const auto means =
-      evaluate({parts_.world, state_.model(), *parts_.valid_data, parts_.compute}, evaluation_options());
+  const auto means = evaluate({parts_.world, engine_->state.model(), *parts_.valid_data, parts_.compute},
+                              evaluation_options());
   for (const auto& [name, value] : means) record.metrics["valid_" + name] = value;
   hooks_.evaluated(record);
 }
 
 // A step that nobody reads does not look at its gradients (norm_is_needed); what is kept is looked at here.
 void Trainer::look_before_saving(const StepRecord& record) {
-  if (!std::isfinite(global_norm(state_.arena().trainable_values()))) end_diverged(record, nullptr);
+  if (!std::isfinite(global_norm(engine_->state.arena().trainable_values()))) end_diverged(record, nullptr);
 }
 
 void Trainer::save_now(const StepRecord& record) {
@@ -412,34 +384,34 @@ Ending Trainer::finish(StepRecord record) {
     report(record, /*last=*/true);
   }
   const Ending ending{ExitCode::kDone, checkpointer_.last_step(), checkpointer_.last_hash(), trained};
-  keeper_->finish(ending.step, order_.epoch_of(ending.step));
+  keeper_->finish(ending.step, engine_->order.epoch_of(ending.step));
   return ending;
 }
 
 EvaluationOptions Trainer::evaluation_options() {
-  return {plan_.micro_batch, {options_.train.loss, options_.ignore_label}, model_name()};
+  return {engine_->plan.micro_batch, {options_.train.loss, options_.ignore_label}, model_name()};
 }
 
 std::string Trainer::model_name() {
   const auto type = options_.config.find("model.type");
-  return type == options_.config.end() ? state_.model().name() : type->second;
+  return type == options_.config.end() ? engine_->state.model().name() : type->second;
 }
 
 TrainRecord Trainer::train_record(const StepRecord& record) const {
   TrainRecord train = keeper_->record_of(record);
-  train.steps_per_epoch = plan_.steps_per_epoch;
-  train.epoch_offset = order_.offset_after(record.step);
-  train.epoch_samples = order_.samples_of(record.epoch);
+  train.steps_per_epoch = engine_->plan.steps_per_epoch;
+  train.epoch_offset = engine_->order.offset_after(record.step);
+  train.epoch_samples = engine_->order.samples_of(record.epoch);
   train.seed = options_.run.seed;
-  train.micro_batches = plan_.micro_batches;
+  train.micro_batches = engine_->plan.micro_batches;
   train.config = options_.config;
-  train.extra = scaling_.add_to(setbacks_.add_to(extra_with_check(checked_at_)));
-  if (record.step == plan_.last_step) train.extra = with_norm(train.extra, record);
+  train.extra = engine_->scaling.add_to(setbacks_.add_to(extra_with_check(checked_at_)));
+  if (record.step == engine_->plan.last_step) train.extra = with_norm(train.extra, record);
   train.eval_modules = modules_in_eval(*parts_.model);
   train.metadata = options_.run.metadata;
-  train.parameter_order = state_.parameter_names();
-  train.frozen = state_.frozen_names();
-  keep_param_groups(train, state_.param_groups(record.lr));
+  train.parameter_order = engine_->state.parameter_names();
+  train.frozen = engine_->state.frozen_names();
+  keep_param_groups(train, engine_->state.param_groups(record.lr));
   return train;
 }
 

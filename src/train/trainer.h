@@ -1,60 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "comm/agree_alike.h"
-#include "comm/options.h"
-#include "data/loader.h"
-#include "exchange/weight_names.h"
+#include "data/micro_batches.h"
 #include "lockstep/base/clock.h"
 #include "lockstep/data/dataset.h"
+#include "lockstep/models/model.h"
+#include "loop/compute_device.h"
 #include "loop/reporter.h"
 #include "loop/resume.h"
-#include "optim/options.h"
-#include "parallel/gradient_reducer.h"
-#include "run/options.h"
 #include "run/run_directory.h"
 #include "train/admit.h"
-#include "train/gradient_pass.h"
 #include "train/hook_calls.h"
-#include "train/loss_scaling.h"
-#include "train/plan.h"
 #include "train/setbacks.h"
-#include "train/target_reader.h"
-#include "train/training_metrics.h"
+#include "train/trainer_options.h"
 #include "train/user_code.h"
 
 namespace lockstep {
 
-// How to train: the sections of a config that the loop itself needs.
-struct TrainerOptions {
-  RunOptions run;
-  TrainOptions train;
-  OptimOptions optim;
-  ScheduleOptions schedule;
-  DistOptions dist;
-  NumberOptions numbers;
-  std::int64_t replica_hash_every = 500;
-  CheckpointOptions checkpoint;
-  ResumeOptions resume;
-  LogIntervals log;
-  bool shuffle = true;
-  std::optional<std::int64_t> ignore_label;
-  std::int64_t workers = 1;  // data.workers
-  std::string weights;       // a new run starts from these; a resumed one ignores them
-  NameRules weights_names;
-  std::map<std::string, std::string> config;  // flat, for the manifests
-};
-
 class Checkpointer;
-class GradientExchange;
-class HostDomain;
+class Loader;
 class RunKeeper;
 struct EvaluationOptions;
+struct PartialSum;
+struct StepEngine;
 
 // The finished parts a trainer is built from; what is referenced outlives it.
 struct TrainerParts {
@@ -129,15 +102,7 @@ class Trainer {
   TrainerParts parts_;
   TrainerOptions options_;
   std::optional<Step> checked_at_;  // Note [model check]
-  SampleOrder order_;
-  TrainingPlan plan_;
-  TrainingState state_;
-  std::unique_ptr<HostDomain> domain_;  // null: messages
-  std::unique_ptr<GradientExchange> exchange_;
-  TargetReader targets_;
-  TrainingMetrics training_metrics_;
-  LossScaling scaling_;
-  GradientPass pass_;
+  std::unique_ptr<StepEngine> engine_;
   std::unique_ptr<RunKeeper> keeper_;
   Checkpointer& checkpointer_;
   HookCalls hooks_;

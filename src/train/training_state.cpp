@@ -86,9 +86,10 @@ TrainingState::TrainingState(std::shared_ptr<Model> model, const OptimOptions& o
   list_persisted();
 }
 
-void TrainingState::share(GradientExchange& exchange) {
+bool TrainingState::share(GradientExchange& exchange) {
   is_shared_ = exchange.share_state(arena_, *optimizer_);
   list_persisted();
+  return is_shared_;
 }
 
 void TrainingState::list_persisted() {

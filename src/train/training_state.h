@@ -37,8 +37,8 @@ class TrainingState : public SavedState {
   TrainingState(std::shared_ptr<Model> model, const OptimOptions& optim, const ComputeDevice& compute);
 
   // Collective, before anything else knows where the state lies: the ranks have one copy of it from here on,
-  // where `exchange` can do that.
-  void share(GradientExchange& exchange);
+  // where `exchange` can do that; true where it does.
+  bool share(GradientExchange& exchange);
 
   Model& model() { return *model_; }
   const ModelArena& arena() const { return arena_; }
