@@ -10,9 +10,6 @@ namespace lockstep {
 
 namespace {
 
-// A copy of less is cheaper than a write of its own.
-constexpr std::size_t kStraightFrom = 1u << 20;
-
 class Cutter {
  public:
   Cutter(std::span<const FileSegment> segments, std::size_t alignment)

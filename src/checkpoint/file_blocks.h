@@ -12,6 +12,8 @@ namespace lockstep {
 
 // One write. Measured: 8 MiB are a little faster than 4, 1 MiB a tenth slower (docs/decisions/0012).
 inline constexpr std::size_t kBlockBytes = 8u << 20;
+// A copy of less is cheaper than a write of its own.
+inline constexpr std::size_t kStraightFrom = 1u << 20;
 
 // A run of bytes of a file, wherever they lie in memory now.
 struct FileSegment {

@@ -3,11 +3,14 @@
 
 #include <fmt/format.h>
 
+#include "cli/describe_memory.h"
+#include "cli/prepare_training.h"
 #include "comm/agree.h"
 #include "loop/save_plan.h"
 #include "loop/standard_streams.h"
 #include "loop/state_freezer.h"
 #include "parallel/ownership.h"
+#include "train/memory_rehearsal.h"
 #include "train/plan.h"
 #include "train/training_state.h"
 
@@ -49,22 +52,30 @@ std::string staging(TrainingState& state, const CheckpointOptions& options, cons
 
 int describe_training(Job& job, const Registries& registries) {
   const RunConfig& config = job.config;
+  std::unique_ptr<Dataset> data, valid;
+  std::shared_ptr<Model> model;
   std::string text;
   together(job.world, [&] {
-    const auto data = registries.datasets.open(config.data, DataPart::kTrain);
+    data = registries.datasets.open(config.data, DataPart::kTrain);
+    valid = registries.datasets.open(config.data, DataPart::kValid);
+    model = make_model(config, registries);
     const SampleOrder order{config.run.seed, data->size(), config.train.global_batch, config.data.shuffle};
     const TrainingPlan plan = make_plan(config.train, order, job.world);
-    TrainingState state(registries.models.make(config.model), config.optim, job.compute);
     text = fmt::format(
         "{} samples, {} steps an epoch ({} samples left out), {} steps in all\n"
         "data.train: {}\n"
-        "{} samples a step in {} micro-batches of {}\n{}"
-        "{}; a checkpoint takes {} bytes{}\nrun directory {}\n",
+        "{} samples a step in {} micro-batches of {}\n{}",
         data->size(), plan.steps_per_epoch, order.left_out(), plan.last_step.value, data->description(),
-        plan.global_batch, plan.micro_batches, plan.micro_batch, shares(plan, job.world.size()),
-        parameters(state.arena()), state.bytes(), staging(state, config.checkpoint, job.world),
-        config.run.dir);
+        plan.global_batch, plan.micro_batches, plan.micro_batch, shares(plan, job.world.size()));
   });
+  const TrainerOptions options = trainer_options(config);
+  MemoryRehearsal rehearsal({job.world, job.compute, *data, valid.get(), options}, model);
+  together(job.world, [&] {
+    text += fmt::format("{}; a checkpoint takes {} bytes{}\nrun directory {}\n",
+                        parameters(rehearsal.state().arena()), rehearsal.state().bytes(),
+                        staging(rehearsal.state(), config.checkpoint, job.world), config.run.dir);
+  });
+  text += describe_memory(job.world, rehearsal.run());
   if (job.world.is_root()) print(text);
   return 0;
 }

@@ -41,28 +41,6 @@ void refuse_rules_without_weights(const ModelOptions& model) {
                   "Give model.weights");
 }
 
-TrainerOptions trainer_options(const RunConfig& config) {
-  TrainerOptions options;
-  options.run = config.run;
-  options.train = config.train;
-  options.optim = config.optim;
-  options.schedule = config.schedule;
-  options.dist = config.dist;
-  options.numbers = config.numbers;
-  options.replica_hash_every = config.watch.replica_hash_every;
-  options.checkpoint = config.checkpoint;
-  if (config.numbers.may_roll_back()) options.checkpoint.keep_behind = config.numbers.rollback.steps;
-  options.resume = config.resume;
-  options.log = config.log;
-  options.shuffle = config.data.shuffle;
-  options.ignore_label = config.data.ignore_label;
-  options.workers = config.data.workers;
-  options.weights = config.model.weights;
-  options.weights_names = name_rules(config.model, {});
-  options.config = config.flat;
-  return options;
-}
-
 // What a resume compares with what the checkpoint was trained on.
 struct PresentData {
   const Dataset* dataset;  // outlives the trainer
@@ -133,17 +111,6 @@ void say_data(const TrainerParts& parts, LossKind loss) {
              target.varies() ? "row" : "sample");
 }
 
-std::shared_ptr<Model> make_model(const RunConfig& config, const Registries& registries) {
-  torch::manual_seed(mix_key({config.run.seed, kInitStream}));
-  auto model = registries.models.make(config.model);
-  if (config.train.recompute == "blocks" && !model->recompute_blocks())
-    throw Fault(
-        ExitCode::kConfig,
-        fmt::format("train.recompute: model {} has no blocks to compute again", printable(config.model.type)),
-        "Set train.recompute: none, or override Model::recompute_blocks()");
-  return model;
-}
-
 RunToOpen run_to_open(Job& job) {
   return {.name = job.config.run.name,
           .dir = job.config.run.dir,
@@ -154,6 +121,39 @@ RunToOpen run_to_open(Job& job) {
 }
 
 }  // namespace
+
+TrainerOptions trainer_options(const RunConfig& config) {
+  TrainerOptions options;
+  options.run = config.run;
+  options.train = config.train;
+  options.optim = config.optim;
+  options.schedule = config.schedule;
+  options.dist = config.dist;
+  options.numbers = config.numbers;
+  options.replica_hash_every = config.watch.replica_hash_every;
+  options.checkpoint = config.checkpoint;
+  if (config.numbers.may_roll_back()) options.checkpoint.keep_behind = config.numbers.rollback.steps;
+  options.resume = config.resume;
+  options.log = config.log;
+  options.shuffle = config.data.shuffle;
+  options.ignore_label = config.data.ignore_label;
+  options.workers = config.data.workers;
+  options.weights = config.model.weights;
+  options.weights_names = name_rules(config.model, {});
+  options.config = config.flat;
+  return options;
+}
+
+std::shared_ptr<Model> make_model(const RunConfig& config, const Registries& registries) {
+  torch::manual_seed(mix_key({config.run.seed, kInitStream}));
+  auto model = registries.models.make(config.model);
+  if (config.train.recompute == "blocks" && !model->recompute_blocks())
+    throw Fault(
+        ExitCode::kConfig,
+        fmt::format("train.recompute: model {} has no blocks to compute again", printable(config.model.type)),
+        "Set train.recompute: none, or override Model::recompute_blocks()");
+  return model;
+}
 
 Preparation prepare_training(Job& job, const Registries& registries) {
   World& world = job.world;

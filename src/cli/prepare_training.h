@@ -21,6 +21,11 @@ struct Preparation {
   std::shared_ptr<std::vector<ConfigChange>> changes = std::make_shared<std::vector<ConfigChange>>();
 };
 
+// Local. What of a config the loop needs.
+TrainerOptions trainer_options(const RunConfig& config);
+// Local. The model of a config, with the run's seed. Throws Fault (78).
+std::shared_ptr<Model> make_model(const RunConfig& config, const Registries& registries);
+
 // Collective. Takes the run directory (73, 77), opens the data (66), builds the model with the run's seed
 // and, for a new run, fills it from model.weights.
 Preparation prepare_training(Job& job, const Registries& registries);

@@ -112,7 +112,9 @@ void add_train_command(CLI::App& app, const Registries& registries, int& exit_co
                    "Write what each rank does and when, as a Chrome trace (ui.perfetto.dev opens it); with "
                    "several ranks FILE gets .rank-N before its ending")
       ->type_name("FILE");
-  command->add_flag("--dry-run", arguments->dry_run, "Say what would be done, write nothing");
+  command->add_flag("--dry-run", arguments->dry_run,
+                    "Say what would be done, and what memory it takes: computes a "
+                    "micro-batch, writes nothing");
   command->callback(
       [arguments, &registries, &exit_code] { exit_code = train_command(*arguments, registries); });
 }

@@ -8,7 +8,6 @@
 #include <optional>
 #include <thread>
 
-#include "base/available_memory.h"
 #include "comm/agree.h"
 #include "lockstep/base/clock.h"
 #include "lockstep/base/fault_point.h"
@@ -62,20 +61,8 @@ Checkpointer::~Checkpointer() = default;
 
 void Checkpointer::prepare() {
   if (!options_.async) return;
-  together(parts_.world, [&] {
-    const TrainRecord none;
-    const PlannedState planned = plan_save(parts_.state, none, options_, parts_.world.size());
-    const auto mine = pieces_of_rank(planned.plan, parts_.world.rank());
-    const std::uint64_t needed = StateFreezer::staging_bytes(planned.tensors, mine);
-    const auto ranks = static_cast<std::uint64_t>(parts_.world.place().local_size);
-    if (const std::uint64_t available = available_memory(); needed > available / ranks)
-      throw Fault(ExitCode::kCannotStart,
-                  fmt::format("saving beside the training takes {} bytes of memory for a copy; {} are "
-                              "available for the {} ranks of this host",
-                              needed, available, ranks),
-                  "Set checkpoint.async=false, or give the job more memory");
-    freezer_.prepare(planned.tensors, mine);
-  });
+  const TrainRecord none;
+  freezer_.prepare(plan_save(parts_.state, none, options_, parts_.world.size()), parts_.world);
 }
 
 bool Checkpointer::compares() const {

@@ -3,14 +3,19 @@
 
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 
 #include "base/aligned_block.h"
+#include "base/available_memory.h"
 #include "base/stream_copy.h"
 #include "checkpoint/digest.h"
+#include "comm/agree.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
+#include "loop/save_plan.h"
 
 namespace lockstep {
 namespace {
@@ -52,7 +57,22 @@ void StateFreezer::begin(std::span<StateTensor> tensors, std::span<const ShardPi
   stage_on_device(wanted);
 }
 
-void StateFreezer::prepare(std::span<const StateTensor> tensors, std::span<const ShardPiece> mine) {
+void StateFreezer::prepare(const PlannedState& planned, World& world) {
+  together(world, [&] {
+    const auto mine = pieces_of_rank(planned.plan, world.rank());
+    const std::uint64_t needed = staging_bytes(planned.tensors, mine);
+    const auto ranks = static_cast<std::uint64_t>(world.place().local_size);
+    if (const std::uint64_t available = available_memory(); needed > available / ranks)
+      throw Fault(ExitCode::kCannotStart,
+                  fmt::format("saving beside the training takes {} bytes of memory for a copy; {} are "
+                              "available for the {} ranks of this host",
+                              needed, available, ranks),
+                  "Set checkpoint.async=false, or give the job more memory");
+    make_memory(planned.tensors, mine);
+  });
+}
+
+void StateFreezer::make_memory(std::span<const StateTensor> tensors, std::span<const ShardPiece> mine) {
   if (!state_.device().is_cpu() || mine.empty()) return;
   std::size_t end = 0;
   // On a page each, so that they can be written around the page cache.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "checkpoint/shard.h"
+#include "lockstep/comm/world.h"
 #include "loop/saved_state.h"
 #include "loop/staging_memory.h"
 
@@ -32,9 +33,9 @@ class StateFreezer {
   static std::uint64_t staging_bytes(std::span<const StateTensor> tensors,
                                      std::span<const ShardPiece> pieces);
 
-  // Local, once before all: makes the memory for freezing these pieces real. Nothing to do on a device, whose
-  // pinned memory is there already. Throws Fault (69) when there is none.
-  void prepare(std::span<const StateTensor> tensors, std::span<const ShardPiece> mine);
+  // Collective, once before all: makes the memory for freezing what this rank writes of a save real. Nothing
+  // to do on a device, whose pinned memory is there already. Throws AgreedFault (69) when there is none.
+  void prepare(const PlannedState& planned, World& world);
 
   // Local, on the training thread. `tensors` are host_tensors() of the state: the persisted ones that
   // prepare() had, and step counts, which are frozen already. Those of `mine` then point to where their
@@ -55,6 +56,7 @@ class StateFreezer {
     StateTensor from;
     std::byte* to = nullptr;  // null: it was copied at once
   };
+  void make_memory(std::span<const StateTensor> tensors, std::span<const ShardPiece> mine);
   void stage_on_cpu(std::span<StateTensor> tensors, std::span<const ShardPiece> mine);
   void stage_on_device(const std::set<std::string>& wanted);
   // The staged bytes of a tensor, laid out like the whole state so that a piece lies where its tensor would;

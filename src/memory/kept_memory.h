@@ -30,6 +30,8 @@ class KeptMemory {
  public:
   // What is smaller is better off with malloc, which keeps it anyway.
   static constexpr std::size_t kSmallest = 64u << 10;
+  // After so many calls of trim() what only the first steps have used goes back.
+  static constexpr std::uint32_t kSettled = 8;
 
   KeptMemory(std::unique_ptr<MemoryRange> range, MemoryRoom room);
 
@@ -61,7 +63,6 @@ class KeptMemory {
 
  private:
   static constexpr std::uint32_t kSteps = 64;
-  static constexpr std::uint32_t kSettled = 8;
 
   void give_back(std::size_t bytes, std::uint32_t unused_steps = 0);
 

@@ -43,6 +43,7 @@ std::vector<PartialSum> GradientPass::run(Step step, const MicroBatches& batches
   std::optional<ReadBatch> first;  // what the check computes with again
   if (checks_) first.emplace(copy_of(read.front()));
   pass_.run(step, [&](int micro_batch) {
+    if (!only_.empty() && !only_.contains(micro_batch)) return zero_loss();
     const bool is_checked = first && micro_batch == plan_.mine.first;
     const ReadBatch samples =
         is_checked ? copy_of(*first) : read[static_cast<std::size_t>(micro_batch - plan_.mine.first)];
@@ -55,6 +56,13 @@ std::vector<PartialSum> GradientPass::run(Step step, const MicroBatches& batches
   });
   checks_ = false;
   return pass_.sums();
+}
+
+torch::Tensor GradientPass::zero_loss() const {
+  torch::Tensor sum = torch::zeros({}, state_.arena().values().options());
+  for (const torch::Tensor& parameter : state_.arena().trainable_tensors())
+    sum = sum + parameter.mul(0).sum();
+  return sum;
 }
 
 torch::Tensor GradientPass::loss_of(const torch::Tensor& output, const ReadBatch& read) {

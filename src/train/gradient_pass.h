@@ -4,6 +4,8 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "data/micro_batches.h"
@@ -42,16 +44,21 @@ class GradientPass {
   void use(const GradientExchange& exchange) { pass_.use(exchange); }
   void undo() { pass_.undo(); }
   void check_next();
+  // For a rehearsal: from now on the model computes these micro-batches alone, and the others leave gradients
+  // of zeros.
+  void compute_only(std::set<int> micro_batches) { only_ = std::move(micro_batches); }
   int micro_batch() const { return pass_.micro_batch(); }
   std::int64_t computed() const { return pass_.computed(); }
 
  private:
   torch::Tensor loss_of(const torch::Tensor& output, const ReadBatch& read);
+  torch::Tensor zero_loss() const;
 
   TrainingState& state_;
   TrainingPlan plan_;
   GradientPassOptions options_;
   MicroBatchPass pass_;
+  std::set<int> only_;   // empty: the model computes all
   bool checks_ = false;  // the model, in the next run()
 };
 
