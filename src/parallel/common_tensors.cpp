@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/aligned_block.h"
+#include "comm/agree.h"
 #include "lockstep/base/error.h"
 #include "tensors/page_zeros.h"
 
@@ -22,6 +23,15 @@ torch::Tensor zeros_in_common(HostDomain& domain, const CommonExtent& extent,
   memory->keep_private_from(shared);
   const auto lives_as_long = [memory](void*) {};
   return torch::from_blob(memory->data(), {extent.count}, lives_as_long, options.requires_grad(false));
+}
+
+torch::Tensor required_in_common(HostDomain& domain, std::int64_t count,
+                                 const torch::TensorOptions& options) {
+  torch::Tensor zeros = zeros_in_common(domain, count, options);
+  if (!zeros.defined())
+    throw AgreedFault(ExitCode::kCannotStart, "there is no room for the gradients in shared memory",
+                      "Give the job more memory, or set dist.shared_memory: false");
+  return zeros;
 }
 
 }  // namespace lockstep

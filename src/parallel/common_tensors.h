@@ -26,4 +26,7 @@ inline torch::Tensor zeros_in_common(HostDomain& domain, std::int64_t count,
   return zeros_in_common(domain, {count, count}, options);
 }
 
+// The same, for what a step cannot do without. Throws AgreedFault (69).
+torch::Tensor required_in_common(HostDomain& domain, std::int64_t count, const torch::TensorOptions& options);
+
 }  // namespace lockstep

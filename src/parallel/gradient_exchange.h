@@ -93,8 +93,8 @@ std::unique_ptr<GradientExchange> make_exchange(World& world, const ModelArena& 
 
 // Collective. Within a host, through memory that all ranks have in common: each sums a slice of what all have
 // left there, along the same tree. With share_state() it updates that slice in the same pass, and nothing is
-// gathered; else each rank copies the means of the others and makes the whole update. Null on all ranks where
-// there is no room. For CPU tensors of float32 or float64; the same bits as with make_exact_reducer().
+// gathered; else it writes its means to a row of each rank, which has all of them then. Null on all ranks
+// where there is no room. For CPU tensors of float32 or float64; the same bits as with make_exact_reducer().
 std::unique_ptr<GradientExchange> make_shared_exchange(HostDomain& domain, const ModelArena& arena,
                                                        int micro_batches);
 

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <utility>
 
-#include "base/aligned_block.h"
 #include "comm/agree.h"
 #include "comm/domain/host_domain.h"
 #include "lockstep/base/error.h"
@@ -15,6 +14,7 @@
 #include "parallel/common_sums.h"
 #include "parallel/common_tensors.h"
 #include "parallel/gradient_exchange.h"
+#include "parallel/mean_rows.h"
 #include "parallel/parameter_versions.h"
 #include "parallel/slice.h"
 #include "parallel/step_mean.h"
@@ -24,16 +24,6 @@ namespace {
 
 // Of a pass that sums and updates: what was summed is still in the first cache when it is used.
 constexpr std::int64_t kStretch = 4096;
-
-// Collective.
-torch::Tensor required_in_common(HostDomain& domain, std::int64_t count,
-                                 const torch::TensorOptions& options) {
-  torch::Tensor zeros = zeros_in_common(domain, count, options);
-  if (!zeros.defined())
-    throw AgreedFault(ExitCode::kCannotStart, "there is no room for the gradients in shared memory",
-                      "Give the job more memory, or set dist.shared_memory: false");
-  return zeros;
-}
 
 class SharedExchange : public GradientExchange {
  public:
@@ -146,14 +136,15 @@ class SharedExchange : public GradientExchange {
   std::int64_t norm_blocks() const { return (arena_.trainable_count() + kNormBlock - 1) / kNormBlock; }
 
   StepMean gathered() {
-    if (!means_.defined()) {
-      means_ = required_in_common(domain_, arena_.trainable_count(), arena_.values().options());
-      mine_to_change_ = domain_.size() == 1 ? means_ : torch::zeros_like(means_);
-    }
-    means_of(mine_, means_.narrow(0, mine_.begin, mine_.end - mine_.begin));
+    if (rows_ == nullptr) rows_ = MeanRows::make(domain_, arena_);
+    AT_DISPATCH_FLOATING_TYPES(rest_.scalar_type(), "gathered", [&] {
+      sums_->each_stretch<scalar_t>(mine_.begin, mine_.end, kStretch,
+                                    [&](std::int64_t first, std::int64_t count, const scalar_t* mean) {
+                                      rows_->write(first, count, mean);
+                                    });
+    });
     domain_.barrier("means are there");
-    if (domain_.size() > 1) mine_to_change_.copy_(means_);
-    return {arena_, mine_to_change_, rest_};
+    return {arena_, rows_->mine(), rest_};
   }
 
   void update_mine(FlatOptimizer& optimizer, const UpdateRate& rate) {
@@ -179,8 +170,7 @@ class SharedExchange : public GradientExchange {
   torch::Tensor squares_;  // in common: of each block of the gradient
   bool shares_state_ = false;
   ParameterVersions written_;
-  torch::Tensor means_;           // in common, where the state is not
-  torch::Tensor mine_to_change_;  // a copy of them, or themselves where nobody else has them
+  std::unique_ptr<MeanRows> rows_;  // where the state is not in common
 };
 
 }  // namespace
