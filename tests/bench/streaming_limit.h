@@ -17,4 +17,8 @@ struct UpdateArrays {
 // memory allows. Values stay bounded.
 void touch_what_adamw_does(const UpdateArrays& arrays, std::int64_t first, std::int64_t last);
 
+// Reads `count` rows and writes their mean to all of them: what a rank does of an all-reduce in memory that
+// all ranks have, where nothing is copied. 2 or 4 rows; values stay bounded.
+void touch_what_a_sum_does(float* const* rows, int count, std::int64_t length);
+
 }  // namespace lockstep::bench
