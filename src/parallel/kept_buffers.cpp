@@ -16,6 +16,11 @@ void KeptBuffers::keep() {
 void KeptBuffers::put_back() const {
   const torch::NoGradGuard no_grad;
   arena_.buffer_values().copy_(floating_);
+  put_back_integers();
+}
+
+void KeptBuffers::put_back_integers() const {
+  const torch::NoGradGuard no_grad;
   for (std::size_t i = 0; i < integers_.size(); ++i) arena_.integer_buffers()[i].second.copy_(integers_[i]);
 }
 

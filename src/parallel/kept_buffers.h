@@ -18,6 +18,8 @@ class KeptBuffers {
   // Copies them again, as they are now.
   void keep();
   void put_back() const;
+  // Also between a forward and its backward, which needs the others as they are.
+  void put_back_integers() const;
 
  private:
   const ModelArena& arena_;

@@ -8,6 +8,7 @@
 #include "lockstep/base/error.h"
 #include "lockstep/models/autocast.h"
 #include "lockstep/optim/loss_scaler.h"
+#include "parallel/kept_buffers.h"
 #include "train/target_reader.h"
 #include "train/training_metrics.h"
 
@@ -47,15 +48,24 @@ std::vector<PartialSum> GradientPass::run(Step step, const MicroBatches& batches
     const bool is_checked = first && micro_batch == plan_.mine.first;
     const ReadBatch samples =
         is_checked ? copy_of(*first) : read[static_cast<std::size_t>(micro_batch - plan_.mine.first)];
-    const ComputeDevice& compute = state_.compute();
-    const Autocast mixed(compute.device.type(), compute.autocast);
-    const torch::Tensor output = state_.model().forward(samples.batch);
-    const torch::Tensor loss = loss_of(output, samples);
-    if (options_.metrics != nullptr) options_.metrics->measure(micro_batch, state_.model(), output, samples);
-    return options_.scaler == nullptr ? loss : options_.scaler->scaled(loss);
+    if (only_.empty()) return computed_loss(micro_batch, samples);
+    // Those that are left out count nothing, and all have to agree.
+    const KeptBuffers before(state_.arena());
+    const torch::Tensor loss = computed_loss(micro_batch, samples);
+    before.put_back_integers();
+    return loss;
   });
   checks_ = false;
   return pass_.sums();
+}
+
+torch::Tensor GradientPass::computed_loss(int micro_batch, const ReadBatch& samples) {
+  const ComputeDevice& compute = state_.compute();
+  const Autocast mixed(compute.device.type(), compute.autocast);
+  const torch::Tensor output = state_.model().forward(samples.batch);
+  const torch::Tensor loss = loss_of(output, samples);
+  if (options_.metrics != nullptr) options_.metrics->measure(micro_batch, state_.model(), output, samples);
+  return options_.scaler == nullptr ? loss : options_.scaler->scaled(loss);
 }
 
 torch::Tensor GradientPass::zero_loss() const {

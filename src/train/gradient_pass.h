@@ -52,6 +52,7 @@ class GradientPass {
 
  private:
   torch::Tensor loss_of(const torch::Tensor& output, const ReadBatch& read);
+  torch::Tensor computed_loss(int micro_batch, const ReadBatch& samples);
   torch::Tensor zero_loss() const;
 
   TrainingState& state_;
