@@ -19,6 +19,7 @@
 #include "lockstep/data/registry.h"
 #include "lockstep/models/registry.h"
 #include "support/temp_dir.h"
+#include "train/device.h"
 #include "train/trainer.h"
 #include "turns.h"
 #include "workload.h"
