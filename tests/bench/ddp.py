@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A training step of Lockstep at 1 and 2 ranks beside PyTorch's, in turns: DistributedDataParallel over gloo, two processes that exchange
-nothing, and one process.
+nothing, and one process; also with malloc settings like ours.
 
     build/peers/bin/python tests/bench/ddp.py [--rounds N] [--models mlp,gpt,resnet18] [--bf16] [--json FILE] [--lockstep BINARY]
 
@@ -42,6 +42,10 @@ data: {type: text, train: {path: text}}
 data: {type: npz, train: {path: resnet18.npz}}
 """,
 }
+# For PyTorch's processes what Lockstep sets by mallopt() for its own (src/memory/malloc_settings.cpp): what is freed stays mapped.
+MEMORY = next(int(line.split()[1]) << 10 for line in open("/proc/meminfo") if line.startswith("MemTotal"))
+KEPT = str(min(max(MEMORY // 16, 32 << 20), 1 << 30))
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": KEPT, "MALLOC_TRIM_THRESHOLD_": KEPT, "MALLOC_TOP_PAD_": str(16 << 20)}
 MICRO_BATCH = {"mlp": 4, "mlp_small": 4, "gpt": 4, "resnet18": 32}
 
 
@@ -84,20 +88,20 @@ class Bench:
     def worker(self, model, optimizer, core=None):
         return [WORKER, model, optimizer, self.precision, str(4 * EVERY[model]), *([] if core is None else [str(core)])]
 
-    def ddp(self, model, optimizer, ranks=2):
+    def ddp(self, model, optimizer, settings={}, ranks=2):
         torchrun = str(pathlib.Path(sys.executable).parent / "torchrun")
-        return json.loads(self.call([torchrun, "--standalone", f"--nproc_per_node={ranks}", *self.worker(model, optimizer)]))
+        return json.loads(self.call([torchrun, "--standalone", f"--nproc_per_node={ranks}", *self.worker(model, optimizer)], settings))
 
-    def independent(self, model):
-        two = [subprocess.Popen([sys.executable, *self.worker(model, "fused", core)], env=ENVIRONMENT,
+    def independent(self, model, settings={}):
+        two = [subprocess.Popen([sys.executable, *self.worker(model, "fused", core)], env=ENVIRONMENT | settings,
                                 stdout=subprocess.PIPE, text=True) for core in self.cores[:2]]
         return max((json.loads(one.communicate()[0]) for one in two), key=statistics.median)
 
-    def bare(self, model):
-        return json.loads(self.call([sys.executable, *self.worker(model, "fused", self.cores[0])]))
+    def bare(self, model, settings={}):
+        return json.loads(self.call([sys.executable, *self.worker(model, "fused", self.cores[0])], settings))
 
-    def call(self, command):
-        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
+    def call(self, command, settings={}):
+        done = subprocess.run(command, env=ENVIRONMENT | settings, capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"{' '.join(command)}: {done.returncode}\n{done.stderr}")
         return done.stdout.strip().rsplit("\n", 1)[-1]
@@ -112,10 +116,14 @@ def cases_of(bench, model):
         # As auto would not on cores that all compute: what a thread that sends costs there.
         "Lockstep, 2 ranks, messages, overlap": lambda: bench.ours(model, 2, "dist.shared_memory=false", "dist.overlap=on"),
         "DDP gloo, fused AdamW": lambda: bench.ddp(model, "fused"),
+        "DDP gloo, fused AdamW, our malloc settings": lambda: bench.ddp(model, "fused", MALLOC),
+        "DDP gloo, fused AdamW, clipped": lambda: bench.ddp(model, "fused_clipped"),
         "DDP gloo, default AdamW": lambda: bench.ddp(model, "default"),
         "2 processes without exchange": lambda: bench.independent(model),
+        "2 processes, our malloc settings": lambda: bench.independent(model, MALLOC),
         "Lockstep, 1 rank": lambda: bench.ours(model, 1),
         "PyTorch, 1 process": lambda: bench.bare(model),
+        "PyTorch, 1 process, our malloc settings": lambda: bench.bare(model, MALLOC),
         **(in_full if bench.precision != "full" else {}),
     }
 

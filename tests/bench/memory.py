@@ -79,7 +79,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(options.lockstep, pathlib.Path(folder), "full")
         for ranks in map(int, options.ranks.split(",")):
-            cases = {"Lockstep": lambda model: bench.ours(model, ranks, "checkpoint.async=false"), "DDP, defaults": lambda model: bench.ddp(model, "plain", ranks)}
+            cases = {"Lockstep": lambda model: bench.ours(model, ranks, "checkpoint.async=false"), "DDP, defaults": lambda model: bench.ddp(model, "plain", ranks=ranks)}
             for _ in range(options.rounds):
                 for name, run in cases.items():
                     large, small = (sampled(lambda: run(model)) for model in MODELS)

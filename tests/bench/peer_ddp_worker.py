@@ -3,7 +3,8 @@
 
     peer_ddp_worker.py MODEL OPTIMIZER PRECISION STEPS [CORE]
 
-MODEL: mlp, mlp_small, gpt or resnet18; OPTIMIZER: fused or default, AdamW's; PRECISION: full, or bf16 by autocast. Under torchrun
+MODEL: mlp, mlp_small, gpt or resnet18; OPTIMIZER: fused or default, AdamW's, or
+fused_clipped, with the gradient's norm clipped to 1; PRECISION: full, or bf16 by autocast. Under torchrun
 (WORLD_SIZE > 1) DistributedDataParallel over gloo with its buckets as gradients; OPTIMIZER plain: with the defaults of both. The models are those
 of Lockstep's configs: same layers, same shapes, made-up inputs.
 """
@@ -99,7 +100,7 @@ def main():
     if is_parallel:
         torch.distributed.init_process_group("gloo")
         model = nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=optimizer != "plain")
-    optim = torch.optim.AdamW(model.parameters(), lr=1e-4, **({"fused": True} if optimizer == "fused" else {}))
+    optim = torch.optim.AdamW(model.parameters(), lr=1e-4, **({"fused": True} if optimizer.startswith("fused") else {}))
     times = []
     for _ in range(steps + 4):
         start = time.perf_counter()
@@ -107,6 +108,8 @@ def main():
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             value = loss(model(x), y)
         value.backward()
+        if optimizer == "fused_clipped":
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optim.step()
         times.append(1e3 * (time.perf_counter() - start))
     if rank == 0:
