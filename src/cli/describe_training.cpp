@@ -17,10 +17,10 @@
 namespace lockstep {
 namespace {
 
-std::string shares(const TrainingPlan& plan, WorldSize world) {
+std::string shares(const TrainingPlan& plan, const World& world) {
   std::string text;
-  for (int rank = 0; rank < world.value; ++rank) {
-    const MicroBatchRun run = run_of(Rank(rank), world, plan.micro_batches);
+  for (int rank = 0; rank < world.size().value; ++rank) {
+    const MicroBatchRun run = run_of(world, Rank(rank), plan.micro_batches);
     text += fmt::format("  rank {}: micro-batches {}..{}\n", rank, run.first, run.end() - 1);
   }
   return text;
@@ -66,7 +66,7 @@ int describe_training(Job& job, const Registries& registries) {
         "data.train: {}\n"
         "{} samples a step in {} micro-batches of {}\n{}",
         data->size(), plan.steps_per_epoch, order.left_out(), plan.last_step.value, data->description(),
-        plan.global_batch, plan.micro_batches, plan.micro_batch, shares(plan, job.world.size()));
+        plan.global_batch, plan.micro_batches, plan.micro_batch, shares(plan, job.world));
   });
   const TrainerOptions options = trainer_options(config);
   MemoryRehearsal rehearsal({job.world, job.compute, *data, valid.get(), options}, model);

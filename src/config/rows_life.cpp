@@ -19,6 +19,13 @@ std::vector<Row> dist_rows() {
                 "parameters and optimizer state (reduce: exact, on a CPU); false: they send each other "
                 "messages. "
                 "The bits are the same."),
+      row("dist.domain", &RunConfig::dist, &DistOptions::domain)
+          .one_of({"host", "numa"})
+          .may_change()
+          .says(
+              "Which ranks have memory in common: all of a host, or those that are bound to one of its NUMA "
+              "nodes. Sums of several domains travel as messages, as those of several hosts do. The bits are "
+              "the same."),
       row("dist.overlap", &RunConfig::dist, &DistOptions::overlap)
           .one_of({"auto", "on", "off"})
           .may_change()

@@ -157,16 +157,28 @@ void Checkpointer::begin(const TrainRecord& record, bool is_best) {
   const bool ready = survived([&] {
     flight.state = plan_save(parts_.state, flight.record, options_, parts_.world.size());
     if (compares()) flight.rest = parts_.replicas->rest();
-    if (parts_.world.is_root()) flight.there = parts_.store.begin_save(flight.state);
   });
-  if (!ready) return;
+  if (!ready || !begin_staging()) return;
   if (agree_max(parts_.world, flight.there.has_value()).value)
     start_commit();
   else
     start_writing();
 }
 
+// A checkpoint of this step that is there already is compared with the state, which rank 0 then has whole.
+bool Checkpointer::begin_staging() {
+  Flight& flight = *flight_;
+  const bool root = parts_.world.is_root();
+  if (parts_.state.is_parted() &&
+      agree_max(parts_.world, root && parts_.store.is_there(flight.record.step)).value)
+    parts_.state.fetch(parts_.world, flight.state, SavedState::Fetch::kAllOnRoot);
+  return survived([&] {
+    if (root) flight.there = parts_.store.begin_save(flight.state);
+  });
+}
+
 void Checkpointer::start_writing() {
+  parts_.state.fetch(parts_.world, flight_->state, SavedState::Fetch::kOwnPieces);
   survived([&] {
     Flight& flight = *flight_;
     const auto rank = static_cast<std::size_t>(parts_.world.rank().value);
@@ -196,6 +208,7 @@ void Checkpointer::start_commit() {
     if (compares()) mine = encode_copy(parts_.replicas->copy(flight.digest, flight.rest)) + "\n";
     if (!shard.name.empty()) mine += encode_file(shard);
   });
+  parts_.state.let_go();
   if (!written || give_up_spoiled() || !take_shards(gather_on_root(parts_.world, mine))) return;
   flight.commit.emplace();
   if (!parts_.world.is_root()) return;

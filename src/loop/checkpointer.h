@@ -97,6 +97,7 @@ class Checkpointer {
 
   void wait_for_the_one_before(Step step);
   void begin(const TrainRecord& record, bool is_best);
+  bool begin_staging();
   void start_writing();
   bool compares() const;
   void take_state();

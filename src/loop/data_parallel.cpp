@@ -115,7 +115,7 @@ void DataParallel::Impl::lay_out() {
     arenas.push_back(arena.get());
     lanes.push_back({std::move(arena), nullptr, nullptr});
   }
-  const MicroBatchRun mine = run_of(session.world.rank(), session.world.size(), options.micro_batches);
+  const MicroBatchRun mine = run_of(session.world, options.micro_batches);
   pass = std::make_unique<MicroBatchPass>(arenas, PassOptions{mine, options.micro_batches, options.seed,
                                                               /*spares_others=*/true, /*first_step=*/0});
   for (const auto& item : module.named_parameters())

@@ -96,17 +96,22 @@ std::string Replicas::rest() {
   return parts_.state.digest_of_rest();
 }
 
+// Of what is there once, in parts, there are no copies to compare.
+bool Replicas::is_here(const TensorKey& key) const {
+  return key.in_model() || !parts_.state.is_parted();
+}
+
 std::string Replicas::frozen() const {
   Hasher hasher;
   for (const auto& item : parts_.state.persisted())
-    if (item.steady) hasher.update(bytes_of(item.host));
+    if (item.steady && is_here(item.key)) hasher.update(bytes_of(item.host));
   return hasher.digest().hex();
 }
 
 std::string Replicas::live() const {
   Hasher hasher;
   for (const auto& item : parts_.state.persisted())
-    if (item.steady) hasher.update(bytes_of(item.live.cpu()));
+    if (item.steady && is_here(item.key)) hasher.update(bytes_of(item.live.cpu()));
   return hasher.digest().hex();
 }
 

@@ -77,6 +77,7 @@ class Replicas {
   Fault differing(Step step, const std::vector<ReplicaCopy>& copies, Step saved);
   void judge(Step step);
   std::string live() const;
+  bool is_here(const TensorKey& key) const;
 
   Parts parts_;
   std::int64_t every_;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/shard.h"
 #include "checkpoint/state.h"
 
 namespace lockstep {
@@ -53,6 +54,14 @@ class SavedState {
   // digest of all else.
   virtual std::vector<torch::Tensor> replicated() const = 0;
   virtual std::string digest_of_rest() const = 0;
+
+  // Where ranks have parts of the state only (optim.sharded), what is to be written is brought together
+  // first. Collective. Each rank has what `planned` makes it write, or rank 0 has all of the state; until
+  // let_go().
+  enum class Fetch { kOwnPieces, kAllOnRoot };
+  virtual bool is_parted() const { return false; }
+  virtual void fetch(World& /*world*/, const PlannedState& /*planned*/, Fetch /*what*/) {}
+  virtual void let_go() {}
 
   // A save copies what is steady beside the loop. Where somebody else than the update might change it
   // meanwhile, versions are noted as the copy begins, and what was changed is named as it ends (any thread).

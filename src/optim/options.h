@@ -37,6 +37,7 @@ struct OptimOptions {
   double momentum = 0.0;       // sgd
   bool nesterov = false;       // sgd
   std::vector<OptimGroup> groups;
+  bool sharded = false;  // between hosts (ZeRO stage 1): each has the state of what its ranks update
   std::map<std::string, std::string> params;  // of an optimizer of the program's own …
   std::shared_ptr<const Optimizer> own;       // … which has the name `type`; else null
 };

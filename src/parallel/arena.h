@@ -66,6 +66,9 @@ class ModelArena {
   std::int64_t buffer_count() const { return buffer_end_ - trainable_end_; }
   // The parts of values() that trainable parameters and buffers fill.
   torch::Tensor trainable_values() const { return values_.narrow(0, 0, trainable_count()); }
+  // As trainable_values(), for whoever may write there: the model's own memory may not let him.
+  torch::Tensor writable_values() const { return writable_.defined() ? writable_ : trainable_values(); }
+  void write_through(const torch::Tensor& writable) { writable_ = writable; }
   torch::Tensor buffer_values() const { return values_.narrow(0, trainable_count(), buffer_count()); }
 
   // The places in a contribution: gradients from 0, buffers from trainable_count(), the loss, and the number
@@ -106,6 +109,7 @@ class ModelArena {
   std::vector<torch::Tensor> buffer_tensors_;
   std::vector<std::pair<std::string, torch::Tensor>> integers_;
   torch::Tensor values_;
+  torch::Tensor writable_;  // undefined: values_ themselves
   torch::TensorOptions options_;
   std::optional<Share> share_;
   std::int64_t end_ = 0;

@@ -22,7 +22,7 @@ BornGradients::BornGradients(HostDomain& domain, const ModelArena& arena, std::v
 std::unique_ptr<BornGradients> BornGradients::make(HostDomain& domain, const ModelArena& arena,
                                                    const std::vector<int>& rank_of_node) {
   std::unique_ptr<BornGradients> born(new BornGradients(domain, arena, rank_of_node));
-  return domain.size() == 1 || born->show(domain, arena) ? std::move(born) : nullptr;
+  return domain.is_alone() || born->show(domain, arena) ? std::move(born) : nullptr;
 }
 
 bool BornGradients::show(HostDomain& domain, const ModelArena& arena) {

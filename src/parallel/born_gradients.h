@@ -15,7 +15,7 @@ namespace lockstep {
 
 // Which gradients of the ranks of a domain lie where autograd has made them (Note [born gradients]), and
 // where that is. Each rank's lie in memory of its own that all others have mapped; it tells them the offsets
-// in a table they have in common. A domain of one rank reads them wherever they are.
+// in a table they have in common. A rank that is alone reads them wherever they are.
 class BornGradients {
  public:
   // Collective. `rank_of_node`: whose the partial sums of a step are, in their order. Null on all ranks where

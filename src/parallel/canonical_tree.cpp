@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parallel/canonical_tree.h"
 
+#include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "lockstep/base/error.h"
 
@@ -26,19 +28,26 @@ bool is_node(MicroBatchRun run, int micro_batches) {
   return node == run;
 }
 
-std::vector<MicroBatchRun> complete_subtrees(MicroBatchRun run, int micro_batches) {
+std::vector<MicroBatchRun> joined(std::vector<MicroBatchRun> nodes, int micro_batches) {
+  std::ranges::sort(nodes, {}, &MicroBatchRun::first);
   std::vector<MicroBatchRun> stack;
-  for (int index = run.first; index < run.end(); ++index) {
-    stack.push_back({index, 1});
+  for (const MicroBatchRun& node : nodes) {
+    stack.push_back(node);
     while (stack.size() >= 2) {
       const MicroBatchRun left = stack[stack.size() - 2];
       const MicroBatchRun merged{left.first, left.count + stack.back().count};
-      if (!is_node(merged, micro_batches)) break;
+      if (left.end() != stack.back().first || !is_node(merged, micro_batches)) break;
       stack.pop_back();
       stack.back() = merged;
     }
   }
   return stack;
+}
+
+std::vector<MicroBatchRun> complete_subtrees(MicroBatchRun run, int micro_batches) {
+  std::vector<MicroBatchRun> leaves;
+  for (int index = run.first; index < run.end(); ++index) leaves.push_back({index, 1});
+  return joined(std::move(leaves), micro_batches);
 }
 
 }  // namespace lockstep

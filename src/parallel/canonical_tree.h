@@ -27,7 +27,10 @@ MicroBatchRun right_child(MicroBatchRun node);
 // Is `run` a node of the tree over `micro_batches` of them?
 bool is_node(MicroBatchRun run, int micro_batches);
 
-// The largest nodes that together make up `run`, in order: at most 2 log2(micro_batches) of them.
+// The largest nodes that together make up what `nodes` do, in order.
+std::vector<MicroBatchRun> joined(std::vector<MicroBatchRun> nodes, int micro_batches);
+
+// Those that together make up `run`, in order: at most 2 log2(micro_batches) of them.
 std::vector<MicroBatchRun> complete_subtrees(MicroBatchRun run, int micro_batches);
 
 }  // namespace lockstep

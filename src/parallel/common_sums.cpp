@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parallel/common_sums.h"
 
+#include <iterator>
+
 #include "base/aligned_block.h"
 #include "comm/domain/host_domain.h"
 #include "lockstep/base/error.h"
@@ -9,19 +11,27 @@
 
 namespace lockstep {
 
+CommonSums::CommonSums(const ModelArena& arena, const std::vector<MicroBatchRun>& nodes,
+                       const std::vector<MicroBatchRun>& sums, int micro_batches)
+    : arena_(arena), all_(nodes, {0, micro_batches}) {
+  for (const MicroBatchRun node : sums) own_.emplace_back(nodes, node);
+}
+
 // Whole pages a contribution, so that no two ranks write to one.
 std::unique_ptr<CommonSums> CommonSums::make(HostDomain& domain, const ModelArena& arena, int micro_batches) {
+  const World& world = domain.world();
   const auto page = static_cast<std::int64_t>(kDirectAlignment / arena.values().element_size());
   const std::int64_t stride = (arena.contribution_count() + page - 1) / page * page;
-  std::vector<MicroBatchRun> runs, nodes;
+  std::vector<MicroBatchRun> nodes;
   std::vector<std::int64_t> first = {0};
   std::vector<int> rank_of_node;
   for (int rank = 0; rank < domain.size(); ++rank) {
-    runs.push_back(run_of(Rank(rank), WorldSize(domain.size()), micro_batches));
-    for (const MicroBatchRun node : complete_subtrees(runs.back(), micro_batches)) nodes.push_back(node);
+    const Rank member(domain.members()[static_cast<std::size_t>(rank)]);
+    const MicroBatchRun run = run_of(world, member, micro_batches);
+    for (const MicroBatchRun node : complete_subtrees(run, micro_batches)) nodes.push_back(node);
     rank_of_node.resize(nodes.size(), rank);
     first.push_back(first.back() +
-                    static_cast<std::int64_t>(ContributionStack::depth_for(runs.back(), micro_batches)));
+                    static_cast<std::int64_t>(ContributionStack::depth_for(run, micro_batches)));
   }
   const std::int64_t count = first.back() * stride;
   auto born = BornGradients::make(domain, arena, rank_of_node);
@@ -29,13 +39,19 @@ std::unique_ptr<CommonSums> CommonSums::make(HostDomain& domain, const ModelAren
   const Pages pages = born == nullptr ? Pages::kReserved : Pages::kAsTouched;
   const torch::Tensor flat = zeros_in_common(domain, {count, count, pages}, arena.values().options());
   if (!flat.defined()) return nullptr;
-  std::unique_ptr<CommonSums> all(new CommonSums(arena, nodes, micro_batches));
-  for (std::size_t rank = 0; rank < runs.size(); ++rank) {
-    const auto held = std::ranges::count(rank_of_node, static_cast<int>(rank));
-    for (std::int64_t slot = 0; slot < first[rank + 1] - first[rank]; ++slot) {
-      const torch::Tensor place = flat.narrow(0, (first[rank] + slot) * stride, arena.contribution_count());
+  for (std::size_t other = 0; other < domain.domains().size(); ++other)
+    if (other != domain.index())
+      std::ranges::copy(nodes_of(world, domain.domains()[other], micro_batches), std::back_inserter(nodes));
+  std::unique_ptr<CommonSums> all(
+      new CommonSums(arena, nodes, nodes_of(world, domain.members(), micro_batches), micro_batches));
+  for (int rank = 0; rank < domain.size(); ++rank) {
+    const auto held = std::ranges::count(rank_of_node, rank);
+    const std::int64_t begin = first[static_cast<std::size_t>(rank)];
+    const std::int64_t slots = first[static_cast<std::size_t>(rank) + 1] - begin;
+    for (std::int64_t slot = 0; slot < slots; ++slot) {
+      const torch::Tensor place = flat.narrow(0, (begin + slot) * stride, arena.contribution_count());
       if (slot < held) all->sums_.push_back(place);
-      if (static_cast<int>(rank) == domain.rank()) all->slots_.push_back(place);
+      if (rank == domain.rank()) all->slots_.push_back(place);
     }
   }
   all->born_ = std::move(born);

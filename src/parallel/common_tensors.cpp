@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parallel/common_tensors.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <cstdint>
 
 #include "base/aligned_block.h"
 #include "comm/agree.h"
@@ -12,7 +15,7 @@ namespace lockstep {
 
 torch::Tensor zeros_in_common(HostDomain& domain, const CommonExtent& extent,
                               const torch::TensorOptions& options) {
-  if (domain.size() == 1) return zeros_from_a_page_on(extent.count, options);
+  if (domain.is_alone()) return zeros_from_a_page_on(extent.count, options);
   const std::size_t element = options.dtype().itemsize();
   const std::size_t shared = round_up_to_direct(static_cast<std::size_t>(extent.common) * element);
   check(extent.count == extent.common || shared == static_cast<std::size_t>(extent.common) * element,
@@ -23,6 +26,13 @@ torch::Tensor zeros_in_common(HostDomain& domain, const CommonExtent& extent,
   memory->keep_private_from(shared);
   const auto lives_as_long = [memory](void*) {};
   return torch::from_blob(memory->data(), {extent.count}, lives_as_long, options.requires_grad(false));
+}
+
+void give_back_pages(const torch::Tensor& part) {
+  const auto begin = reinterpret_cast<std::uintptr_t>(part.const_data_ptr());
+  const std::uintptr_t first = round_up_to_direct(begin);
+  const std::uintptr_t end = (begin + part.nbytes()) / kDirectAlignment * kDirectAlignment;
+  if (first < end) ::madvise(reinterpret_cast<void*>(first), end - first, MADV_REMOVE);
 }
 
 torch::Tensor required_in_common(HostDomain& domain, std::int64_t count,

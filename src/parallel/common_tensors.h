@@ -16,7 +16,7 @@ struct CommonExtent {
 };
 
 // Collective. Flat zeros from the beginning of a page on, which the ranks of `domain` have in common.
-// Undefined on all ranks where there is no room. A domain of one rank has nothing in common: it gets memory
+// Undefined on all ranks where there is no room. A rank that is alone has nothing in common: it gets memory
 // as any.
 torch::Tensor zeros_in_common(HostDomain& domain, const CommonExtent& extent,
                               const torch::TensorOptions& options);
@@ -28,5 +28,9 @@ inline torch::Tensor zeros_in_common(HostDomain& domain, std::int64_t count,
 
 // The same, for what a step cannot do without. Throws AgreedFault (69).
 torch::Tensor required_in_common(HostDomain& domain, std::int64_t count, const torch::TensorOptions& options);
+
+// Local. The memory of `part`, of a tensor in common, but for pages that something beside it lies in, too: it
+// is zeros for all ranks then, and costs nothing until somebody touches it.
+void give_back_pages(const torch::Tensor& part);
 
 }  // namespace lockstep

@@ -30,8 +30,7 @@ class ExactReducer : public GradientReducer {
     mean_ = torch::zeros({plan.contribution_count}, plan.options);
     registered_ = world.device().register_memory(span_of(mean_));
     for (int rank = 0; rank < ranks_; ++rank) {
-      const MicroBatchRun run = run_of(Rank(rank), world.size(), plan.micro_batches);
-      for (const MicroBatchRun node : complete_subtrees(run, plan.micro_batches))
+      for (const MicroBatchRun node : nodes_of(world, Rank(rank), plan.micro_batches))
         pieces_.push_back({rank, node, {}, {}});
     }
   }

@@ -13,11 +13,13 @@
 #include "optim/optimizer.h"
 #include "parallel/arena.h"
 #include "parallel/contribution_stack.h"
+#include "parallel/state_copies.h"
 
 namespace lockstep {
 
 class EarlyExchange;
 class HostDomain;
+class PartedSlots;
 class World;
 
 // What an update is made with: its learning rate, and what the mean gradient is multiplied with before it
@@ -46,11 +48,19 @@ class GradientExchange {
   // buckets]); null: all leave in reduce().
   virtual EarlyExchange* early() const { return nullptr; }
 
-  // Collective, before the first step. From here on the ranks have one copy of the trainable parameters and
-  // of the optimizer's slots, those of rank 0, where this exchange can do that; true where it does.
-  virtual bool share_state(ModelArena& /*arena*/, FlatOptimizer& /*optimizer*/) { return false; }
+  // Collective, before the first step. From here on ranks with memory in common have one copy of the
+  // trainable parameters and of the optimizer's slots, those of their first one, where this exchange can do
+  // that. Says how many copies there are then.
+  virtual StateCopies share_state(ModelArena& /*arena*/, FlatOptimizer& /*optimizer*/) {
+    return StateCopies::kOfEachRank;
+  }
 
-  // Local. Parameters were changed on purpose, on all ranks alike: restored, or started from weights.
+  // Local, after share_state(). Null where slots are whole.
+  virtual PartedSlots* parted_slots() { return nullptr; }
+
+  // Local, behind a point where all ranks met. The state was changed on purpose, on all ranks alike:
+  // restored, or started from weights. From here on, where ranks have one copy of the parameters, those can
+  // be read only, but through ModelArena::writable_values() (SealedParameters).
   virtual void state_was_written() {}
   // Local. A Fault (78) where the ranks have one copy of the state and somebody else than apply() has changed
   // it since: each rank would have made that change to it.
@@ -79,23 +89,26 @@ class GradientExchange {
 struct ExchangePlan {
   int micro_batches = 1;
   bool fast = false;             // as the backend sums (make_fast_reducer())
-  HostDomain* domain = nullptr;  // of all ranks, which outlives the exchange; null: they exchange messages
+  HostDomain* domain = nullptr;  // this rank's, which outlives the exchange; null: ranks exchange messages
   std::string overlap = "off";   // auto|on|off: as DistOptions, of which the next one is too
   double bucket_mb = 25;
+  bool sharded = false;  // each domain has only those slots that its ranks update
 };
 
 // Collective. The one that fits: make_shared_exchange() where there is a domain with room and nobody else
 // sums, on the CPU, for an arena with something to train; else messages, whatever moves them: the mean then
 // lies in memory of each rank, and each makes the whole update. Rank 0 says whether those overlap with the
-// backward pass.
+// backward pass. Throws AgreedFault (78) where the state shall be sharded, and ranks have no memory in
+// common.
 std::unique_ptr<GradientExchange> make_exchange(World& world, const ModelArena& arena,
                                                 const ExchangePlan& plan);
 
-// Collective. Within a host, through memory that all ranks have in common: each sums a slice of what all have
-// left there, along the same tree. With share_state() it updates that slice in the same pass, and nothing is
-// gathered; else it writes its means to a row of each rank, which has all of them then. Null on all ranks
-// where there is no room. For CPU tensors of float32 or float64; the same bits as with make_exact_reducer().
+// Collective. Within a host, through memory that its ranks have in common: each sums a slice of what all have
+// left there, along the same tree; between hosts those sums travel (DomainMean). With share_state() a rank
+// updates its slice in the same pass, and nothing is gathered; else it writes its means to a row of each rank
+// of the host, which has all of them then. Null on all ranks where there is no room. For CPU tensors of
+// float32 or float64; the same bits as with make_exact_reducer().
 std::unique_ptr<GradientExchange> make_shared_exchange(HostDomain& domain, const ModelArena& arena,
-                                                       int micro_batches);
+                                                       const ExchangePlan& plan);
 
 }  // namespace lockstep

@@ -3,6 +3,8 @@
 #include <optional>
 #include <utility>
 
+#include "comm/agree.h"
+#include "comm/domain/host_domain.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
 #include "lockstep/comm/world.h"
@@ -54,7 +56,7 @@ class MessageExchange : public GradientExchange {
   static bool overlaps(World& world, const ExchangePlan& plan, bool on_cpu);
 
   void register_contributions(World& world, const ExchangePlan& plan) {
-    const MicroBatchRun mine = run_of(world.rank(), world.size(), plan.micro_batches);
+    const MicroBatchRun mine = run_of(world, plan.micro_batches);
     for (std::size_t i = 0; i < ContributionStack::depth_for(mine, plan.micro_batches); ++i) {
       contributions_.push_back(arena_.new_contribution());
       registered_.push_back(world.device().register_memory(span_of(contributions_.back())));
@@ -97,8 +99,15 @@ std::unique_ptr<GradientExchange> make_exchange(World& world, const ModelArena& 
   const auto dtype = arena.values().scalar_type();
   const bool sums_itself = !plan.fast && arena.values().is_cpu() && arena.trainable_count() > 0 &&
                            (dtype == torch::kFloat32 || dtype == torch::kFloat64);
-  if (plan.domain != nullptr && sums_itself)
-    if (auto shared = make_shared_exchange(*plan.domain, arena, plan.micro_batches)) return shared;
+  // Between domains nothing leaves early.
+  const bool whole =
+      plan.domain != nullptr && (plan.domain->domains().size() == 1 || plan.overlap != "on" || plan.sharded);
+  if (whole && sums_itself)
+    if (auto shared = make_shared_exchange(*plan.domain, arena, plan)) return shared;
+  if (plan.sharded && world.size().value > 1 && arena.trainable_count() > 0)
+    throw AgreedFault(ExitCode::kConfig,
+                      "optim.sharded needs ranks on CPUs that have memory in common, and reduce: exact",
+                      "Set optim.sharded: false, or see docs/running.md (Ranks of one host)");
   return std::make_unique<MessageExchange>(world, arena, plan);
 }
 

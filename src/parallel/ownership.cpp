@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "lockstep/base/error.h"
 
@@ -18,6 +20,23 @@ MicroBatchRun run_of(Rank rank, WorldSize world, int micro_batches) {
   const int share = micro_batches / world.value;
   const int longer = micro_batches % world.value;
   return {rank.value * share + std::min(rank.value, longer), share + (rank.value < longer ? 1 : 0)};
+}
+
+MicroBatchRun run_of(const World& world, Rank rank, int micro_batches) {
+  const std::vector<int>& positions = world.place().positions;
+  const int position = positions.empty() ? rank.value : positions[static_cast<std::size_t>(rank.value)];
+  return run_of(Rank(position), world.size(), micro_batches);
+}
+
+std::vector<MicroBatchRun> nodes_of(const World& world, Rank rank, int micro_batches) {
+  return complete_subtrees(run_of(world, rank, micro_batches), micro_batches);
+}
+
+std::vector<MicroBatchRun> nodes_of(const World& world, const std::vector<int>& ranks, int micro_batches) {
+  std::vector<MicroBatchRun> all;
+  for (const int rank : ranks)
+    std::ranges::copy(nodes_of(world, Rank(rank), micro_batches), std::back_inserter(all));
+  return joined(std::move(all), micro_batches);
 }
 
 }  // namespace lockstep

@@ -40,10 +40,8 @@ void divide(const Number* values, std::int64_t count, int by, Number* into) {
 
 }  // namespace
 
-TreeSum::TreeSum(const std::vector<MicroBatchRun>& nodes, int micro_batches)
-    : terms_(nodes.size()), micro_batches_(micro_batches) {
-  plan({0, micro_batches}, nodes, 0);
-}
+TreeSum::TreeSum(const std::vector<MicroBatchRun>& nodes, MicroBatchRun whole)
+    : terms_(nodes.size()), total_(plan(whole, nodes, 0)), micro_batches_(whole.count) {}
 
 // Depth-first: a slot of the scratch is free again once its sum was added to another.
 std::size_t TreeSum::plan(MicroBatchRun node, const std::vector<MicroBatchRun>& nodes, std::size_t depth) {
@@ -58,20 +56,28 @@ std::size_t TreeSum::plan(MicroBatchRun node, const std::vector<MicroBatchRun>& 
 }
 
 template <class Number>
-const Number* TreeSum::mean(const std::vector<const Number*>& terms, std::int64_t count,
-                            Number* scratch) const {
+const Number* TreeSum::sum(const std::vector<const Number*>& terms, std::int64_t count,
+                           Number* scratch) const {
   const auto operand = [&](std::size_t index) {
     return index < terms_ ? terms[index] : scratch + static_cast<std::int64_t>(index - terms_) * kMost;
   };
   for (const Sum& sum : sums_)
     add(operand(sum.left), operand(sum.right), count,
         scratch + static_cast<std::int64_t>(sum.into - terms_) * kMost);
-  const Number* total = sums_.empty() ? operand(0) : operand(sums_.back().into);
+  return operand(total_);
+}
+
+template <class Number>
+const Number* TreeSum::mean(const std::vector<const Number*>& terms, std::int64_t count,
+                            Number* scratch) const {
+  const Number* const total = sum(terms, count, scratch);
   if (micro_batches_ == 1) return total;
   divide(total, count, micro_batches_, scratch);
   return scratch;
 }
 
+template const float* TreeSum::sum(const std::vector<const float*>&, std::int64_t, float*) const;
+template const double* TreeSum::sum(const std::vector<const double*>&, std::int64_t, double*) const;
 template const float* TreeSum::mean(const std::vector<const float*>&, std::int64_t, float*) const;
 template const double* TreeSum::mean(const std::vector<const double*>&, std::int64_t, double*) const;
 

@@ -8,21 +8,25 @@
 
 namespace lockstep {
 
-// The mean over the micro-batches of a step, a short stretch at a time: partial sums that lie wherever they
-// are, added along the canonical tree (Note [fixed-order sum]) while they are in cache, and divided once.
-// Local; mean() may be called by several threads.
+// The sum over a node of the canonical tree (Note [fixed-order sum]), a short stretch at a time: partial sums
+// that lie wherever they are, added while they are in cache. Local; sum() and mean() may be called by several
+// threads.
 class TreeSum {
  public:
-  // `nodes`: those of the partial sums, which together make up the whole tree.
-  TreeSum(const std::vector<MicroBatchRun>& nodes, int micro_batches);
+  // `nodes`: those of the partial sums, of which some together make up `whole`.
+  TreeSum(const std::vector<MicroBatchRun>& nodes, MicroBatchRun whole);
 
   // The longest stretch.
   static constexpr std::int64_t kMost = 1 << 15;
 
-  // `terms`: `count` values of each partial sum, in the order of the nodes. Their mean; in `scratch`
-  // (scratch_count() values), or where the only term has it.
+  // `terms`: `count` values of each partial sum, in the order of the nodes; those beside `whole` are not
+  // read. Their sum; in `scratch` (scratch_count() values), or where the only term has it.
+  template <class Number>
+  const Number* sum(const std::vector<const Number*>& terms, std::int64_t count, Number* scratch) const;
+  // The same divided by the number of micro-batches.
   template <class Number>
   const Number* mean(const std::vector<const Number*>& terms, std::int64_t count, Number* scratch) const;
+  std::size_t terms() const { return terms_; }
   std::int64_t scratch_count() const { return kMost * slots_; }
 
  private:
@@ -35,8 +39,9 @@ class TreeSum {
   std::size_t plan(MicroBatchRun node, const std::vector<MicroBatchRun>& nodes, std::size_t depth);
 
   std::vector<Sum> sums_;
-  std::size_t terms_;
   std::int64_t slots_ = 1;
+  std::size_t terms_;
+  std::size_t total_;  // the operand that is the sum of the whole
   int micro_batches_;
 };
 

@@ -229,6 +229,10 @@ SaveReport CheckpointStore::save(const CheckpointState& state, bool is_best) {
   return report;
 }
 
+bool CheckpointStore::is_there(Step step) const {
+  return impl_->disk().info(impl_->path(step_directory(step))).has_value();
+}
+
 std::optional<Digest> CheckpointStore::begin_save(const PlannedState& state) {
   fault_point("ckpt.begin");
   return impl_->generation.fenced([&]() -> std::optional<Digest> {

@@ -61,6 +61,8 @@ class CheckpointStore {
   // is there already when this step was committed before with the same state: then nothing need be written.
   // Throws Fault (73) when it was committed with another state, which is never overwritten; (74).
   std::optional<Digest> begin_save(const PlannedState& state);
+  // Local. Is there a checkpoint of that step, sound or not, that begin_save() would compare with the state?
+  bool is_there(Step step) const;
   // On any rank, once rank 0 has begun: writes one shard of the plan. From any thread. `leaves`: the digests
   // of the leaves of its pieces, when they are known; else they are made on the way. Throws Fault (74).
   WrittenFile write_shard(const PlannedState& state, std::size_t shard,

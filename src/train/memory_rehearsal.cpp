@@ -16,6 +16,7 @@
 #include "loop/save_plan.h"
 #include "loop/state_freezer.h"
 #include "parallel/gradient_exchange.h"
+#include "parallel/parted_slots.h"
 #include "tensors/kept_tensors.h"
 #include "train/evaluator.h"
 #include "train/step_engine.h"
@@ -143,8 +144,10 @@ struct MemoryRehearsal::Impl {
     const bool has_common = !engine.shares_state || parts.world.place().local_rank == 0;
     const std::int64_t trainable = has_common ? arena.trainable_count() : 0;
     found.parameters = bytes(arena.values().numel() - arena.trainable_count() + trainable);
+    const PartedSlots* const parted = engine.exchange->parted_slots();
+    if (parted != nullptr) found.optimizer = parted->own_bytes();
     for (const OptimizerSlot& slot : engine.state.optimizer().slots())
-      if (has_common) found.optimizer += slot.flat.nbytes();
+      if (has_common && parted == nullptr) found.optimizer += slot.flat.nbytes();
     // The partial sums; and their mean, where it is not updated with at once.
     const std::size_t sums = ContributionStack::depth_for(engine.plan.mine, engine.plan.micro_batches);
     found.gradients = (sums + (engine.shares_state ? 0 : 1)) * bytes(arena.contribution_count());

@@ -12,7 +12,7 @@ TrainingPlan make_plan(const TrainOptions& options, const SampleOrder& order, co
   plan.micro_batch = options.micro_batch;
   plan.global_batch = options.global_batch;
   plan.micro_batches = static_cast<int>(options.global_batch / options.micro_batch);
-  plan.mine = run_of(world.rank(), world.size(), plan.micro_batches);
+  plan.mine = run_of(world, plan.micro_batches);
   return plan;
 }
 

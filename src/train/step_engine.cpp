@@ -2,7 +2,7 @@
 #include "train/step_engine.h"
 
 #include "comm/agree.h"
-#include "comm/domain/host_domain.h"
+#include "comm/domain/meet_domain.h"
 #include "parallel/gradient_exchange.h"
 #include "train/trainer_options.h"
 
@@ -16,21 +16,18 @@ TrainingPlan agreed_plan(const TrainOptions& options, const SampleOrder& order, 
   return plan;
 }
 
-std::unique_ptr<HostDomain> meet(World& world, const DistOptions& dist, const ComputeDevice& compute) {
-  return dist.shared_memory && !dist.fast() && compute.device.is_cpu() ? HostDomain::meet(world) : nullptr;
-}
-
 }  // namespace
 
 StepEngine::StepEngine(const Parts& parts, const std::shared_ptr<Model>& model, const TrainerOptions& options)
     : order{options.run.seed, parts.data.size(), options.train.global_batch, options.shuffle},
       plan(agreed_plan(options.train, order, parts.world)),
       state(model, options.optim, parts.compute),
-      domain(meet(parts.world, options.dist, parts.compute)),
+      domain(parts.compute.device.is_cpu() ? meet_domain(parts.world, options.dist, options.optim.sharded)
+                                           : nullptr),
       exchange(make_exchange(parts.world, state.arena(),
                              {plan.micro_batches, options.dist.fast(), domain.get(), options.dist.overlap,
-                              options.dist.bucket_mb})),
-      shares_state(state.share(*exchange)),
+                              options.dist.bucket_mb, options.optim.sharded})),
+      shares_state(state.share(*exchange) != StateCopies::kOfEachRank),
       targets(parts.data, plan, {options.train.loss, options.ignore_label}),
       metrics(parts.data, plan.micro_batches, options.train.loss, options.ignore_label),
       scaling(options.train),

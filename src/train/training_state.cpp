@@ -11,6 +11,7 @@
 #include "lockstep/base/error.h"
 #include "loop/kept_groups.h"
 #include "parallel/gradient_exchange.h"
+#include "parallel/parted_slots.h"
 #include "tensors/tensor_span.h"
 
 namespace lockstep {
@@ -86,18 +87,22 @@ TrainingState::TrainingState(std::shared_ptr<Model> model, const OptimOptions& o
   list_persisted();
 }
 
-bool TrainingState::share(GradientExchange& exchange) {
-  is_shared_ = exchange.share_state(arena_, *optimizer_);
+StateCopies TrainingState::share(GradientExchange& exchange) {
+  copies_ = exchange.share_state(arena_, *optimizer_);
+  parted_ = exchange.parted_slots();
   list_persisted();
-  return is_shared_;
+  return copies_;
 }
 
 void TrainingState::list_persisted() {
   persisted_.clear();
   const auto add_all = [&](const std::string& slot, const std::vector<ArenaEntry>& entries,
                            const torch::Tensor& flat, bool steady) {
-    for (const ArenaEntry& entry : entries)
+    for (const ArenaEntry& entry : entries) {
       persisted_.push_back(persist({slot, entry.name}, ModelArena::view(flat, entry), steady));
+      if (slot.empty() && entry.offset < arena_.trainable_count() && flat.is_cpu())
+        persisted_.back().host = ModelArena::view(arena_.writable_values(), entry);
+    }
   };
   add_all("", arena_.parameters(), arena_.values(), /*steady=*/true);
   add_all("", arena_.buffers(), arena_.values(), /*steady=*/false);
@@ -209,12 +214,39 @@ std::vector<torch::Tensor> TrainingState::replicated() const {
   const std::int64_t frozen = arena_.trainable_count() + arena_.buffer_count();
   std::vector<torch::Tensor> flat = {arena_.values().narrow(0, frozen, arena_.values().numel() - frozen)};
   // What is there once cannot differ.
-  if (is_shared_) return flat;
+  if (copies_ == StateCopies::kOne) return flat;
   // Without the padding to the end of the page.
   const std::int64_t used = arena_.trainable().back().offset + arena_.trainable().back().count;
-  flat.insert(flat.begin(), arena_.values().narrow(0, 0, used));
+  flat.insert(flat.begin(), arena_.writable_values().narrow(0, 0, used));
+  if (parted_ != nullptr) return flat;
   for (const OptimizerSlot& slot : optimizer_->slots()) flat.push_back(slot.flat.narrow(0, 0, used));
   return flat;
+}
+
+void TrainingState::fetch(World& world, const PlannedState& planned, Fetch what) {
+  if (parted_ == nullptr) return;
+  std::vector<std::vector<PartedSlots::Part>> wanted(static_cast<std::size_t>(world.size().value));
+  const auto want = [&](std::size_t rank, std::span<const std::byte> bytes) {
+    for (std::size_t i = 0; i < parted_->slots().size(); ++i) {
+      const torch::Tensor& slot = parted_->slots()[i];
+      const auto* const begin = static_cast<const std::byte*>(slot.const_data_ptr());
+      if (bytes.data() < begin || bytes.data() >= begin + slot.nbytes()) continue;
+      const auto size = static_cast<std::int64_t>(slot.element_size());
+      const std::int64_t first = (bytes.data() - begin) / size;
+      wanted[rank].push_back({i, {first, first + std::ssize(bytes) / size}});
+    }
+  };
+  if (what == Fetch::kAllOnRoot)
+    for (const StateTensor& tensor : planned.tensors) want(0, tensor.bytes);
+  else
+    for (std::size_t rank = 0; rank < planned.plan.shards.size(); ++rank)
+      for (const ShardPiece& piece : planned.plan.shards[rank].pieces)
+        want(rank, piece_of(planned.tensors, piece).bytes);
+  parted_->fetch(wanted);
+}
+
+void TrainingState::let_go() {
+  if (parted_ != nullptr) parted_->drop();
 }
 
 std::string TrainingState::digest_of_rest() const {

@@ -15,11 +15,13 @@
 #include "loop/saved_state.h"
 #include "optim/optimizer.h"
 #include "parallel/arena.h"
+#include "parallel/state_copies.h"
 #include "train/device.h"
 
 namespace lockstep {
 
 class GradientExchange;
+class PartedSlots;
 
 // What of the optimizer a checkpoint has.
 struct StoredOptimizer {
@@ -36,9 +38,9 @@ class TrainingState : public SavedState {
   // Moves the model to its final dtype and device, lays it out in an arena and makes its optimizer.
   TrainingState(std::shared_ptr<Model> model, const OptimOptions& optim, const ComputeDevice& compute);
 
-  // Collective, before anything else knows where the state lies: the ranks have one copy of it from here on,
-  // where `exchange` can do that; true where it does.
-  bool share(GradientExchange& exchange);
+  // Collective, before anything else knows where the state lies: ranks with memory in common have one copy of
+  // it from here on, where `exchange` can do that.
+  StateCopies share(GradientExchange& exchange);
 
   Model& model() { return *model_; }
   const ModelArena& arena() const { return arena_; }
@@ -53,6 +55,9 @@ class TrainingState : public SavedState {
   void require_alike(World& world) const override;
   std::vector<torch::Tensor> replicated() const override;
   std::string digest_of_rest() const override;
+  bool is_parted() const override { return parted_ != nullptr; }
+  void fetch(World& world, const PlannedState& planned, Fetch what) override;
+  void let_go() override;
 
   // Local. The same as places to read a checkpoint into; commit_restore() then takes them over. The optimizer
   // state of those `without_state` becomes that of a parameter that was never updated.
@@ -82,7 +87,8 @@ class TrainingState : public SavedState {
   // As torch.optim stores them: what host_tensors() gave away, or what commit_restore() will take over.
   std::vector<float> steps_;
   StoredOptimizer stored_;
-  bool is_shared_ = false;
+  StateCopies copies_ = StateCopies::kOfEachRank;
+  PartedSlots* parted_ = nullptr;  // the exchange's
   std::vector<Persisted> persisted_;
 };
 

@@ -39,7 +39,7 @@ struct Training {
   Training(World& world, int micro_batches, HostDomain* domain)
       : arena(net),
         exchange(make_exchange(world, arena, {micro_batches, false, domain})),
-        pass({&arena}, {run_of(world.rank(), world.size(), micro_batches), micro_batches, 7, false, 1}) {
+        pass({&arena}, {run_of(world, micro_batches), micro_batches, 7, false, 1}) {
     ParameterOffsets offsets;
     for (const ArenaEntry& entry : arena.trainable()) offsets.push_back(entry.offset);
     optimizer = FlatOptimizer::make({}, arena.trainable_values(), {offsets});

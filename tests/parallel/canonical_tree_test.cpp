@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "comm/loopback/loopback_communicator.h"
 #include "lockstep/base/error.h"
 #include "parallel/ownership.h"
 
@@ -46,6 +47,14 @@ TEST(CanonicalTree, CompleteSubtreesCoverTheRunInOrderAndCannotBeMerged) {
   }
 }
 
+TEST(CanonicalTree, JoinsNodesOfAnyOrderAndLeavesGaps) {
+  using Nodes = std::vector<MicroBatchRun>;
+  EXPECT_EQ(joined({{2, 2}, {0, 1}, {1, 1}}, 8), (Nodes{{0, 4}}));
+  EXPECT_EQ(joined({{0, 2}, {4, 2}}, 8), (Nodes{{0, 2}, {4, 2}}));
+  EXPECT_EQ(joined({{0, 1}, {2, 1}, {3, 1}}, 8), (Nodes{{0, 1}, {2, 2}}));
+  EXPECT_EQ(joined({{4, 1}, {5, 1}, {6, 1}}, 7), (Nodes{{4, 3}}));
+}
+
 TEST(Ownership, RunsAreContiguousCoverEverythingAndDifferByAtMostOne) {
   for (int micro_batches = 1; micro_batches <= 20; ++micro_batches) {
     for (int world = 1; world <= micro_batches; ++world) {
@@ -60,6 +69,18 @@ TEST(Ownership, RunsAreContiguousCoverEverythingAndDifferByAtMostOne) {
       EXPECT_EQ(at, micro_batches);
     }
   }
+}
+
+TEST(Ownership, FollowsTheOrderOfHostsNotThatOfNumbers) {
+  // Two hosts that the launcher gave ranks in turn.
+  Place place{Rank(1), WorldSize(4), 0, 2, "b"};
+  place.positions = {0, 2, 1, 3};
+  const auto hub = std::make_shared<LoopbackHub>(WorldSize(4));
+  const World world(place, std::make_unique<LoopbackCommunicator>(hub, Rank(1), WorldSize(4)));
+  EXPECT_EQ(run_of(world, 8), (MicroBatchRun{4, 2}));
+  EXPECT_EQ(run_of(world, Rank(2), 8), (MicroBatchRun{2, 2}));
+  EXPECT_EQ(nodes_of(world, {0, 2}, 8), (std::vector<MicroBatchRun>{{0, 4}}));
+  EXPECT_EQ(nodes_of(world, {1, 3}, 8), (std::vector<MicroBatchRun>{{4, 4}}));
 }
 
 TEST(Ownership, RefusesMoreRanksThanMicroBatchesAndSaysWhichFit) {

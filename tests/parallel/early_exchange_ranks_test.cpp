@@ -77,7 +77,7 @@ struct Training {
         exchange(make_exchange(world, arena,
                                {count, false, road == Road::kCommon ? domain : nullptr,
                                 road == Road::kOverlap ? "on" : "off", 1e-4})),
-        pass({&arena}, {run_of(world.rank(), world.size(), count), count, 7, false, 1}) {
+        pass({&arena}, {run_of(world, count), count, 7, false, 1}) {
     ParameterOffsets offsets;
     for (const ArenaEntry& entry : arena.trainable()) offsets.push_back(entry.offset);
     optimizer = FlatOptimizer::make({}, arena.trainable_values(), {offsets});
@@ -229,7 +229,7 @@ TEST_F(EarlyExchangeOf, AFastSumIsThatOfALateOneToRounding) {
   ModelArena a(net_a), b(net_b);
   const auto early = make_exchange(world, a, {count, true, nullptr, "on", 1e-4});
   const auto late = make_exchange(world, b, {count, true, nullptr, "off", 1e-4});
-  const PassOptions options{run_of(world.rank(), world.size(), count), count, 7, false, 1};
+  const PassOptions options{run_of(world, count), count, 7, false, 1};
   MicroBatchPass pass_a({&a}, options), pass_b({&b}, options);
   pass_a.use(*early);
   pass_b.use(*late);

@@ -62,7 +62,7 @@ torch::Tensor mean_of(int leaves, int ranks, const MakeReducer& make, const Cut&
   run_loopback(WorldSize(ranks), [&](World& world) {
     Net net;
     const ModelArena arena(net);
-    const MicroBatchRun run = run_of(world.rank(), world.size(), leaves);
+    const MicroBatchRun run = run_of(world, leaves);
     ContributionStack stack(arena, run, leaves);
     for (int leaf = run.first; leaf < run.end(); ++leaf) {
       stack.open(leaf);
@@ -104,7 +104,7 @@ TEST(ExactReducer, OnlyReadsPartialSums) {
     run_loopback(WorldSize(3), [&](World& world) {
       Net net;
       const ModelArena arena(net);
-      const MicroBatchRun run = run_of(world.rank(), world.size(), 8);
+      const MicroBatchRun run = run_of(world, 8);
       std::vector<PartialSum> sums, before;
       for (const MicroBatchRun node : complete_subtrees(run, 8)) {
         const torch::Tensor values = torch::arange(arena.contribution_count()) * (node.first + 0.1f);

@@ -32,7 +32,7 @@ void expect_the_mean(int micro_batches, int ranks) {
       sums.push_back(sum_of(node, leaves).contiguous());
     }
   for (const torch::Tensor& sum : sums) terms.push_back(sum.const_data_ptr<Number>() + kFirst);
-  const TreeSum tree(nodes, micro_batches);
+  const TreeSum tree(nodes, {0, micro_batches});
   std::vector<Number> scratch(static_cast<std::size_t>(tree.scratch_count()));
   const Number* const mean = tree.mean(terms, kCount, scratch.data());
   const torch::Tensor expected =
@@ -51,13 +51,22 @@ TEST(TreeSum, HasTheBitsOfTheDocumentedTreeWhoeverHoldsWhat) {
 }
 
 TEST(TreeSum, OfOneMicroBatchIsWhereItLies) {
-  const TreeSum tree({{0, 1}}, 1);
+  const TreeSum tree({{0, 1}}, {0, 1});
   const std::vector<float> values = {1, 2, 3};
   EXPECT_EQ(tree.mean<float>({values.data()}, 2, nullptr), values.data());
 }
 
+TEST(TreeSum, OfANodeIsTheSumOfItsPartsAlone) {
+  const TreeSum tree({{4, 1}, {0, 4}, {5, 1}}, {4, 2});
+  const std::vector<float> left = {1, 2}, right = {0.5, 0.25};
+  std::vector<float> scratch(static_cast<std::size_t>(tree.scratch_count()));
+  const float* const sum = tree.sum<float>({left.data(), nullptr, right.data()}, 2, scratch.data());
+  EXPECT_EQ(sum[0], 1.5f);
+  EXPECT_EQ(sum[1], 2.25f);
+}
+
 TEST(TreeSum, RefusesSumsThatAreNotTheWholeTree) {
-  EXPECT_THROW(TreeSum({{0, 2}}, 3), Bug);
+  EXPECT_THROW(TreeSum({{0, 2}}, {0, 3}), Bug);
 }
 
 }  // namespace

@@ -23,12 +23,12 @@ class Engine {
       : model_(model),
         arena_(*model),
         exchange_(make_exchange(world, arena_, {kMicroBatches, false, domain})),
-        pass_({&arena_}, {run_of(world.rank(), world.size(), kMicroBatches), kMicroBatches}),
+        pass_({&arena_}, {run_of(world, kMicroBatches), kMicroBatches}),
         lr_(options.lr) {
     ParameterOffsets offsets;
     for (const ArenaEntry& entry : arena_.trainable()) offsets.push_back(entry.offset);
     optimizer_ = FlatOptimizer::make(options, arena_.trainable_values(), {offsets});
-    has_common_state_ = exchange_->share_state(arena_, *optimizer_);
+    has_common_state_ = exchange_->share_state(arena_, *optimizer_) != StateCopies::kOfEachRank;
     pass_.use(*exchange_);
   }
 

@@ -33,9 +33,12 @@ struct Course {
   std::vector<int> ranks;
   bool two_hosts = false;
 };
-const Course kCourses[] = {
-    {"By1", {1}},           {"By2", {2}}, {"By3", {3}}, {"By4", {4}}, {"By4Then2Then3", {4, 2, 3}},
-    {"On2Hosts", {3}, true}};
+const Course kCourses[] = {{"By1", {1}},
+                           {"By2", {2}},
+                           {"By3", {3}},
+                           {"By4", {4}},
+                           {"By4Then2Then3", {4, 2, 3}},
+                           {"On2Hosts", {3, 3}, true}};
 
 // How gradients go from rank to rank.
 struct Road {
@@ -45,7 +48,11 @@ struct Road {
 const Road kRoads[] = {
     {"", {}},  // in memory that ranks of a host have in common
     {"ByMessages", {"dist.shared_memory=false", "dist.overlap=off"}},
-    {"InEarlyBuckets", {"dist.shared_memory=false", "dist.overlap=on", "dist.bucket_mb=0.01"}}};
+    {"InEarlyBuckets", {"dist.shared_memory=false", "dist.overlap=on", "dist.bucket_mb=0.01"}},
+    // What between hosts alone is something of its own.
+    {"WithShardedState", {"optim.sharded=true"}},
+    {"WithShardedStateInShards", {"optim.sharded=true", "checkpoint.layout=sharded"}}};
+constexpr std::size_t kFirstSharded = 3;
 
 // The factors, and what their values are called.
 enum Factor { kModel, kPrecision, kClipped, kAccumulated, kFrozen, kRecomputed, kCourse, kRoad, kFactors };
@@ -55,7 +62,8 @@ constexpr Row kSizes = {std::size(kModels), 2, 2, 2, 2, 2, std::size(kCourses), 
 bool is_possible(const Row& row) {
   const bool has_blocks = row[kModel] == kGpt;
   const bool is_alone = row[kCourse] == 0;  // with nobody to exchange anything with
-  return (row[kRecomputed] == 0 || has_blocks) && (row[kRoad] == 0 || !is_alone);
+  const bool fits = row[kRoad] < kFirstSharded || kCourses[row[kCourse]].two_hosts;
+  return (row[kRecomputed] == 0 || has_blocks) && (row[kRoad] == 0 || !is_alone) && fits;
 }
 
 std::string name_of(const Row& row) {

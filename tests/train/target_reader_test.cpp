@@ -112,7 +112,7 @@ TEST(TargetReader, LossesAreTheSameBitsAtEveryWorldSize) {
     run_loopback(WorldSize(ranks), [&](World& world) {
       Linear own;
       parts[static_cast<std::size_t>(world.rank().value)] =
-          losses_of(world, own, run_of(world.rank(), world.size(), kMicroBatches));
+          losses_of(world, own, run_of(world, kMicroBatches));
     });
     std::vector<double> together;
     for (const auto& part : parts) together.insert(together.end(), part.begin(), part.end());

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "lockstep/comm/communicator.h"
 #include "lockstep/comm/watch.h"
@@ -16,6 +17,10 @@ struct Place {
   int local_rank = 0;  // among the ranks of this host; picks the GPU
   int local_size = 1;
   std::string host;
+  // Of each rank, where it stands when hosts follow one another in the order of their lowest ranks, and ranks
+  // of a host in their own; empty: as they are numbered. Neighbours there compute neighbouring micro-batches,
+  // however the launcher dealt the ranks out.
+  std::vector<int> positions = {};
 };
 
 // All ranks of the job. A function that communicates takes a World&; one that does not take it cannot

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <climits>
 #include <ctime>
@@ -17,7 +18,6 @@
 #include <utility>
 
 #include "comm/agree.h"
-#include "comm/agree_alike.h"
 #include "comm/domain/descriptor_socket.h"
 #include "lockstep/base/hash.h"
 #include "lockstep/base/log.h"
@@ -39,12 +39,32 @@ std::string where_we_are() {
                      ::geteuid());
 }
 
-std::vector<std::int32_t> gather_pids(World& world) {
-  std::vector<std::int32_t> pids(static_cast<std::size_t>(world.size().value));
-  const std::int32_t mine = ::getpid();
+// What a rank says of itself, sent as bytes.
+struct Presence {
+  std::uint64_t where = 0;
+  std::int64_t pid = 0;
+  std::array<char, 64> listens{};  // under this name
+};
+
+std::vector<Presence> gather(World& world, const Presence& mine) {
+  std::vector<Presence> all(static_cast<std::size_t>(world.size().value));
   world.host().all_gather({&mine, sizeof mine, DType::kUInt8},
-                          {pids.data(), sizeof mine * pids.size(), DType::kUInt8});
-  return pids;
+                          {all.data(), sizeof mine * all.size(), DType::kUInt8});
+  return all;
+}
+
+std::vector<std::vector<int>> domains_of(const std::vector<Presence>& ranks) {
+  std::vector<std::vector<int>> domains;
+  for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
+    const auto same = std::ranges::find_if(domains, [&](const std::vector<int>& domain) {
+      return ranks[static_cast<std::size_t>(domain.front())].where == ranks[rank].where;
+    });
+    if (same != domains.end())
+      same->push_back(static_cast<int>(rank));
+    else
+      domains.push_back({static_cast<int>(rank)});
+  }
+  return domains;
 }
 
 void warn_of_messages(const World& world, const std::string& why) {
@@ -60,19 +80,32 @@ struct HostDomain::Turnstile {
   alignas(64) std::atomic<std::uint32_t> opened;
 };
 
-std::unique_ptr<HostDomain> HostDomain::meet(World& world) {
-  if (!agree_alike(world, 0, digest_of(where_we_are()).low).value.alike) return nullptr;
+std::unique_ptr<HostDomain> HostDomain::meet(World& world, const Division& division) {
+  const std::uint64_t where = digest_of(where_we_are() + " " + division.part).low;
+  const std::vector<Presence> ranks = gather(world, {where, ::getpid(), {}});
   std::unique_ptr<HostDomain> domain(new HostDomain(world));
-  if (world.size().value == 1) return domain;
-  const std::vector<std::int32_t> pids = gather_pids(world);
-  // Threads of one process: who of them has ended no kernel says.
-  if (std::set(pids.begin(), pids.end()).size() < pids.size()) return nullptr;
+  domain->domains_ = domains_of(ranks);
+  for (std::size_t i = 0; i < domain->domains_.size(); ++i) {
+    const std::vector<int>& members = domain->domains_[i];
+    const auto me = std::ranges::find(members, world.rank().value);
+    if (me == members.end()) continue;
+    domain->index_ = i;
+    domain->rank_ = static_cast<int>(me - members.begin());
+  }
+  if (domain->is_alone()) return domain;
+  // Nothing to share; or threads of one process: who of them has ended no kernel says.
+  std::set<std::pair<std::uint64_t, std::int64_t>> processes;
+  for (const Presence& rank : ranks) processes.emplace(rank.where, rank.pid);
+  const bool shares = domain->domains_.size() < ranks.size();
+  if ((!shares && !division.singly) || processes.size() < ranks.size()) return nullptr;
+  std::vector<std::int32_t> pids;
+  for (const int member : domain->members())
+    pids.push_back(static_cast<std::int32_t>(ranks[static_cast<std::size_t>(member)].pid));
   if (!domain->connect(pids)) {
     warn_of_messages(world, "they cannot reach each other's sockets");
     return nullptr;
   }
-  for (std::size_t rank = 0; rank < pids.size(); ++rank)
-    domain->peers_.add(static_cast<int>(rank), pids[rank]);
+  for (std::size_t i = 0; i < pids.size(); ++i) domain->peers_.add(domain->members()[i], pids[i]);
   domain->page_ = domain->memory(sizeof(Turnstile));
   if (domain->page_ == nullptr) return nullptr;
   domain->turnstile_ = reinterpret_cast<Turnstile*>(domain->page_->data());
@@ -82,16 +115,19 @@ std::unique_ptr<HostDomain> HostDomain::meet(World& world) {
 bool HostDomain::connect(const std::vector<std::int32_t>& pids) {
   std::string name;
   Descriptor listener(-1);
-  if (world_.is_root()) listener = listen_for_descriptors(name);
-  name = agree_on_root(world_, name).value;
-  if (!world_.is_root()) sockets_.push_back(connect_for_descriptors(name));
+  if (is_first()) listener = listen_for_descriptors(name);
+  Presence mine;
+  name.copy(mine.listens.data(), mine.listens.size() - 1);
+  const auto first = static_cast<std::size_t>(members().front());
+  name = gather(world_, mine)[first].listens.data();
+  if (!is_first()) sockets_.push_back(connect_for_descriptors(name));
   // Who has connected waits in the listener's queue.
-  const bool reached = world_.is_root() ? listener.get() >= 0 : sockets_.front().get() >= 0;
+  const bool reached = is_first() ? listener.get() >= 0 : sockets_.front().get() >= 0;
   if (!all(reached)) return false;
-  for (int rank = 1; world_.is_root() && rank < size(); ++rank)
+  for (int rank = 1; is_first() && rank < size(); ++rank)
     sockets_.push_back(accept_for_descriptors(listener));
   // As they came.
-  if (world_.is_root())
+  if (is_first())
     std::ranges::sort(sockets_, {}, [&](const Descriptor& socket) {
       return std::ranges::find(pids, process_at(socket)) - pids.begin();
     });
@@ -132,7 +168,7 @@ std::string HostDomain::refused(const std::function<void()>& work) const {
 std::shared_ptr<SharedMemory> HostDomain::memory(std::size_t bytes, Pages pages) {
   std::optional<Descriptor> made;
   std::string why = refused([&] {
-    if (world_.is_root()) made = SharedMemory::make(bytes, pages);
+    if (is_first()) made = SharedMemory::make(bytes, pages);
   });
   std::shared_ptr<SharedMemory> memory;
   if (why.empty()) why = refused([&] { memory = std::make_shared<SharedMemory>(hand_out(made, 0), bytes); });

@@ -17,46 +17,66 @@
 
 namespace lockstep {
 
-// The ranks of a world that lies on one host, processes with memory in common. Its barrier
-// needs no message, and notices when a rank has ended.
+// Those ranks of a world that lie on one host, processes with memory in common; each rank is in one domain.
+// Its barrier needs no message, and notices when a rank has ended. What is called collective here is so over
+// the whole world, unless said otherwise: domains are made, and fail, together.
 class HostDomain {
  public:
-  // Collective. Of all ranks of `world`, which outlives it. Null on all where they are not on one host, or
-  // cannot hand each other open files there (namespaces apart); the latter is said once.
-  static std::unique_ptr<HostDomain> meet(World& world);
+  struct Division {
+    std::string part;     // ranks of a host with another one are of another domain
+    bool singly = false;  // also where no two ranks have memory in common
+  };
+  // Collective. This rank's, in a world that outlives it. Null on all where no two ranks have memory in
+  // common, or some that could cannot hand each other open files (the latter is said once).
+  static std::unique_ptr<HostDomain> meet(World& world, const Division& division);
+  static std::unique_ptr<HostDomain> meet(World& world) { return meet(world, {}); }
 
-  int rank() const { return world_.rank().value; }
-  int size() const { return world_.size().value; }
+  // In the domain.
+  int rank() const { return rank_; }
+  int size() const { return static_cast<int>(members().size()); }
+  // Is it of the only rank there is? What ranks have in common is then its own.
+  bool is_alone() const { return world_.size().value == 1; }
+
+  World& world() const { return world_; }
+  // The ranks of the world by domain, ascending, in the order of their lowest; the same on every rank.
+  const std::vector<std::vector<int>>& domains() const { return domains_; }
+  std::size_t index() const { return index_; }
+  const std::vector<int>& members() const { return domains_[index_]; }
 
   // Collective. Is it so on every rank?
   bool all(bool here) const;
 
-  // Collective. So many bytes that every rank maps, zeros. Null on all where there is no room, which is said
-  // once.
+  // Collective. So many bytes that every rank of the domain maps, zeros. Null on all where there is no room,
+  // which is said once.
   std::shared_ptr<SharedMemory> memory(std::size_t bytes, Pages pages = Pages::kReserved);
 
-  // Collective. Every rank gives a file in memory, and maps those of the others: in the order of ranks, null
-  // for its own. Empty on all where one could not, which is said once.
+  // Collective. Every rank gives a file in memory, and maps those of the others of its domain: in their
+  // order, null for its own. Empty on all where one could not, which is said once.
   using PeerMemories = std::vector<std::unique_ptr<PeerMemory>>;
   PeerMemories show_each_other(int file);
 
-  // Collective. Returns once all ranks have called it, and what they wrote before can be read. `name`, a
-  // literal: what it is called where collectives are listed. Throws Fault (76) when a rank has ended.
+  // Collective over the domain. Returns once all its ranks have called it, and what they wrote before can be
+  // read. `name`, a literal: what it is called where collectives are listed. Throws Fault (76) when a rank
+  // has ended.
   void barrier(const char* name);
 
  private:
   struct Turnstile;
 
   explicit HostDomain(World& world) : world_(world) {}
+  bool is_first() const { return rank_ == 0; }
   bool connect(const std::vector<std::int32_t>& pids);
   // Collective. Runs `work` of this rank; empty where no rank's threw a Fault, else why it did.
   std::string refused(const std::function<void()>& work) const;
   void look_for_the_dead() const;
-  // Collective. The file of rank `from` to the others; empty where it did not arrive.
+  // Collective over the domain. The file of rank `from` to the others; empty where it did not arrive.
   Descriptor hand_out(const std::optional<Descriptor>& file, int from) const;
 
   World& world_;
-  // Rank 0: to rank 1, 2, …; else to rank 0 alone.
+  std::vector<std::vector<int>> domains_ = {};
+  std::size_t index_ = 0;  // of this rank's
+  int rank_ = 0;
+  // Its first rank: to the second, the third, …; else to the first alone.
   std::vector<Descriptor> sockets_;
   LocalPeers peers_;
   std::shared_ptr<SharedMemory> page_;

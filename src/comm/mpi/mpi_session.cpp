@@ -3,9 +3,12 @@
 
 #include <mpi.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <numeric>
 #include <utility>
+#include <vector>
 
 #include "comm/mpi/mpi_communicator.h"
 #include "comm/mpi/mpi_error.h"
@@ -47,6 +50,25 @@ std::unique_ptr<Communicator> make_mpi_communicator(std::size_t max_piece_bytes)
   return std::make_unique<MpiCommunicator>(max_piece_bytes);
 }
 
+namespace {
+
+// Collective. Place::positions; `host`: the ranks of this one's host, in their order.
+std::vector<int> positions_by_host(const Place& place, MPI_Comm host) {
+  int lowest = place.rank.value;
+  try_mpi(MPI_Bcast(&lowest, 1, MPI_INT, 0, host), "MPI_Bcast");
+  std::vector<int> hosts(static_cast<std::size_t>(place.size.value));
+  try_mpi(MPI_Allgather(&lowest, 1, MPI_INT, hosts.data(), 1, MPI_INT, MPI_COMM_WORLD), "MPI_Allgather");
+  std::vector<std::size_t> ranks(hosts.size());
+  std::iota(ranks.begin(), ranks.end(), std::size_t{0});
+  std::ranges::stable_sort(ranks, {}, [&](std::size_t rank) { return hosts[rank]; });
+  std::vector<int> positions(hosts.size());
+  for (std::size_t position = 0; position < ranks.size(); ++position)
+    positions[ranks[position]] = static_cast<int>(position);
+  return positions;
+}
+
+}  // namespace
+
 World mpi_world() {
   Place place;
   try_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &place.rank.value), "MPI_Comm_rank");
@@ -56,6 +78,7 @@ World mpi_world() {
           "MPI_Comm_split_type");
   try_mpi(MPI_Comm_rank(host, &place.local_rank), "MPI_Comm_rank");
   try_mpi(MPI_Comm_size(host, &place.local_size), "MPI_Comm_size");
+  place.positions = positions_by_host(place, host);
   try_mpi(MPI_Comm_free(&host), "MPI_Comm_free");
   std::array<char, MPI_MAX_PROCESSOR_NAME> name{};
   int length = 0;

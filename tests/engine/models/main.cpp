@@ -59,12 +59,33 @@ struct Branches : Model {
   Tensor late, never, steps;
 };
 
+// Changes a parameter while it computes: past LibTorch, where nothing counts versions, or through it.
+struct Scribbler : Model {
+  explicit Scribbler(const ModelOptions& options) : past_torch(param(options, "past_torch") == "yes") {
+    first = register_module("first", torch::nn::Linear(8, 8));
+    head = register_module("head", torch::nn::Linear(8, 4));
+    steps = register_buffer("steps", torch::zeros({}, torch::kInt64));
+  }
+  Tensor forward(Tensor x) override {
+    if (is_training()) steps.add_(1);
+    if (is_training() && steps.item<std::int64_t>() == 3) {
+      const torch::NoGradGuard no_grad;
+      past_torch ? void(head->bias.data_ptr<float>()[1] = 1) : void(head->bias.mul_(0.9));
+    }
+    return head(torch::relu(first(x)));
+  }
+  bool past_torch;
+  torch::nn::Linear first{nullptr}, head{nullptr};
+  Tensor steps;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
   Registries registries;
   registries.models.add("layers", [](const ModelOptions& o) { return std::make_shared<Layers>(o); });
   registries.models.add("branches", [](const ModelOptions& o) { return std::make_shared<Branches>(o); });
+  registries.models.add("scribbler", [](const ModelOptions& o) { return std::make_shared<Scribbler>(o); });
   add_parts(registries);
   return run_application(argc, argv, registries);
 }
