@@ -107,19 +107,27 @@ class LyingDisk : public ::testing::Test {
     return false;
   }
 
+  // The journal's thread writes, too: which write is the checkpoint's first differs from run to run.
+  ProcessResult train_on_a_lie(const std::string& verify) {
+    ProcessResult result;
+    for (int left = 10; left > 0; --left) {
+      result = train(verify, {"-e", "inject=pwrite64:retval=4096:when=" + std::to_string(first_write())});
+      if (lied()) break;
+    }
+    return result;
+  }
+
   Job job_{mlp_config()};
   std::string trace_ = job_.path("trace");
 };
 
 TEST_F(LyingDisk, IsFoundByVerifyAfterSaveAndElseBeforeItIsUsed) {
-  const std::vector<std::string> lie = {"-e",
-                                        "inject=pwrite64:retval=4096:when=" + std::to_string(first_write())};
-  const ProcessResult careful = train("true", lie);
+  const ProcessResult careful = train_on_a_lie("true");
   EXPECT_TRUE(lied());
   EXPECT_EQ(careful.code, 74) << careful.err;
   EXPECT_NE(careful.err.find("reads back other than it was written"), std::string::npos) << careful.err;
   EXPECT_EQ(job_.leftovers(), 0);
-  const ProcessResult trusting = train("false", lie);
+  const ProcessResult trusting = train_on_a_lie("false");
   EXPECT_TRUE(lied());
   // At its end, when weights.h5 is made of it.
   EXPECT_EQ(trusting.code, 65) << trusting.err;
