@@ -107,11 +107,10 @@ std::vector<Row> optim_rows() {
           .says("Nesterov's momentum; needs optim.momentum > 0."),
       row("optim.sharded", o, &O::sharded)
           .may_change()
-          .says("With ranks on several hosts (reduce: exact, on CPUs): each host has the optimizer's state "
-                "of those "
-                "parameters alone that its ranks update (ZeRO stage 1), and gets the others' new values. "
-                "Ranks of one "
-                "host have one state anyway. The bits are the same."),
+          .says(
+              "With ranks on several hosts (reduce: exact, on CPUs): each host has the optimizer's state of "
+              "those parameters alone that its ranks update (ZeRO stage 1), and gets the others' new values. "
+              "Ranks of one host have one state anyway. The bits are the same."),
       row("optim.params", o, &O::params)
           .only("optim.type", {kRegistered})
           .may_change()

@@ -3,7 +3,6 @@
 
 #include <iterator>
 
-#include "base/aligned_block.h"
 #include "comm/domain/host_domain.h"
 #include "lockstep/base/error.h"
 #include "parallel/common_tensors.h"
@@ -20,15 +19,14 @@ CommonSums::CommonSums(const ModelArena& arena, const std::vector<MicroBatchRun>
 // Whole pages a contribution, so that no two ranks write to one.
 std::unique_ptr<CommonSums> CommonSums::make(HostDomain& domain, const ModelArena& arena, int micro_batches) {
   const World& world = domain.world();
-  const auto page = static_cast<std::int64_t>(kDirectAlignment / arena.values().element_size());
-  const std::int64_t stride = (arena.contribution_count() + page - 1) / page * page;
+  const std::int64_t stride = in_whole_pages(arena.contribution_count(), arena.values().options());
   std::vector<MicroBatchRun> nodes;
   std::vector<std::int64_t> first = {0};
   std::vector<int> rank_of_node;
   for (int rank = 0; rank < domain.size(); ++rank) {
     const Rank member(domain.members()[static_cast<std::size_t>(rank)]);
     const MicroBatchRun run = run_of(world, member, micro_batches);
-    for (const MicroBatchRun node : complete_subtrees(run, micro_batches)) nodes.push_back(node);
+    std::ranges::copy(nodes_of(world, member, micro_batches), std::back_inserter(nodes));
     rank_of_node.resize(nodes.size(), rank);
     first.push_back(first.back() +
                     static_cast<std::int64_t>(ContributionStack::depth_for(run, micro_batches)));

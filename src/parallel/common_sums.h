@@ -23,6 +23,9 @@ class HostDomain;
 // The partial sums of all ranks of a domain, where every rank can read them, and means over them.
 class CommonSums {
  public:
+  // Of a pass that goes on with what was summed: it is still in the first cache.
+  static constexpr std::int64_t kStretch = 4096;
+
   // Collective. Null on all ranks where there is no room.
   static std::unique_ptr<CommonSums> make(HostDomain& domain, const ModelArena& arena, int micro_batches);
 
@@ -47,6 +50,14 @@ class CommonSums {
   template <class Number, class Use>
   void each_sum(std::size_t node, Slice range, std::int64_t length, Use&& use) const {
     each_stretch<Number, false>(range, length, {own_[node], {}}, use);
+  }
+  // For `use`: into `values`, of which the first is number `begin`.
+  template <class Number>
+  static auto copying_to(const torch::Tensor& values, std::int64_t begin) {
+    return [to = values.mutable_data_ptr<Number>(), begin](std::int64_t first, std::int64_t count,
+                                                           const Number* from) {
+      std::copy_n(from, count, to + (first - begin));
+    };
   }
 
  private:

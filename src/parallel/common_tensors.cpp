@@ -28,6 +28,11 @@ torch::Tensor zeros_in_common(HostDomain& domain, const CommonExtent& extent,
   return torch::from_blob(memory->data(), {extent.count}, lives_as_long, options.requires_grad(false));
 }
 
+std::int64_t in_whole_pages(std::int64_t count, const torch::TensorOptions& options) {
+  const std::size_t element = options.dtype().itemsize();
+  return static_cast<std::int64_t>(round_up_to_direct(static_cast<std::size_t>(count) * element) / element);
+}
+
 void give_back_pages(const torch::Tensor& part) {
   const auto begin = reinterpret_cast<std::uintptr_t>(part.const_data_ptr());
   const std::uintptr_t first = round_up_to_direct(begin);

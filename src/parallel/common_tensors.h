@@ -26,7 +26,10 @@ inline torch::Tensor zeros_in_common(HostDomain& domain, std::int64_t count,
   return zeros_in_common(domain, {count, count}, options);
 }
 
-// The same, for what a step cannot do without. Throws AgreedFault (69).
+// Local. The least number that is not below `count` and fills whole pages.
+std::int64_t in_whole_pages(std::int64_t count, const torch::TensorOptions& options);
+
+// The same as zeros_in_common(), for what a step cannot do without. Throws AgreedFault (69).
 torch::Tensor required_in_common(HostDomain& domain, std::int64_t count, const torch::TensorOptions& options);
 
 // Local. The memory of `part`, of a tensor in common, but for pages that something beside it lies in, too: it

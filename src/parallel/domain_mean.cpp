@@ -9,13 +9,6 @@
 #include "tensors/tensor_span.h"
 
 namespace lockstep {
-namespace {
-
-// What was summed is still in the first cache when it is copied.
-constexpr std::int64_t kStretch = 4096;
-
-}  // namespace
-
 DomainMean::DomainMean(HostDomain& domain, const ModelArena& arena, int micro_batches)
     : domain_(domain),
       arena_(arena),
@@ -73,17 +66,13 @@ void DomainMean::plan_rests(std::size_t own_nodes, const std::vector<std::size_t
 
 void DomainMean::exchange(const CommonSums& sums) {
   AT_DISPATCH_FLOATING_TYPES(mean_.scalar_type(), "exchange", [&] {
-    const auto copy_to = [](const torch::Tensor& values, std::int64_t begin) {
-      return [to = values.mutable_data_ptr<scalar_t>(), begin](std::int64_t first, std::int64_t count,
-                                                               const scalar_t* from) {
-        std::copy_n(from, count, to + (first - begin));
-      };
-    };
+    const auto to = CommonSums::copying_to<scalar_t>;
     for (const Leaving& one : leaving_)
-      sums.each_sum<scalar_t>(one.node, one.slice, kStretch, copy_to(one.values, one.slice.begin));
+      sums.each_sum<scalar_t>(one.node, one.slice, CommonSums::kStretch, to(one.values, one.slice.begin));
     domain_.world().device().exchange(sends_, receives_);
     for (std::size_t i = 0; i < slices_.own.size(); ++i)
-      sums.each_mean<scalar_t>(slices_.own[i], kStretch, others_[i], copy_to(mean_, slices_.local.begin));
+      sums.each_mean<scalar_t>(slices_.own[i], CommonSums::kStretch, others_[i],
+                               to(mean_, slices_.local.begin));
   });
   there_ = slices_.own;
   is_complete_ = false;

@@ -4,16 +4,14 @@
 #include <cstddef>
 #include <span>
 
-#include "base/aligned_block.h"
 #include "base/stream_copy.h"
 #include "parallel/common_tensors.h"
 
 namespace lockstep {
 
 std::unique_ptr<MeanRows> MeanRows::make(HostDomain& domain, const ModelArena& arena) {
-  const auto page = static_cast<std::int64_t>(kDirectAlignment / arena.values().element_size());
   const std::int64_t count = arena.trainable_count();
-  const std::int64_t length = (count + page - 1) / page * page;
+  const std::int64_t length = in_whole_pages(count, arena.values().options());
   const torch::Tensor flat = required_in_common(domain, domain.size() * length, arena.values().options());
   return std::unique_ptr<MeanRows>(new MeanRows(domain, flat.view({domain.size(), length}), count));
 }

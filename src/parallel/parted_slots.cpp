@@ -39,16 +39,12 @@ void PartedSlots::fetch(const std::vector<std::vector<Part>>& wanted) {
   std::vector<Outgoing> sends;
   std::vector<Incoming> receives;
   for (std::size_t rank = 0; rank < wanted.size(); ++rank) {
-    const auto home = std::ranges::find_if(domain_.domains(), [&](const std::vector<int>& ranks) {
-      return std::ranges::count(ranks, static_cast<int>(rank)) > 0;
-    });
+    const std::size_t home = domain_.domain_of(static_cast<int>(rank));
     for (const Part& part : wanted[rank])
       for (const Owner& owner : owners_) {
         const Slice both{std::max(part.elements.begin, owner.elements.begin),
                          std::min(part.elements.end, owner.elements.end)};
-        if (both.count() <= 0 ||
-            home == domain_.domains().begin() + static_cast<std::ptrdiff_t>(owner.domain))
-          continue;
+        if (both.count() <= 0 || owner.domain == home) continue;
         const auto values = span_of(slots_[part.slot].narrow(0, both.begin, both.count()));
         if (owner.rank == me) sends.push_back({values, Rank(static_cast<int>(rank))});
         if (static_cast<int>(rank) != me) continue;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ATen/Dispatch.h>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -23,8 +22,7 @@
 namespace lockstep {
 namespace {
 
-// Of a pass that sums and updates: what was summed is still in the first cache when it is used.
-constexpr std::int64_t kStretch = 4096;
+constexpr std::int64_t kStretch = CommonSums::kStretch;
 
 class SharedExchange : public GradientExchange {
  public:
@@ -123,11 +121,8 @@ class SharedExchange : public GradientExchange {
     const Slice range{arena_.trainable_count(), arena_.contribution_count()};
     const std::vector<torch::Tensor> none;
     AT_DISPATCH_FLOATING_TYPES(rest_.scalar_type(), "find_rest", [&] {
-      scalar_t* const out = rest_.mutable_data_ptr<scalar_t>();
       sums_->each_mean<scalar_t>(range, kStretch, between_ == nullptr ? none : between_->other_rests(),
-                                 [&](std::int64_t first, std::int64_t count, const scalar_t* mean) {
-                                   std::copy_n(mean, count, out + (first - range.begin));
-                                 });
+                                 CommonSums::copying_to<scalar_t>(rest_, range.begin));
     });
   }
 
@@ -165,7 +160,7 @@ class SharedExchange : public GradientExchange {
   const ModelArena& arena_;
   std::unique_ptr<CommonSums> sums_;
   std::unique_ptr<DomainMean> between_;  // null: there is one domain
-  Slice mine_;                           // where there is one
+  Slice mine_;                           // of one domain
   torch::Tensor rest_;                   // the mean behind the gradients: buffers, loss, who was reached
   torch::Tensor squares_;                // in common: of each block of the gradient
   bool is_sharded_ = false;              // between domains

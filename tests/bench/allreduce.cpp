@@ -61,7 +61,7 @@ class Exchanged {
       : numbers_(count),
         arena_(numbers_),
         exchange_(make_exchange(world, arena_, {world.size().value, false, &domain})),
-        pass_({&arena_}, {run_of(world.rank(), world.size(), world.size().value), world.size().value}) {
+        pass_({&arena_}, {run_of(world, world.size().value), world.size().value}) {
     pass_.use(*exchange_);
   }
 

@@ -85,13 +85,9 @@ std::unique_ptr<HostDomain> HostDomain::meet(World& world, const Division& divis
   const std::vector<Presence> ranks = gather(world, {where, ::getpid(), {}});
   std::unique_ptr<HostDomain> domain(new HostDomain(world));
   domain->domains_ = domains_of(ranks);
-  for (std::size_t i = 0; i < domain->domains_.size(); ++i) {
-    const std::vector<int>& members = domain->domains_[i];
-    const auto me = std::ranges::find(members, world.rank().value);
-    if (me == members.end()) continue;
-    domain->index_ = i;
-    domain->rank_ = static_cast<int>(me - members.begin());
-  }
+  domain->index_ = domain->domain_of(world.rank().value);
+  domain->rank_ =
+      static_cast<int>(std::ranges::find(domain->members(), world.rank().value) - domain->members().begin());
   if (domain->is_alone()) return domain;
   // Nothing to share; or threads of one process: who of them has ended no kernel says.
   std::set<std::pair<std::uint64_t, std::int64_t>> processes;
@@ -110,6 +106,12 @@ std::unique_ptr<HostDomain> HostDomain::meet(World& world, const Division& divis
   if (domain->page_ == nullptr) return nullptr;
   domain->turnstile_ = reinterpret_cast<Turnstile*>(domain->page_->data());
   return domain;
+}
+
+std::size_t HostDomain::domain_of(int rank) const {
+  const auto home = std::ranges::find_if(
+      domains_, [&](const std::vector<int>& ranks) { return std::ranges::binary_search(ranks, rank); });
+  return static_cast<std::size_t>(home - domains_.begin());
 }
 
 bool HostDomain::connect(const std::vector<std::int32_t>& pids) {

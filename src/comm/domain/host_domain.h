@@ -40,6 +40,8 @@ class HostDomain {
   World& world() const { return world_; }
   // The ranks of the world by domain, ascending, in the order of their lowest; the same on every rank.
   const std::vector<std::vector<int>>& domains() const { return domains_; }
+  // Which of them `rank` of the world is in; this one's own.
+  std::size_t domain_of(int rank) const;
   std::size_t index() const { return index_; }
   const std::vector<int>& members() const { return domains_[index_]; }
 
