@@ -57,6 +57,26 @@ void check_precision(const Given& given, const RunConfig& config) {
               "It takes bits from float32: train.dtype: float32");
 }
 
+// What is done once on the host would stay so for ever.
+void check_graph(const Given& given, const RunConfig& config) {
+  const TrainOptions& train = config.train;
+  if (!train.graph.cuda) return;
+  const auto refuse_beside = [&](bool refused, const std::string& beside, const std::string& why) {
+    if (refused)
+      refuse_at(given, "train.cuda_graph", "beside " + beside + ": " + why,
+                "Leave one of them out; train.cuda_graph=false is the default");
+  };
+  refuse_beside(train.device == "cpu", "train.device: cpu", "only a GPU has such graphs");
+  refuse_beside(train.precision == "fp16", "train.precision: fp16",
+                "its scale changes, and a recorded one would not");
+  refuse_beside(train.recompute != "none", "train.recompute: " + train.recompute,
+                "what the generator is put back to cannot be recorded");
+  refuse_beside(config.data.ignore_label.has_value(), "data.ignore_label",
+                "the weight of a micro-batch is counted on the host");
+  refuse_beside(config.dist.overlap == "on", "dist.overlap: on",
+                "gradients are there at the end of a graph, not during it");
+}
+
 void check_schedule(const Given& given, const RunConfig& config) {
   const ScheduleOptions& schedule = config.schedule;
   if (schedule.type == "step" && schedule.step_size == 0)
@@ -145,6 +165,7 @@ void check_consistency(const Given& given, const RunConfig& config) {
   check_run(given, config);
   check_steps(given, config);
   check_precision(given, config);
+  check_graph(given, config);
   check_schedule(given, config);
   check_groups(given, config);
   check_numbers(given, config);

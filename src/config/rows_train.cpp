@@ -55,6 +55,11 @@ std::vector<Row> train_rows() {
           .may_change()
           .says("blocks: keep no activations of the model's blocks and compute them again in backward; less "
                 "memory, a third more time, the same gradients."),
+      row("train.cuda_graph", t, &T::graph, &GraphOptions::cuda)
+          .may_change()
+          .says("Record forward and backward of a micro-batch once as a CUDA graph, tried in two steps "
+                "against the model's own, and replay it: the same bits with less work for the host. For "
+                "models that wait for nothing of the GPU."),
       row("train.loss", t, &T::loss)
           .one_of({"auto", "cross_entropy", "mse"})
           .says("auto: mse for floating targets, else cross_entropy; a model may bring its own."),

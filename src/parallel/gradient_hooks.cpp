@@ -114,10 +114,11 @@ struct GradientHooks::Target {
   void count_reached() const {
     if (std::count(places.begin(), places.end(), GradientPlace::kMoved) == std::ssize(places))
       return put(counts, ones);
-    const torch::Tensor reached = torch::zeros_like(ones, ones.options().device(torch::kCPU));
+    // On the device itself: a copy from the host could not be recorded (Note [graphed pass]).
+    const torch::Tensor reached = torch::ones_like(ones);
     for (std::size_t i = 0; i < places.size(); ++i)
-      if (places[i] == GradientPlace::kMoved) reached[static_cast<std::int64_t>(i)].fill_(1);
-    put(counts, reached.to(ones.device()));
+      if (places[i] != GradientPlace::kMoved) reached[static_cast<std::int64_t>(i)].zero_();
+    put(counts, reached);
   }
 };
 

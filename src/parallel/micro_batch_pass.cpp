@@ -12,6 +12,7 @@
 #include "parallel/early_exchange.h"
 #include "parallel/gradient_exchange.h"
 #include "parallel/gradient_hooks.h"
+#include "parallel/graphed_pass.h"
 #include "parallel/kept_buffers.h"
 #include "parallel/micro_batch_key.h"
 #include "parallel/model_check.h"
@@ -93,7 +94,13 @@ void MicroBatchPass::use(const GradientExchange& exchange, std::size_t arena) {
   if (const auto places = exchange.contributions(); !places.empty()) lanes_[arena]->stack.use(places);
   lanes_[arena]->hooks.adopt(exchange.reads_in_place());
   EarlyExchange* const early = lanes_[arena]->early = exchange.early();
+  check(early == nullptr || graph_ == nullptr, "the gradients of a graph are there at its end");
   if (early != nullptr) lanes_[arena]->hooks.tell([early](std::size_t index) { early->arrived(index); });
+}
+
+void MicroBatchPass::use(GraphedPass& graph) {
+  check(lanes_.size() == 1, "a graph has all gradients of a pass");
+  graph_ = &graph;
 }
 
 void MicroBatchPass::check_next() {
@@ -132,6 +139,7 @@ void MicroBatchPass::try_run(Step step, const Loss& loss) {
   while (!run_all(step, loss)) {
   }
   if (check_) check_model(step, loss);
+  if (graph_ != nullptr && !graph_->is_trusted()) try_graph(step, loss);
 }
 
 // False when a gradient was late (Note [gradients]); each time one more parameter is known for it.
@@ -157,7 +165,7 @@ bool MicroBatchPass::run_one(Step step, int micro_batch, const Loss& loss) {
     lane->stack.open(micro_batch);
     lane->aim(lane->stack.target(), lane->stack.accumulates());
   }
-  if (!compute_early(step, micro_batch, loss)) return false;
+  if (!replay(step, micro_batch) && !compute_early(step, micro_batch, loss)) return false;
   const torch::NoGradGuard no_grad;
   for (const auto& lane : lanes_) {
     lane->settle_integers(first);
@@ -181,8 +189,25 @@ bool MicroBatchPass::compute_early(Step step, int micro_batch, const Loss& loss)
   return complete;
 }
 
-bool MicroBatchPass::compute(Step step, int micro_batch, const Loss& loss_of) {
+bool MicroBatchPass::compute(Step step, int micro_batch, const Loss& loss) {
+  if (graph_ != nullptr) graph_->fill(micro_batch);
   torch::manual_seed(micro_batch_key(options_.seed, step, micro_batch));
+  return forward_backward(step, micro_batch, loss);
+}
+
+// False where the graph is not there yet, or not for this one.
+bool MicroBatchPass::replay(Step step, int micro_batch) {
+  if (graph_ == nullptr || !graph_->is_trusted() || !graph_->fill(micro_batch)) return false;
+  torch::manual_seed(micro_batch_key(options_.seed, step, micro_batch));
+  graph_->replay();
+  const torch::NoGradGuard no_grad;
+  ContributionStack& stack = lanes_[0]->stack;
+  const torch::Tensor& sum = graph_->sum().flat;
+  stack.accumulates() ? stack.target().flat.add_(sum) : stack.target().flat.copy_(sum);
+  return true;
+}
+
+bool MicroBatchPass::forward_backward(Step step, int micro_batch, const Loss& loss_of) {
   const torch::Tensor loss = loss_of(micro_batch);
   require_scalar(loss, called(step));
   for (const auto& lane : lanes_) lane->hooks.watch();
@@ -206,6 +231,36 @@ bool MicroBatchPass::compute(Step step, int micro_batch, const Loss& loss_of) {
     lane->contribute(lane->arena.loss_offset(), loss.detach().view({1}));
   }
   return true;
+}
+
+// Records the first micro-batch that can be; then computes each both ways (Note [graphed pass]).
+void MicroBatchPass::try_graph(Step step, const Loss& loss) {
+  Lane& lane = *lanes_[0];
+  const KeptGenerators generators(lane.arena.values().device());
+  const KeptBuffers left(lane.arena);
+  PartialSum own{{options_.mine.first, 1}, lane.arena.new_contribution(), {}};
+  int tried = 0;
+  for (int micro_batch = options_.mine.first; micro_batch < options_.mine.end(); ++micro_batch) {
+    if (!graph_->fill(micro_batch)) continue;
+    undo();
+    if (!graph_->is_recorded())
+      graph_->record([=, this, &lane] {
+        lane.aim(graph_->sum(), /*adds=*/false);
+        check(forward_backward(step, micro_batch, loss), "the passes before have found all late gradients");
+      });
+    undo();
+    lane.aim(own, /*adds=*/false);
+    check(compute(step, micro_batch, loss), "the passes before have found all late gradients");
+    const MicroBatchBits bits(lane.arena, own);
+    undo();
+    graph_->fill(micro_batch);
+    torch::manual_seed(micro_batch_key(options_.seed, step, micro_batch));
+    graph_->replay();
+    graph_->compare(bits, called(step), micro_batch);
+    ++tried;
+  }
+  if (tried > 0) graph_->count_tried_step();
+  left.put_back();
 }
 
 void MicroBatchPass::check_model(Step step, const Loss& loss) {

@@ -16,6 +16,7 @@
 namespace lockstep {
 
 class GradientExchange;
+class GraphedPass;
 
 struct PassOptions {
   MicroBatchRun mine;  // of this rank
@@ -45,6 +46,10 @@ class MicroBatchPass {
   // Local, before the first run(): the partial sums of the n-th arena lie where `exchange` wants them, and
   // leave early where it lets them. Not called: in memory of their own, and they stay there.
   void use(const GradientExchange& exchange, std::size_t arena = 0);
+
+  // Local, before the first run(), of a model of one arena whose gradients do not leave early: its passes are
+  // recorded in the first step, tried, and replayed from then on (Note [graphed pass]). It outlives this.
+  void use(GraphedPass& graph);
 
   // Local. The model's integer buffers are left as one micro-batch leaves them; throws Fault (70) when two
   // micro-batches disagree, and (78) for a loss that depends on no trainable parameter or a gradient that
@@ -79,6 +84,9 @@ class MicroBatchPass {
   bool run_one(Step step, int micro_batch, const Loss& loss);
   bool compute_early(Step step, int micro_batch, const Loss& loss);
   bool compute(Step step, int micro_batch, const Loss& loss);
+  bool forward_backward(Step step, int micro_batch, const Loss& loss);
+  bool replay(Step step, int micro_batch);
+  void try_graph(Step step, const Loss& loss);
   void check_model(Step step, const Loss& loss);
   std::int64_t called(Step step) const { return step.value - 1 + options_.first_step; }
 
@@ -88,6 +96,7 @@ class MicroBatchPass {
   std::int64_t computed_ = 0;
   int micro_batch_ = 0;
   std::unique_ptr<Check> check_;  // of the model, at the end of the next run()
+  GraphedPass* graph_ = nullptr;  // null: every pass is computed by its host
 };
 
 }  // namespace lockstep

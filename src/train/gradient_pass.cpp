@@ -1,34 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/gradient_pass.h"
 
-#include <optional>
-#include <utility>
-
 #include "data/host_batch.h"
 #include "lockstep/base/error.h"
 #include "lockstep/models/autocast.h"
 #include "lockstep/optim/loss_scaler.h"
+#include "parallel/graphed_pass.h"
 #include "parallel/kept_buffers.h"
+#include "train/pass_samples.h"
 #include "train/target_reader.h"
 #include "train/training_metrics.h"
 
 namespace lockstep {
-namespace {
-
-// Of its own: a model may write to its inputs.
-ReadBatch copy_of(const ReadBatch& read) {
-  Batch::Tensors copies;
-  for (const auto& [name, tensor] : read.batch.tensors()) copies.emplace_back(name, tensor.clone());
-  return {read.host, Batch(std::move(copies), read.batch.target_name())};
-}
-
-}  // namespace
 
 GradientPass::GradientPass(TrainingState& state, const TrainingPlan& plan, const GradientPassOptions& options)
     : state_(state),
       plan_(plan),
       options_(options),
-      pass_({&state.arena()}, {plan.mine, plan.micro_batches, options.seed}) {}
+      samples_(std::make_unique<PassSamples>()),
+      pass_({&state.arena()}, {plan.mine, plan.micro_batches, options.seed}) {
+  if (!options.record) return;
+  check(options.scaler == nullptr, "a graph has no scale that changes");
+  graph_ = std::make_unique<GraphedPass>(state.arena(), options.record, [this](int i) { return fill(i); });
+  pass_.use(*graph_);
+}
 
 GradientPass::~GradientPass() = default;
 
@@ -39,15 +34,10 @@ void GradientPass::check_next() {
 
 std::vector<PartialSum> GradientPass::run(Step step, const MicroBatches& batches) {
   check(batches.size() == static_cast<std::size_t>(plan_.mine.count), "a step has this rank's micro-batches");
-  std::vector<ReadBatch> read;
-  for (const HostBatch& batch : batches) read.push_back({batch, to_device(batch, state_.compute())});
-  std::optional<ReadBatch> first;  // what the check computes with again
-  if (checks_) first.emplace(copy_of(read.front()));
-  pass_.run(step, [&](int micro_batch) {
-    if (!only_.empty() && !only_.contains(micro_batch)) return zero_loss();
-    const bool is_checked = first && micro_batch == plan_.mine.first;
-    const ReadBatch samples =
-        is_checked ? copy_of(*first) : read[static_cast<std::size_t>(micro_batch - plan_.mine.first)];
+  samples_->begin(batches, state_.compute(), checks_);
+  pass_.run(step, [this](int micro_batch) {
+    if (is_left_out(micro_batch)) return zero_loss();
+    const ReadBatch samples = samples_->read(place_of(micro_batch));
     if (only_.empty()) return computed_loss(micro_batch, samples);
     // Those that are left out count nothing, and all have to agree.
     const KeptBuffers before(state_.arena());
@@ -56,6 +46,7 @@ std::vector<PartialSum> GradientPass::run(Step step, const MicroBatches& batches
     return loss;
   });
   checks_ = false;
+  samples_->end();
   return pass_.sums();
 }
 
@@ -73,6 +64,13 @@ torch::Tensor GradientPass::zero_loss() const {
   for (const torch::Tensor& parameter : state_.arena().trainable_tensors())
     sum = sum + parameter.mul(0).sum();
   return sum;
+}
+
+// Metrics are asked about what came of a pass of the model's own.
+bool GradientPass::fill(int micro_batch) {
+  samples_->loosen();
+  const bool measures = options_.metrics != nullptr && options_.metrics->is_measuring();
+  return !measures && !is_left_out(micro_batch) && samples_->fix(place_of(micro_batch));
 }
 
 torch::Tensor GradientPass::loss_of(const torch::Tensor& output, const ReadBatch& read) {

@@ -9,13 +9,16 @@
 #include <vector>
 
 #include "data/micro_batches.h"
+#include "parallel/device_graph.h"
 #include "parallel/micro_batch_pass.h"
 #include "train/plan.h"
 #include "train/training_state.h"
 
 namespace lockstep {
 
+class GraphedPass;
 class LossScaler;
+class PassSamples;
 class TargetReader;
 class TrainingMetrics;
 struct ReadBatch;
@@ -28,6 +31,9 @@ struct GradientPassOptions {
   const TargetReader* targets = nullptr;
   TrainingMetrics* metrics = nullptr;  // asked about each micro-batch
   const LossScaler* scaler = nullptr;  // null: gradients are not scaled
+  // train.cuda_graph (Note [graphed pass]), neither with a scaler nor with targets that are weighed; null: no
+  // graph.
+  RecordGraph record;
 };
 
 // The micro-batches of a step out of a batch: what MicroBatchPass computes for the trainer.
@@ -54,10 +60,17 @@ class GradientPass {
   torch::Tensor loss_of(const torch::Tensor& output, const ReadBatch& read);
   torch::Tensor computed_loss(int micro_batch, const ReadBatch& samples);
   torch::Tensor zero_loss() const;
+  std::size_t place_of(int micro_batch) const {
+    return static_cast<std::size_t>(micro_batch - plan_.mine.first);
+  }
+  bool is_left_out(int micro_batch) const { return !only_.empty() && !only_.contains(micro_batch); }
+  bool fill(int micro_batch);
 
   TrainingState& state_;
   TrainingPlan plan_;
   GradientPassOptions options_;
+  std::unique_ptr<PassSamples> samples_;
+  std::unique_ptr<GraphedPass> graph_;  // null: every pass is computed by its host
   MicroBatchPass pass_;
   std::set<int> only_;   // empty: the model computes all
   bool checks_ = false;  // the model, in the next run()

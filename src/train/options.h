@@ -17,6 +17,11 @@ struct RunOptions {
   std::string on_end;           // run.on_end: a shell command
 };
 
+// train.cuda_graph: forward and backward of a micro-batch as one graph of the GPU.
+struct GraphOptions {
+  bool cuda = false;
+};
+
 // The `train` section. Exactly one of steps and epochs is set; the other is 0.
 struct TrainOptions {
   std::int64_t steps = 0;
@@ -30,6 +35,7 @@ struct TrainOptions {
   std::string dtype = "float32";   // float32|float64
   std::string precision = "full";  // full|bf16|fp16
   std::string recompute = "none";  // none|blocks
+  GraphOptions graph;
   LossKind loss = LossKind::kAuto;
   bool metrics = false;  // of training batches, where a line of the journal is kept
   bool check_model = true;

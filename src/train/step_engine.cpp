@@ -3,35 +3,62 @@
 
 #include "comm/agree.h"
 #include "comm/domain/meet_domain.h"
+#include "lockstep/base/error.h"
 #include "parallel/gradient_exchange.h"
 #include "train/trainer_options.h"
 
 namespace lockstep {
 namespace {
 
-// More ranks than micro-batches is one error of the job, not one of each rank.
-TrainingPlan agreed_plan(const TrainOptions& options, const SampleOrder& order, World& world) {
+// Where train.device is auto, only the machine knows.
+void refuse_graph_without_gpu(const TrainOptions& options, const ComputeDevice& compute) {
+  if (!options.graph.cuda || compute.device.is_cuda()) return;
+  throw Fault(ExitCode::kConfig, "train.cuda_graph: this run computes on a CPU, which has no such graphs",
+              "Leave it out, or start the run where there is a GPU");
+}
+
+// What does not fit is one error of the job, not one of each rank.
+TrainingPlan agreed_plan(const TrainOptions& options, const SampleOrder& order,
+                         const StepEngine::Parts& parts) {
   TrainingPlan plan;
-  together(world, [&] { plan = make_plan(options, order, world); });
+  together(parts.world, [&] {
+    refuse_graph_without_gpu(options, parts.compute);
+    plan = make_plan(options, order, parts.world);
+  });
   return plan;
+}
+
+// Gradients are there at the end of a graph, and not during it.
+ExchangePlan exchange_plan(const TrainerOptions& options, int micro_batches, HostDomain* domain) {
+  const DistOptions& dist = options.dist;
+  return {micro_batches,  dist.fast(),          domain, options.train.graph.cuda ? "off" : dist.overlap,
+          dist.bucket_mb, options.optim.sharded};
+}
+
+RecordGraph recorder(const TrainOptions& options, const ComputeDevice& compute) {
+  if (!options.graph.cuda) return nullptr;
+  return [device = compute.device](const std::function<void()>& work) {
+    return record_device_graph(device, work);
+  };
 }
 
 }  // namespace
 
 StepEngine::StepEngine(const Parts& parts, const std::shared_ptr<Model>& model, const TrainerOptions& options)
     : order{options.run.seed, parts.data.size(), options.train.global_batch, options.shuffle},
-      plan(agreed_plan(options.train, order, parts.world)),
+      plan(agreed_plan(options.train, order, parts)),
       state(model, options.optim, parts.compute),
       domain(parts.compute.device.is_cpu() ? meet_domain(parts.world, options.dist, options.optim.sharded)
                                            : nullptr),
       exchange(make_exchange(parts.world, state.arena(),
-                             {plan.micro_batches, options.dist.fast(), domain.get(), options.dist.overlap,
-                              options.dist.bucket_mb, options.optim.sharded})),
+                             exchange_plan(options, plan.micro_batches, domain.get()))),
       shares_state(state.share(*exchange) != StateCopies::kOfEachRank),
       targets(parts.data, plan, {options.train.loss, options.ignore_label}),
       metrics(parts.data, plan.micro_batches, options.train.loss, options.ignore_label),
       scaling(options.train),
-      pass(state, plan, {options.run.seed, options.train.loss, &targets, &metrics, scaling.scaler()}) {
+      pass(state, plan,
+           {options.run.seed, options.train.loss, &targets, &metrics, scaling.scaler(),
+            recorder(options.train, parts.compute)}) {
   pass.use(*exchange);
 }
 

@@ -27,7 +27,7 @@ struct StepEngine {
     const Dataset& data;
   };
 
-  // Collective. Throws Fault (78) for a world or data that do not fit the plan, the same on all ranks; (69)
+  // Collective. Throws Fault (78) for a world, data or device that do not fit, the same on all ranks; (69)
   // where there is no memory for the exchange.
   StepEngine(const Parts& parts, const std::shared_ptr<Model>& model, const TrainerOptions& options);
   ~StepEngine();

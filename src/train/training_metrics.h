@@ -24,6 +24,7 @@ class TrainingMetrics {
 
   // Local. The step that follows is measured, or not.
   void begin(bool wanted);
+  bool is_measuring() const { return wanted_; }
   // Local. Of one micro-batch of the step. Draws of metrics() do not change what the step draws.
   void measure(int micro_batch, Model& model, const torch::Tensor& output, const ReadBatch& read);
   // Collective where the step is measured. All but the loss, as "train_<name>".

@@ -42,11 +42,11 @@ class Bench:
             f"train: {{steps: {5 * self.every}, global_batch: {self.batch}, micro_batch: {self.batch}, device: {self.device}, precision: bf16}}\n"
             f"optim: {{type: adamw, lr: 1e-4}}\ncheckpoint: {{every_steps: 1000000}}\nlog: {{every_steps: {self.every}}}\n")
 
-    def ours(self):
+    def ours(self, *overrides):
         """Milliseconds a step, of stretches between two lines of metrics.jsonl; the first has the start-up in it, the last the end."""
         run = self.folder / "run"
         shutil.rmtree(run, ignore_errors=True)
-        done = subprocess.run([self.lockstep, "train", "-c", str(self.folder / "gpt2.yaml"), f"run.dir={run}"], capture_output=True, text=True)
+        done = subprocess.run([self.lockstep, "train", "-c", str(self.folder / "gpt2.yaml"), f"run.dir={run}", *overrides], capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"lockstep train: {done.returncode}\n{done.stderr}")
         lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -95,7 +95,10 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(options, pathlib.Path(folder))
-        cases = {"Lockstep": bench.ours, "PyTorch eager": lambda: bench.torch(False), "PyTorch compiled": lambda: bench.torch(True)}
+        cases = {"Lockstep": bench.ours}
+        if options.device.startswith("cuda"):
+            cases["Lockstep, CUDA graph"] = lambda: bench.ours("train.cuda_graph=true")
+        cases |= {"PyTorch eager": lambda: bench.torch(False), "PyTorch compiled": lambda: bench.torch(True)}
         times = {name: [] for name in cases}
         for turn in range(options.rounds):
             for name in list(cases)[:: -1 if turn % 2 else 1]:
@@ -106,7 +109,7 @@ def main():
     base = statistics.median(times["Lockstep"])
     for case, ms in times.items():
         middle = statistics.median(ms)
-        print(f"{case:18} {1e3 * tokens / middle:10.0f} tokens/s  {middle:8.1f} ms ({min(ms):.1f}-{max(ms):.1f})  {middle / base:5.2f} of Lockstep's time")
+        print(f"{case:20} {1e3 * tokens / middle:10.0f} tokens/s  {middle:8.1f} ms ({min(ms):.1f}-{max(ms):.1f})  {middle / base:5.2f} of Lockstep's time")
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps({"device": name, "torch": torch.__version__, "tokens": tokens, "ms": times}) + "\n")
 

@@ -52,6 +52,21 @@ INSTANTIATE_TEST_SUITE_P(
               "model.width=65 fits"},
         Clash{"Bf16InFloat64", "train:\n  steps: 3\n  dtype: float64\n  precision: bf16",
               "run.yaml:4:3: train.precision: bf16 beside train.dtype float64"},
+        Clash{
+            "GraphOnACpu", "train:\n  steps: 3\n  device: cpu\n  cuda_graph: true",
+            "run.yaml:4:3: train.cuda_graph: beside train.device: cpu: only a GPU has such graphs. Leave one "
+            "of them out"},
+        Clash{"GraphWithAScaler", "train: {steps: 3, precision: fp16, cuda_graph: true}",
+              "train.cuda_graph: beside train.precision: fp16: its scale changes"},
+        Clash{"GraphThatComputesAgain",
+              "train: {steps: 3, recompute: blocks, cuda_graph: true}\nmodel: {type: gpt, vocab: 256}\n"
+              "data: {type: text, train: {path: x}}",
+              "train.cuda_graph: beside train.recompute: blocks"},
+        Clash{"GraphWithAnIgnoredLabel",
+              "train: {steps: 3, cuda_graph: true}\ndata: {type: synthetic, ignore_label: 0}",
+              "train.cuda_graph: beside data.ignore_label: the weight"},
+        Clash{"GraphThatOverlaps", "train: {steps: 3, cuda_graph: true}\ndist: {overlap: on}",
+              "train.cuda_graph: beside dist.overlap: on"},
         Clash{"BlocksOfAnMlp", "train:\n  steps: 3\n  recompute: blocks",
               "run.yaml:3:3: train.recompute: has no effect with model.type: mlp. It belongs to gpt"},
         Clash{"MomentumWithAdamw", "train: {steps: 3}\noptim: {momentum: 0.9}",

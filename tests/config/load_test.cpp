@@ -171,7 +171,7 @@ TEST(Load, KeepsMetadataAsTypedJson) {
 }
 
 TEST(Load, RefusesKeysWhoseCapabilityIsNotThere) {
-  for (const std::string key : {"train.autocast=true", "train.cuda_graph=true"})
+  for (const std::string key : {"train.autocast=true", "train.compile=true"})
     EXPECT_THAT(refusal_of(kSmall, {key}), HasSubstr("unknown key"));
 }
 
