@@ -97,7 +97,8 @@ DrilledRun Driver::drive() {
     tend();
     if (over && !starts_again()) break;
     if (steady_clock::now() - news > order_.patience) {
-      run_.finds.push_back(fmt::format("no news for {} s", order_.patience.count()));
+      run_.finds.push_back(
+          fmt::format("no news for {} s; {}", order_.patience.count(), family_of(child_->pid())));
       break;
     }
     std::this_thread::sleep_for(kTick);

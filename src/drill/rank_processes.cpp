@@ -2,6 +2,7 @@
 #include "drill/rank_processes.h"
 
 #include <dirent.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -56,6 +57,16 @@ bool has_word(const std::string& text, const std::string& word) {
 
 std::vector<pid_t> children_of(pid_t process) {
   return processes([&](pid_t one) { return parent_of(one) == process; });
+}
+
+std::string family_of(pid_t process) {
+  const std::string stat = process_text(process, "stat");
+  const auto name = stat.find('('), end = stat.rfind(')');
+  if (end == std::string::npos) return "none";
+  std::string text =
+      fmt::format("{} {} ({})", process, stat.substr(name + 1, end - name - 1), stat.at(end + 2));
+  for (const pid_t child : children_of(process)) text += ", " + family_of(child);
+  return text;
 }
 
 pid_t rank_process(pid_t supervisor, int rank) {

@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drill/drilled_run.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
 
 #include "drill/drill_table.h"
 #include "drill/life_story.h"
+#include "drill/rank_processes.h"
 #include "support/temp_dir.h"
 
 namespace lockstep {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -193,6 +200,22 @@ TEST_F(Story, SeesAStepThatWasSavedTwiceWithOtherBits) {
          "\n");
   story_.read();
   EXPECT_EQ(story_.contradiction(), 5);
+}
+
+// What is told of a job that gives no news.
+TEST(FamilyOf, NamesWhatLivesAndItsState) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  ::kill(child, SIGSTOP);
+  ASSERT_EQ(::waitpid(child, nullptr, WUNTRACED), child);
+  EXPECT_THAT(family_of(::getpid()), AllOf(HasSubstr(fmt::format(", {} ", child)), HasSubstr("(T)")));
+  ::kill(child, SIGKILL);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  EXPECT_THAT(family_of(::getpid()), Not(HasSubstr(std::to_string(child))));
+  EXPECT_EQ(family_of(child), "none");
 }
 
 }  // namespace
