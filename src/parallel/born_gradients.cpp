@@ -76,6 +76,11 @@ const std::byte* BornGradients::memory_of(int rank) const {
   return rank == rank_ ? birthplace_->memory().base() : peers_[static_cast<std::size_t>(rank)]->data();
 }
 
+void BornGradients::allow_writes() {
+  for (const auto& peer : peers_)
+    if (peer != nullptr) peer->allow_writes();
+}
+
 void BornGradients::look() {
   if (birthplace_ == nullptr) return;
   const std::int64_t* const table = table_.const_data_ptr<std::int64_t>();

@@ -30,6 +30,10 @@ class BornGradients {
   void publish(const std::vector<PartialSum>& sums);
   // Local, after a barrier behind publish(): reads the table.
   void look();
+  // Local. Ranks write means where the gradients of others are (CommonSums::putting_in_place()); until then
+  // what others have can only be read. Throws Fault (69).
+  void allow_writes();
+
   // Local, after look(): where the gradient of the index-th trainable parameter begins, of the partial sum
   // `node`; null: where its flat tensor has it.
   const void* place(std::size_t node, std::size_t index) const { return places_[node * parameters_ + index]; }

@@ -23,9 +23,11 @@ std::unique_ptr<CommonSums> CommonSums::make(HostDomain& domain, const ModelAren
   std::vector<MicroBatchRun> nodes;
   std::vector<std::int64_t> first = {0};
   std::vector<int> rank_of_node;
+  std::vector<std::size_t> first_nodes;
   for (int rank = 0; rank < domain.size(); ++rank) {
     const Rank member(domain.members()[static_cast<std::size_t>(rank)]);
     const MicroBatchRun run = run_of(world, member, micro_batches);
+    first_nodes.push_back(nodes.size());
     std::ranges::copy(nodes_of(world, member, micro_batches), std::back_inserter(nodes));
     rank_of_node.resize(nodes.size(), rank);
     first.push_back(first.back() +
@@ -52,6 +54,7 @@ std::unique_ptr<CommonSums> CommonSums::make(HostDomain& domain, const ModelAren
       if (rank == domain.rank()) all->slots_.push_back(place);
     }
   }
+  all->first_nodes_ = std::move(first_nodes);
   all->born_ = std::move(born);
   return all;
 }
@@ -67,6 +70,10 @@ void CommonSums::gather(HostDomain& domain, const std::vector<PartialSum>& sums)
   domain.barrier("partial sums are there");
   if (born_ != nullptr) born_->look();
   cut_into_pieces();
+}
+
+void CommonSums::allow_writes() {
+  if (born_ != nullptr) born_->allow_writes();
 }
 
 bool CommonSums::is_born(std::size_t parameter) const {

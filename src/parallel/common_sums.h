@@ -24,7 +24,7 @@ class HostDomain;
 class CommonSums {
  public:
   // Of a pass that goes on with what was summed: it is still in the first cache.
-  static constexpr std::int64_t kStretch = 4096;
+  static constexpr std::int64_t kStretch = 1024;
 
   // Collective. Null on all ranks where there is no room.
   static std::unique_ptr<CommonSums> make(HostDomain& domain, const ModelArena& arena, int micro_batches);
@@ -50,6 +50,21 @@ class CommonSums {
   template <class Number, class Use>
   void each_sum(std::size_t node, Slice range, std::int64_t length, Use&& use) const {
     each_stretch<Number, false>(range, length, {own_[node], {}}, use);
+  }
+  // Local, before putting_in_place(). Throws Fault (69).
+  void allow_writes();
+  // For `use` of each_mean(): writes the mean over what it was made of. Once that was done for all of the
+  // gradients, by all ranks, each has their means where it had its first partial sum.
+  template <class Number>
+  auto putting_in_place() const {
+    return [this](std::int64_t first, std::int64_t count, const Number* mean) {
+      for (auto piece = piece_of(first); count > 0; ++piece) {
+        const std::int64_t here = std::min(count, piece->end - first);
+        for (const std::size_t node : first_nodes_)
+          std::copy_n(mean, here, const_cast<Number*>(place<Number>(node, *piece, first)));
+        first += here, mean += here, count -= here;
+      }
+    };
   }
   // For `use`: into `values`, of which the first is number `begin`.
   template <class Number>
@@ -110,7 +125,7 @@ class CommonSums {
   // `count` values from `first` on, added up; on the desk, or where the only term has it.
   template <class Number, bool kMean>
   const Number* added(std::int64_t first, std::int64_t count, Desk<Number>& desk) const {
-    auto piece = std::ranges::upper_bound(pieces_, first, {}, &Piece::end);
+    auto piece = piece_of(first);
     if (first + count <= piece->end) return added_in<Number, kMean>(*piece, first, count, desk);
     for (std::int64_t at = first; at < first + count;) {
       const std::int64_t here = std::min(first + count, piece->end) - at;
@@ -124,20 +139,29 @@ class CommonSums {
   template <class Number, bool kMean>
   const Number* added_in(const Piece& piece, std::int64_t first, std::int64_t count,
                          Desk<Number>& desk) const {
-    for (std::size_t node = 0; node < sums_.size(); ++node) {
-      const void* const born =
-          piece.born < 0 ? nullptr : born_->place(node, static_cast<std::size_t>(piece.born));
-      desk.terms[node] = born == nullptr ? sums_[node].const_data_ptr<Number>() + first
-                                         : static_cast<const Number*>(born) + (first - piece.begin);
-    }
+    for (std::size_t node = 0; node < sums_.size(); ++node)
+      desk.terms[node] = place<Number>(node, piece, first);
     return kMean ? desk.tree.mean(desk.terms, count, desk.sums.data())
                  : desk.tree.sum(desk.terms, count, desk.sums.data());
+  }
+
+  std::vector<Piece>::const_iterator piece_of(std::int64_t first) const {
+    return std::ranges::upper_bound(pieces_, first, {}, &Piece::end);
+  }
+  // Where a partial sum has its value number `first`, which is in `piece`.
+  template <class Number>
+  const Number* place(std::size_t node, const Piece& piece, std::int64_t first) const {
+    const void* const born =
+        piece.born < 0 ? nullptr : born_->place(node, static_cast<std::size_t>(piece.born));
+    return born == nullptr ? sums_[node].const_data_ptr<Number>() + first
+                           : static_cast<const Number*>(born) + (first - piece.begin);
   }
 
   const ModelArena& arena_;
   TreeSum all_;
   std::vector<TreeSum> own_;
-  std::vector<torch::Tensor> sums_;  // of all ranks of the domain, in the order of the nodes
+  std::vector<torch::Tensor> sums_;       // of all ranks of the domain, in the order of the nodes
+  std::vector<std::size_t> first_nodes_;  // of each rank
   std::vector<torch::Tensor> slots_;
   std::unique_ptr<BornGradients> born_;  // null: all are copied
   std::vector<Piece> pieces_;

@@ -24,6 +24,18 @@ namespace {
 
 constexpr std::int64_t kStretch = CommonSums::kStretch;
 
+// For a pass over means: with each, times `scale`, its part of the update that was begun.
+template <class Number>
+auto updating_with(FlatOptimizer& optimizer, double scale) {
+  return [&optimizer, scale = static_cast<Number>(scale)](std::int64_t first, std::int64_t count,
+                                                          const Number* mean) {
+    if (scale == 1) return optimizer.update_part(first, count, mean);
+    std::array<Number, kStretch> scaled;
+    for (std::int64_t i = 0; i < count; ++i) scaled[static_cast<std::size_t>(i)] = mean[i] * scale;
+    optimizer.update_part(first, count, scaled.data());
+  };
+}
+
 class SharedExchange : public GradientExchange {
  public:
   SharedExchange(HostDomain& domain, const ModelArena& arena, std::unique_ptr<CommonSums> sums,
@@ -70,6 +82,7 @@ class SharedExchange : public GradientExchange {
 
   void reduce(const std::vector<PartialSum>& sums) override {
     sums_->gather(domain_, sums);
+    first_ = sums.front();
     if (between_ != nullptr) between_->exchange(*sums_);
     if (between_ != nullptr && parted_slots() == nullptr) between_->complete();
     find_rest();
@@ -92,13 +105,19 @@ class SharedExchange : public GradientExchange {
     return std::sqrt(sum);
   }
 
+  // In place: .grad is where this rank's first partial sum was.
   void average() override {
-    const StepMean mean = gathered();
-    mean.give_gradients();
-    mean.take_over_buffers();
+    if (between_ != nullptr) between_->complete();
+    sums_->allow_writes();
+    AT_DISPATCH_FLOATING_TYPES(rest_.scalar_type(), "average",
+                               [&] { each_mean<scalar_t>(kStretch, sums_->putting_in_place<scalar_t>()); });
+    domain_.barrier("means are there");
+    rest().give_gradients(std::exchange(first_, {}));
+    rest().take_over_buffers();
   }
 
   void apply(FlatOptimizer* optimizer, const UpdateRate& rate) override {
+    first_ = {};
     if (optimizer != nullptr && !updates_slices_) return gathered().apply(optimizer, rate);
     if (optimizer != nullptr) update_mine(*optimizer, rate);
     if (optimizer != nullptr && parted_slots() != nullptr) between_->share(arena_.writable_values(), 0, 1);
@@ -107,7 +126,10 @@ class SharedExchange : public GradientExchange {
   }
 
   // The next micro-batches are written where somebody may still read.
-  void leave() override { domain_.barrier("nothing is updated"); }
+  void leave() override {
+    first_ = {};
+    domain_.barrier("nothing is updated");
+  }
 
  private:
   // Local. `use(first, count, mean)` for stretches of `length` values that make up this rank's slice.
@@ -146,13 +168,7 @@ class SharedExchange : public GradientExchange {
   void update_mine(FlatOptimizer& optimizer, const UpdateRate& rate) {
     optimizer.begin_update(rate.lr, rest().reached());
     AT_DISPATCH_FLOATING_TYPES(rest_.scalar_type(), "update_mine", [&] {
-      const auto scale = static_cast<scalar_t>(rate.scale);
-      each_mean<scalar_t>(kStretch, [&](std::int64_t first, std::int64_t count, const scalar_t* mean) {
-        if (rate.scale == 1) return optimizer.update_part(first, count, mean);
-        std::array<scalar_t, kStretch> scaled;
-        for (std::int64_t i = 0; i < count; ++i) scaled[static_cast<std::size_t>(i)] = mean[i] * scale;
-        optimizer.update_part(first, count, scaled.data());
-      });
+      each_mean<scalar_t>(kStretch, updating_with<scalar_t>(optimizer, rate.scale));
     });
   }
 
@@ -161,12 +177,13 @@ class SharedExchange : public GradientExchange {
   std::unique_ptr<CommonSums> sums_;
   std::unique_ptr<DomainMean> between_;  // null: there is one domain
   Slice mine_;                           // of one domain
+  PartialSum first_;                     // of this rank and step, until its verb
   torch::Tensor rest_;                   // the mean behind the gradients: buffers, loss, who was reached
   torch::Tensor squares_;                // in common: of each block of the gradient
   bool is_sharded_ = false;              // between domains
   bool updates_slices_ = false;          // each rank its own, of the one copy
   std::unique_ptr<CommonState> state_;   // null: there is one rank, or each has a copy
-  std::unique_ptr<MeanRows> rows_;       // where the state is not in common
+  std::unique_ptr<MeanRows> rows_;       // for an optimizer that has a state of each rank
 };
 
 }  // namespace

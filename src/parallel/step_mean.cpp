@@ -29,12 +29,11 @@ void StepMean::take_over_buffers() const {
   if (buffers > 0) arena_.buffer_values().copy_(rest_.narrow(0, 0, buffers));
 }
 
-void StepMean::give_gradients() const {
+void StepMean::give_gradients(const PartialSum& mean) const {
   const std::vector<char> was_reached = reached();
   for (std::size_t i = 0; i < was_reached.size(); ++i) {
     torch::Tensor parameter = arena_.trainable_tensors()[i];
-    parameter.mutable_grad() =
-        was_reached[i] ? ModelArena::view(gradients_, arena_.trainable()[i]).detach() : torch::Tensor();
+    parameter.mutable_grad() = was_reached[i] ? mean.gradient(arena_, i).detach() : torch::Tensor();
   }
 }
 

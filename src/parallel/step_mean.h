@@ -37,7 +37,9 @@ class StepMean {
   void take_over_buffers() const;
   // .grad of each trainable parameter becomes its mean, whatever was there; undefined, as torch.optim sees a
   // parameter that nothing reached.
-  void give_gradients() const;
+  void give_gradients() const { give_gradients({{}, gradients_, {}}); }
+  // The same, of means that lie where `mean` has the gradients.
+  void give_gradients(const PartialSum& mean) const;
 
  private:
   const ModelArena& arena_;

@@ -48,7 +48,7 @@ struct Training {
   }
 
   // How many gradients this rank has not copied.
-  std::int64_t step(int number) {
+  std::int64_t reduce(int number) {
     if (number == 1) pass.check_next();
     pass.run(Step(number), [&](int micro_batch) {
       const torch::Tensor x = torch::randn({4, 200});
@@ -59,6 +59,10 @@ struct Training {
       for (std::size_t i = 0; i < arena.trainable().size(); ++i) born += sum.is_born(i);
     exchange->reduce(pass.sums());
     norm = exchange->norm();
+    return born;
+  }
+  std::int64_t step(int number) {
+    const std::int64_t born = reduce(number);
     exchange->apply(optimizer.get(), {1e-2, number == 3 ? 0.5 : 1});
     return born;
   }
@@ -105,6 +109,39 @@ TEST_F(BornGradients, AreCopiedWhereTensorsAreNotKept) {
   stop_keeping_tensors();
   // One rank reads them wherever they are.
   compare(world.size().value + 1, world.size().value == 1);
+}
+
+// A loop of one's own changes .grad as it likes, and may keep it beyond the step that made it.
+TEST_F(BornGradients, BecomeTheirMeanWhereTheyAre) {
+  for (int count = world.size().value; count <= world.size().value + 5; ++count) {
+    Training messages(world, count, nullptr), shared(world, count, domain.get());
+    for (int step = 1; step <= 4; ++step) {
+      messages.reduce(step);
+      ASSERT_GT(shared.reduce(step), 0);
+      const PartialSum first = shared.pass.sums().front();
+      messages.exchange->average();
+      shared.exchange->average();
+      const std::vector<torch::Tensor>& parameters = shared.arena.trainable_tensors();
+      for (std::size_t i = 0; i < parameters.size(); ++i) {
+        const torch::Tensor& mean = messages.arena.trainable_tensors()[i].grad();
+        ASSERT_EQ(parameters[i].grad().defined(), mean.defined());
+        if (!mean.defined()) continue;
+        EXPECT_TRUE(torch::equal(parameters[i].grad(), mean)) << count << " micro-batches, step " << step;
+        if (first.is_born(i)) {
+          EXPECT_EQ(parameters[i].grad().data_ptr(), first.born[i].data_ptr());
+        }
+        // Each rank's own.
+        parameters[i].mutable_grad().add_(world.rank().value);
+      }
+      domain->barrier("changed");
+      for (std::size_t i = 0; i < parameters.size(); ++i) {
+        const torch::Tensor& mean = messages.arena.trainable_tensors()[i].grad();
+        EXPECT_TRUE(!mean.defined() || torch::equal(parameters[i].grad(), mean + world.rank().value));
+      }
+      trim_kept_tensors();
+    }
+    domain->barrier("compared");
+  }
 }
 
 // What one step publishes must not be anybody's before all have read it.
