@@ -17,7 +17,7 @@ from launch import ENVIRONMENT, MPIRUN
 from report import ROOT, Report
 
 WORKER = str(pathlib.Path(__file__).resolve().parent / "peer_allreduce_worker.py")
-NAMES = ("Lockstep", "gloo", "MPI_Allreduce", "limit")
+NAMES = ("Lockstep", "gloo", "MPI_Allreduce", "limit", "limit, memory in common")
 
 
 def lines_of(command):

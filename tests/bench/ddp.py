@@ -108,8 +108,13 @@ class Bench:
 
 
 def cases_of(bench, model):
-    in_full = {"Lockstep, 2 ranks, float32": lambda: bench.ours(model, 2, "train.precision=full")}
-    return {
+    in_bf16 = {
+        "Lockstep, 2 ranks": lambda: bench.ours(model, 2),
+        "Lockstep, 2 ranks, float32": lambda: bench.ours(model, 2, "train.precision=full"),
+        "DDP gloo, fused AdamW": lambda: bench.ddp(model, "fused"),
+        "2 processes without exchange": lambda: bench.independent(model),
+    }
+    return in_bf16 if bench.precision == "bf16" else {
         "Lockstep, 2 ranks": lambda: bench.ours(model, 2),
         "Lockstep, 2 ranks, clipped": lambda: bench.ours(model, 2, "train.grad_clip=1.0"),
         "Lockstep, 2 ranks, messages": lambda: bench.ours(model, 2, "dist.shared_memory=false"),
@@ -124,7 +129,6 @@ def cases_of(bench, model):
         "Lockstep, 1 rank": lambda: bench.ours(model, 1),
         "PyTorch, 1 process": lambda: bench.bare(model),
         "PyTorch, 1 process, our malloc settings": lambda: bench.bare(model, MALLOC),
-        **(in_full if bench.precision != "full" else {}),
     }
 
 
