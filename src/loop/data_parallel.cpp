@@ -144,6 +144,7 @@ double DataParallel::Impl::reduce(const std::string& name, std::int64_t step, co
   supervisor_line().progress(Step(step + 1));
   fault_point("step");
   if (step == 0 && options.check_model && pass->computed() == 0) pass->check_next();
+  given.take_back();
   const auto compute = [&] {
     const PhaseScope work(watch, Phase::kCompute);
     const auto fault = [&](const ForeignException& thrown) {
@@ -244,7 +245,10 @@ DataParallel::~DataParallel() = default;
 
 double DataParallel::backward(std::int64_t step, const Loss& loss) {
   const double mean_loss = impl_->reduce("backward", step, loss);
-  for (const Impl::Lane& lane : impl_->lanes) lane.exchange->average();
+  for (const Impl::Lane& lane : impl_->lanes) {
+    lane.exchange->average();
+    impl_->given.add(lane.arena->trainable_tensors());
+  }
   return mean_loss;
 }
 

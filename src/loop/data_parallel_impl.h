@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lockstep/loop/data_parallel.h"
+#include "loop/given_gradients.h"
 #include "loop/session_impl.h"
 #include "optim/optimizer.h"
 #include "parallel/gradient_exchange.h"
@@ -40,6 +41,7 @@ struct DataParallel::Impl {
   ParallelOptions options;
   std::vector<Lane> lanes;
   std::unique_ptr<MicroBatchPass> pass;
+  GivenGradients given;
   std::optional<OptimOptions> built_in;
   std::map<std::string, int> group_of;  // of each parameter, by the module's name for it
   double lr = 0;                        // of the next update

@@ -131,6 +131,23 @@ TEST(Gradients, AveragedByTheBackendAreThoseOfPlainLibTorchToo) {
   for (const int ranks : {1, 2, 3}) expect_near(plain, gradients_at(ranks, /*fast=*/true), "fast");
 }
 
+// As LibTorch's own, whose next backward() has other memory: a program may compare it with the next one.
+TEST(Gradients, KeepTheirNumbersForWhoHoldsThemBeyondTheStep) {
+  for (const bool is_emptied : {false, true})
+    run_sessions(2, [&](Session& session) {
+      Net net;
+      DataParallel parallel(session, *net, {.micro_batches = kMicroBatches});
+      const auto loss = [&](MicroBatch m) { return loss_of(net, inputs(m.step, m.index, 1)); };
+      parallel.backward(0, loss);
+      const torch::Tensor kept = net->in->weight.grad();
+      const torch::Tensor copy = kept.clone();
+      if (is_emptied) net->zero_grad();
+      parallel.backward(1, loss);
+      EXPECT_TRUE(torch::equal(kept, copy)) << "emptied: " << is_emptied;
+      EXPECT_FALSE(torch::equal(net->in->weight.grad(), copy));
+    });
+}
+
 TEST(Gradients, TakeThePlaceOfWhateverWasThere) {
   run_sessions(2, [&](Session& session) {
     Net net;

@@ -104,6 +104,7 @@ class DataParallel {
   // Collective, verb. Forward and backward over this rank's micro-batches of `step` (0-based), and the mean
   // over all of them: .grad of every parameter is replaced by it (undefined where no micro-batch reached it),
   // floating buffers become the mean of what the micro-batches left. .grad of other modules stays as it was.
+  // A handle to a .grad that is kept beyond the step keeps its numbers; a view of it does not.
   // Returns the mean loss, and leaves LibTorch's default generator as it was. When it returns, whatever an
   // optimizer is about to change was copied for a save in flight. Throws Fault: 78 for a loss that is none or
   // a module that was moved; 70 for integer buffers that depend on data.
