@@ -105,9 +105,10 @@ std::unique_ptr<GradientExchange> make_exchange(World& world, const ModelArena& 
 
 // Collective. Within a host, through memory that its ranks have in common: each sums a slice of what all have
 // left there, along the same tree; between hosts those sums travel (DomainMean). With share_state() a rank
-// updates its slice in the same pass, and nothing is gathered; else it writes its means to a row of each rank
-// of the host, which has all of them then. Null on all ranks where there is no room. For CPU tensors of
-// float32 or float64; the same bits as with make_exact_reducer().
+// updates its slice in the same pass, and nothing is gathered; else it writes its means for each rank of the
+// host: over that rank's first partial sum, or, for an optimizer that each rank has, to a row. Null on all
+// ranks where there is no room. For CPU tensors of float32 or float64; the same bits as with
+// make_exact_reducer().
 std::unique_ptr<GradientExchange> make_shared_exchange(HostDomain& domain, const ModelArena& arena,
                                                        const ExchangePlan& plan);
 

@@ -111,17 +111,19 @@ Case limit_of(World& world, std::int64_t count) {
   check(ranks == 2 || ranks == 4, "2 or 4 ranks take part");
   const torch::Tensor rows = zeros_from_a_page_on(count, torch::kFloat32);
   const std::int64_t length = count / ranks;
-  return {"limit", [] {}, [=] { touch(rows.data_ptr<float>(), length, ranks, length); }, nullptr};
+  return {"limit", [=] { rows.fill_(1); }, [=] { touch(rows.data_ptr<float>(), length, ranks, length); },
+          nullptr};
 }
 
 // The same where all ranks have the rows mapped, which few systems give huge pages.
 Case limit_in_common_of(World& world, HostDomain& domain, std::int64_t count) {
   const int ranks = world.size().value;
   const torch::Tensor rows = required_in_common(domain, ranks * count, torch::kFloat32);
+  const torch::Tensor own = rows.narrow(0, world.rank().value * count, count);
   const std::int64_t length = count / ranks;
-  const std::int64_t mine = world.rank().value * length;
-  return {"limit, memory in common", [] {},
-          [=] { touch(rows.data_ptr<float>() + mine, count, ranks, length); }, nullptr};
+  float* const first = rows.data_ptr<float>() + world.rank().value * length;
+  return {"limit, memory in common", [=] { own.fill_(1); }, [=] { touch(first, count, ranks, length); },
+          nullptr};
 }
 
 // All ranks of a host have the same clock.

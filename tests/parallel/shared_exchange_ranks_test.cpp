@@ -183,6 +183,21 @@ TEST_P(SharedExchangeOn, UpdatesOneCopyToTheBitsOfMessages) {
   }
 }
 
+// As an optimizer of the program's own does, which has no parts.
+TEST_P(SharedExchangeOn, UpdatesACopyOfEachRankToTheBitsOfMessages) {
+  const int count = world.size().value + 2;
+  Training messages(world, count, nullptr, {}), shared(world, count, domain.get(), {});
+  for (int step = 1; step <= 4; ++step) {
+    messages.reduce(step);
+    shared.reduce(step);
+    const UpdateRate rate{1e-2, step == 3 ? clip_scale(shared.exchange->norm(), 0.5) : 1};
+    messages.exchange->apply(messages.optimizer.get(), rate);
+    shared.exchange->apply(shared.optimizer.get(), rate);
+    EXPECT_TRUE(torch::equal(shared.arena.values(), messages.arena.values())) << " step " << step;
+  }
+  domain->barrier("compared");
+}
+
 // Of which ranks of one host have the memory.
 std::size_t resident_bytes(const torch::Tensor& slot) {
   std::vector<unsigned char> pages((slot.nbytes() + 4095) / 4096);
