@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <utility>
 
@@ -81,8 +82,9 @@ void SealedParameters::on_fault(int signal, siginfo_t* info, void* /*context*/) 
     [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
     abort_job(ExitCode::kConfig);
   }
-  // Somebody else's: it happens once more, and is theirs.
+  // Somebody else's: it happens once more, and is theirs. One that was sent (kill, raise) would not.
   ::sigaction(signal, &before, nullptr);
+  if (info->si_code <= 0) ::raise(signal);
 }
 
 }  // namespace lockstep

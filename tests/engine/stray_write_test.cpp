@@ -2,6 +2,8 @@
 // A parameter of which the ranks of a host have one copy, changed by a model.
 #include <gmock/gmock.h>
 
+#include <csignal>
+
 #include "job/job.h"
 
 namespace lockstep::testing {
@@ -53,6 +55,19 @@ TEST_P(StrayWrite, OfEachRankToItsOwnCopyIsRefusedWhereVersionsCountIt) {
   }
   EXPECT_EQ(result.code, 78);
   EXPECT_THAT(result.err, HasSubstr("parameter head.bias was changed in place by the model"));
+}
+
+// What looks at such writes leaves every other SIGSEGV to whom it is meant for: the rank ends.
+TEST(SealedParameters, LetASegmentationFaultThatIsSentEndTheRank) {
+  const Job job(R"(version: 1
+run: {name: job, dir: run, seed: 7}
+model: {type: mlp, inputs: 8, hidden: [16], outputs: 4}
+data: {type: synthetic, samples: 96, input_shape: [8], classes: 4}
+train: {steps: 8, global_batch: 24, micro_batch: 6}
+)");
+  const ProcessResult result =
+      job.train({.ranks = 2, .launcher = Launcher::kMpirun, .fault = "segv@rank=1,step=4"});
+  EXPECT_EQ(result.code, 128 + SIGSEGV) << result.err;
 }
 
 }  // namespace
