@@ -10,10 +10,9 @@ bench_allreduce takes all but gloo in turns inside one run; such runs and gloo's
 import argparse
 import json
 import pathlib
-import subprocess
 import sys
 
-from launch import ENVIRONMENT, MPIRUN
+from launch import MPIRUN, in_turns, output_of
 from report import ROOT, Report
 
 WORKER = str(pathlib.Path(__file__).resolve().parent / "peer_allreduce_worker.py")
@@ -21,10 +20,7 @@ NAMES = ("Lockstep", "gloo", "MPI_Allreduce", "limit", "limit, memory in common"
 
 
 def lines_of(command):
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}: {done.returncode}\n{done.stderr}")
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in output_of(command).splitlines() if line.startswith("{")]
 
 
 def main():
@@ -46,11 +42,10 @@ def main():
         ours = [*MPIRUN, "-n", str(ranks), options.bench, "--kib", sizes, "--rounds", str(options.turns), *(["--unpinned"] if options.tiny else [])]
         gloo = [torchrun, "--standalone", f"--nproc_per_node={ranks}", WORKER, sizes, str(options.turns)]
         sides = [ours] if options.without_gloo else [ours, gloo]
-        for turn in range(options.rounds):
-            for side in sides[:: -1 if turn % 2 else 1]:
-                for case in lines_of(side):
-                    size = f"{case['kib'] // 1024} MiB" if case["kib"] >= 1024 else f"{case['kib']} KiB"
-                    report.add(f"{size}, {ranks} ranks", case["name"], case["ms"])
+        for side in in_turns(sides, options.rounds):
+            for case in lines_of(side):
+                size = f"{case['kib'] // 1024} MiB" if case["kib"] >= 1024 else f"{case['kib']} KiB"
+                report.add(f"{size}, {ranks} ranks", case["name"], case["ms"])
     report.sort(NAMES)
     report.print()
     report.write(options.json)

@@ -21,7 +21,7 @@ import tempfile
 
 import numpy
 
-from launch import ENVIRONMENT, MPIRUN
+from launch import ENVIRONMENT, MPIRUN, in_turns, output_of
 from report import Report
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -101,10 +101,7 @@ class Bench:
         return json.loads(self.call([sys.executable, *self.worker(model, "fused", self.cores[0])], settings))
 
     def call(self, command, settings={}):
-        done = subprocess.run(command, env=ENVIRONMENT | settings, capture_output=True, text=True)
-        if done.returncode != 0:
-            sys.exit(f"{' '.join(command)}: {done.returncode}\n{done.stderr}")
-        return done.stdout.strip().rsplit("\n", 1)[-1]
+        return output_of(command, ENVIRONMENT | settings).strip().rsplit("\n", 1)[-1]
 
 
 def cases_of(bench, model):
@@ -145,9 +142,8 @@ def main():
         bench = Bench(options.lockstep, pathlib.Path(folder), options.precision)
         for model in options.models.split(","):
             cases = cases_of(bench, model)
-            for turn in range(options.rounds):
-                for name in list(cases)[:: -1 if turn % 2 else 1]:
-                    report.add(model, name, cases[name]())
+            for name in in_turns(list(cases), options.rounds):
+                report.add(model, name, cases[name]())
             report.write(options.json)  # what there is, should the rest fail
     report.sort(list(cases))
     report.print()

@@ -9,34 +9,28 @@ that it works. docs/benchmarks.md.
 """
 import argparse
 import json
+import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
+from launch import in_turns, output_of
 from report import ROOT, Report
 
 WORKER = str(pathlib.Path(__file__).resolve().parent / "peer_optimizer_worker.py")
 NAMES = ("Lockstep", "ATen fused, flat", "ATen fused, 150 tensors", "PyTorch fused=True", "limit")
 
 
-def output_of(*command):
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}: {done.returncode}\n{done.stderr}")
-    return done.stdout
-
-
 def ours(options, threads):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "cases.json"
-        output_of(options.bench, "--elements", str(options.elements), "--threads", threads, "--rounds", str(options.turns), "--json", str(path),
-                  *(["--tiny"] if options.tiny else []))
+        output_of([options.bench, "--elements", str(options.elements), "--threads", threads, "--rounds", str(options.turns), "--json", str(path),
+                   *(["--tiny"] if options.tiny else [])], os.environ)
         return json.loads(path.read_text())["cases"]
 
 
 def theirs(options, threads):
-    return [json.loads(output_of(sys.executable, WORKER, str(options.elements), threads, str(options.turns)))]
+    return [json.loads(output_of([sys.executable, WORKER, str(options.elements), threads, str(options.turns)], os.environ))]
 
 
 def main():
@@ -53,10 +47,9 @@ def main():
     sides = [ours] if options.without_python else [ours, theirs]
     report = Report("optimizer", "Milliseconds", options.bench, parameters=options.elements, processes=options.rounds, turns=options.turns)
     for threads in options.threads.split(","):
-        for turn in range(options.rounds):
-            for side in sides[:: -1 if turn % 2 else 1]:
-                for case in side(options, threads):
-                    report.add(f"{threads} {'thread' if threads == '1' else 'threads'}", case["name"], case["ms"])
+        for side in in_turns(sides, options.rounds):
+            for case in side(options, threads):
+                report.add(f"{threads} {'thread' if threads == '1' else 'threads'}", case["name"], case["ms"])
     report.sort(NAMES)
     report.print()
     report.write(options.json)

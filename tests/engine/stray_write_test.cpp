@@ -59,12 +59,7 @@ TEST_P(StrayWrite, OfEachRankToItsOwnCopyIsRefusedWhereVersionsCountIt) {
 
 // What looks at such writes leaves every other SIGSEGV to whom it is meant for: the rank ends.
 TEST(SealedParameters, LetASegmentationFaultThatIsSentEndTheRank) {
-  const Job job(R"(version: 1
-run: {name: job, dir: run, seed: 7}
-model: {type: mlp, inputs: 8, hidden: [16], outputs: 4}
-data: {type: synthetic, samples: 96, input_shape: [8], classes: 4}
-train: {steps: 8, global_batch: 24, micro_batch: 6}
-)");
+  const Job job(mlp_config());
   const ProcessResult result =
       job.train({.ranks = 2, .launcher = Launcher::kMpirun, .fault = "segv@rank=1,step=4"});
   EXPECT_EQ(result.code, 128 + SIGSEGV) << result.err;
