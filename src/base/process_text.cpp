@@ -4,6 +4,8 @@
 #include <fcntl.h>
 
 #include <array>
+#include <iterator>
+#include <sstream>
 
 #include "base/descriptor.h"
 
@@ -19,6 +21,14 @@ std::string process_text(pid_t process, const char* file) {
     if (got <= 0) return got < 0 ? "" : text;
     text.append(piece.data(), static_cast<std::size_t>(got));
   }
+}
+
+std::vector<std::string> process_stat(pid_t process) {
+  const std::string text = process_text(process, "stat");
+  const auto name_end = text.rfind(')');
+  if (name_end == std::string::npos) return {};
+  std::istringstream rest(text.substr(name_end + 1));
+  return {std::istream_iterator<std::string>(rest), {}};
 }
 
 }  // namespace lockstep

@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
-#include <iterator>
-#include <sstream>
 #include <string>
 
 #include "base/process_text.h"
@@ -16,25 +14,16 @@
 namespace lockstep {
 namespace {
 
-// The fields of /proc/<pid>/stat behind the name; empty when it is gone.
-std::vector<std::string> stat_of(pid_t process) {
-  const std::string stat = process_text(process, "stat");
-  const auto name_end = stat.rfind(')');
-  if (name_end == std::string::npos) return {};
-  std::istringstream rest(stat.substr(name_end + 1));
-  return {std::istream_iterator<std::string>(rest), {}};
-}
-
 // -1 when it is gone, or is only waiting to be reaped.
 pid_t parent_of(pid_t process) {
-  const std::vector<std::string> stat = stat_of(process);
+  const std::vector<std::string> stat = process_stat(process);
   return stat.size() < 2 || stat[0] == "Z" || stat[0] == "X" ? -1 : std::atoi(stat[1].c_str());
 }
 
 // In the kernel's unit; the largest number there is when it is gone.
 std::uint64_t start_of(pid_t process) {
   constexpr std::size_t kStartTime = 19;
-  const std::vector<std::string> stat = stat_of(process);
+  const std::vector<std::string> stat = process_stat(process);
   return stat.size() > kStartTime ? std::strtoull(stat[kStartTime].c_str(), nullptr, 10) : UINT64_MAX;
 }
 
@@ -60,11 +49,11 @@ std::vector<pid_t> children_of(pid_t process) {
 }
 
 std::string family_of(pid_t process) {
-  const std::string stat = process_text(process, "stat");
-  const auto name = stat.find('('), end = stat.rfind(')');
-  if (end == std::string::npos) return "none";
-  std::string text =
-      fmt::format("{} {} ({})", process, stat.substr(name + 1, end - name - 1), stat.at(end + 2));
+  const std::vector<std::string> stat = process_stat(process);
+  if (stat.empty()) return "none";
+  std::string name = process_text(process, "comm");
+  if (name.ends_with('\n')) name.pop_back();
+  std::string text = fmt::format("{} {} ({})", process, name, stat.front());
   for (const pid_t child : children_of(process)) text += ", " + family_of(child);
   return text;
 }

@@ -55,13 +55,13 @@ class FlatAdam : public FlatOptimizer {
       numbers.root_scale = 1 / std::sqrt(1 - power(o.betas[1], run.steps));
       numbers.eps = o.eps;
       numbers.step_size = run.lr / (1 - power(o.betas[0], run.steps));
+      numbers.scale = run.scale;
       numbers_.push_back(numbers);
     }
   }
 
-  void apply_part(const Part& part) override {
-    parameters_.scalar_type() == torch::kFloat32 ? apply_part_of<float>(part) : apply_part_of<double>(part);
-  }
+  void apply_part(const Part<float>& part) override { apply_part_of(part); }
+  void apply_part(const Part<double>& part) override { apply_part_of(part); }
 
   void apply(const Run& run, const torch::Tensor& gradients) override {
     // The kernel reads the count from a float32 on the device; ours stays on the host, where a checkpoint
@@ -76,10 +76,10 @@ class FlatAdam : public FlatOptimizer {
 
  private:
   template <class Number>
-  void apply_part_of(const Part& part) {
-    const AdamPart<Number> places{
-        part.count, elements<Number>(parameters_, part.first), static_cast<const Number*>(part.gradients),
-        elements<Number>(exp_avg_, part.first), elements<Number>(exp_avg_sq_, part.first)};
+  void apply_part_of(const Part<Number>& part) {
+    const AdamPart<Number> places{part.count, elements<Number>(parameters_, part.first), part.gradients,
+                                  elements<Number>(exp_avg_, part.first),
+                                  elements<Number>(exp_avg_sq_, part.first)};
     kernels_(places, numbers_[part.run]);
   }
 

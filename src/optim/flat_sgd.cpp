@@ -36,13 +36,12 @@ class FlatSgd : public FlatOptimizer {
       MomentumUse use = run.steps == 1 ? MomentumUse::kFirst : MomentumUse::kLater;
       if (momentum_buffer_.empty()) use = MomentumUse::kNone;
       const OptimOptions& o = run.options;
-      numbers_.push_back({run.lr, o.weight_decay, o.momentum, use, o.nesterov});
+      numbers_.push_back({run.lr, o.weight_decay, o.momentum, use, o.nesterov, run.scale});
     }
   }
 
-  void apply_part(const Part& part) override {
-    parameters_.scalar_type() == torch::kFloat32 ? apply_part_of<float>(part) : apply_part_of<double>(part);
-  }
+  void apply_part(const Part<float>& part) override { apply_part_of(part); }
+  void apply_part(const Part<double>& part) override { apply_part_of(part); }
 
   void apply(const Run& run, const torch::Tensor& gradients) override {
     std::vector<torch::Tensor> momentum;
@@ -54,11 +53,11 @@ class FlatSgd : public FlatOptimizer {
 
  private:
   template <class Number>
-  void apply_part_of(const Part& part) {
+  void apply_part_of(const Part<Number>& part) {
     Number* const buffer =
         momentum_buffer_.empty() ? nullptr : elements<Number>(momentum_buffer_.front(), part.first);
-    const SgdPart<Number> places{part.count, elements<Number>(parameters_, part.first),
-                                 static_cast<const Number*>(part.gradients), buffer};
+    const SgdPart<Number> places{part.count, elements<Number>(parameters_, part.first), part.gradients,
+                                 buffer};
     kernels_(places, numbers_[part.run]);
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "optim/optimizer.h"
 
+#include <ATen/Dispatch.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -116,46 +117,55 @@ void FlatOptimizer::update(const torch::Tensor& gradients, double lr, const std:
   check(gradients.sizes() == parameters_.sizes() && gradients.scalar_type() == parameters_.scalar_type() &&
             gradients.is_contiguous() && gradients.device() == parameters_.device(),
         "gradients are laid out like the parameters");
-  find_runs(lr, reached);
-  if (updates_in_parts()) return update_by_parts(gradients);
+  find_runs(lr, reached, /*scale=*/1);
+  if (updates_in_parts())
+    return AT_DISPATCH_FLOATING_TYPES(gradients.scalar_type(), "update",
+                                      [&] { update_by_parts<scalar_t>(gradients); });
   const torch::NoGradGuard no_grad;
   for (const Run& run : runs_) apply(run, gradients);
 }
 
+template <class Number>
 void FlatOptimizer::update_by_parts(const torch::Tensor& gradients) {
   prepare(runs_);
-  const auto* first = static_cast<const std::byte*>(gradients.const_data_ptr());
+  const PendingMean<Number> all{gradients.const_data_ptr<Number>()};
   const std::int64_t grains = (gradients.numel() + kGrain - 1) / kGrain;
   in_parallel(0, grains, 1, [&](std::int64_t begin, std::int64_t end) {
     const std::int64_t from = begin * kGrain;
     const std::int64_t count = std::min(end * kGrain, gradients.numel()) - from;
-    update_part(from, count, first + from * gradients.element_size());
+    update_part(from, count, all.from(from));
   });
 }
 
-void FlatOptimizer::begin_update(double lr, const std::vector<char>& reached) {
+void FlatOptimizer::begin_update(double lr, const std::vector<char>& reached, double scale) {
   check(updates_in_parts(), "an update is begun where it is made in parts");
-  find_runs(lr, reached);
+  find_runs(lr, reached, scale);
   prepare(runs_);
 }
 
-void FlatOptimizer::update_part(std::int64_t first, std::int64_t count, const void* gradients) {
+template <class Number>
+void FlatOptimizer::update_part(std::int64_t first, std::int64_t count,
+                                const PendingMean<Number>& gradients) {
   const std::int64_t end = first + count;
   check(first >= 0 && count >= 0 && end <= parameters_.numel(), "a part lies within the parameters");
-  const auto size = static_cast<std::int64_t>(parameters_.element_size());
+  check(parameters_.scalar_type() == c10::CppTypeToScalarType<Number>::value,
+        "gradients have the parameters' dtype");
   auto run = std::ranges::upper_bound(runs_, first, {}, [](const Run& one) { return one.first + one.count; });
   for (; run != runs_.end() && run->first < end; ++run) {
     const std::int64_t from = std::max(first, run->first);
     const std::int64_t to = std::min(end, run->first + run->count);
-    apply_part({static_cast<std::size_t>(run - runs_.begin()), from, to - from,
-                static_cast<const std::byte*>(gradients) + (from - first) * size});
+    apply_part(Part<Number>{static_cast<std::size_t>(run - runs_.begin()), from, to - from,
+                            gradients.from(from - first)});
   }
 }
+
+template void FlatOptimizer::update_part(std::int64_t, std::int64_t, const PendingMean<float>&);
+template void FlatOptimizer::update_part(std::int64_t, std::int64_t, const PendingMean<double>&);
 
 // Note [one flat tensor]: kernels that take lists start once a tensor; one flat tensor is one pass at memory
 // speed. Where parameters are skipped or have been, or are in groups, there is a run for each of the
 // stretches between them; in the normal case there is one, and it is the whole.
-void FlatOptimizer::find_runs(double lr, const std::vector<char>& reached) {
+void FlatOptimizer::find_runs(double lr, const std::vector<char>& reached, double scale) {
   check(reached.size() == steps_.size(), "each parameter was reached or not");
   runs_.clear();
   for (std::size_t first = 0, next = 0; first < steps_.size(); first = next) {
@@ -169,8 +179,8 @@ void FlatOptimizer::find_runs(double lr, const std::vector<char>& reached) {
     const std::int64_t count = end_of(next - 1) - layout_.offsets[first];
     if (count == 0) continue;
     const OptimOptions& own = options_of(group);
-    runs_.push_back(
-        {layout_.offsets[first], count, first, steps, lr_of_group(own.lr, options_of(kNoGroup).lr, lr), own});
+    const double own_lr = lr_of_group(own.lr, options_of(kNoGroup).lr, lr);
+    runs_.push_back({layout_.offsets[first], count, first, steps, own_lr, scale, own});
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "optim/options.h"
 #include "optim/parameter_groups.h"
+#include "tensors/pending_mean.h"
 
 namespace lockstep {
 
@@ -63,13 +64,15 @@ class FlatOptimizer {
 
   // Can the same be done in parts? By sgd, adam and adamw on a CPU.
   virtual bool updates_in_parts() const { return false; }
-  // Begins an update: counts it and fixes what is the same for all elements. Throws Bug unless
-  // updates_in_parts().
-  void begin_update(double lr, const std::vector<char>& reached);
-  // Updates `count` elements from `first` on; `gradients` are theirs alone, of the parameters' dtype, and are
-  // only read. Once each element was in a part, in any cut and order, the bits are those of update(). Threads
-  // may update parts that do not overlap at once. No tensor is made, nothing is allocated.
-  void update_part(std::int64_t first, std::int64_t count, const void* gradients);
+  // Begins an update: counts it and fixes what is the same for all elements; each gradient is multiplied by
+  // `scale` first. Throws Bug unless updates_in_parts().
+  void begin_update(double lr, const std::vector<char>& reached, double scale = 1);
+  // Updates `count` elements from `first` on; `gradients` are theirs alone, of the parameters' dtype (float
+  // or double), and are only read. Once each element was in a part, in any cut and order, the bits are those
+  // of update(). Threads may update parts that do not overlap at once. No tensor is made, nothing is
+  // allocated.
+  template <class Number>
+  void update_part(std::int64_t first, std::int64_t count, const PendingMean<Number>& gradients);
 
   // From here on the parameters lie in `parameters`, and the slots in `slots`, in their order: of the same
   // size as before, with the same values.
@@ -92,6 +95,7 @@ class FlatOptimizer {
     std::size_t parameter = 0;  // the first
     double steps = 0;           // of its parameters, this update counted
     double lr = 0;
+    double scale = 1;
     const OptimOptions& options;  // of its group
 
     torch::Tensor of(const torch::Tensor& flat) const { return flat.narrow(0, first, count); }
@@ -104,15 +108,17 @@ class FlatOptimizer {
   virtual bool one_by_one() const { return false; }
 
   // Some elements of the update's run number `run`.
+  template <class Number>
   struct Part {
     std::size_t run = 0;
     std::int64_t first = 0;
     std::int64_t count = 0;
-    const void* gradients = nullptr;
+    PendingMean<Number> gradients;
   };
   // Once an update, where there are parts: what its kernels are told of each run.
   virtual void prepare(const std::vector<Run>& /*runs*/) {}
-  virtual void apply_part(const Part& /*part*/) {}
+  virtual void apply_part(const Part<float>& /*part*/) {}
+  virtual void apply_part(const Part<double>& /*part*/) {}
 
   const ParameterLayout& layout() const { return layout_; }
   // Zeros that lie in their pages as the parameters do.
@@ -125,7 +131,8 @@ class FlatOptimizer {
   torch::Tensor parameters_;
 
  private:
-  void find_runs(double lr, const std::vector<char>& reached);
+  void find_runs(double lr, const std::vector<char>& reached, double scale);
+  template <class Number>
   void update_by_parts(const torch::Tensor& gradients);
   std::int64_t end_of(std::size_t parameter) const;
   const OptimOptions& options_of(int group) const;

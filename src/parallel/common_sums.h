@@ -23,9 +23,6 @@ class HostDomain;
 // The partial sums of all ranks of a domain, where every rank can read them, and means over them.
 class CommonSums {
  public:
-  // Of a pass that goes on with what was summed: it is still in the first cache.
-  static constexpr std::int64_t kStretch = 1024;
-
   // Collective. Null on all ranks where there is no room.
   static std::unique_ptr<CommonSums> make(HostDomain& domain, const ModelArena& arena, int micro_batches);
 
@@ -37,41 +34,54 @@ class CommonSums {
   // Collective. This rank's partial sums of the step are there, and so are those of the others.
   void gather(HostDomain& domain, const std::vector<PartialSum>& sums);
 
-  // Local, after gather(). `use(first, count, mean)` for stretches of `length` values that make up `range`,
-  // the mean over all micro-batches of each; on several threads at once, in any order. `others`: of the sums
-  // of the other domains (nodes_of() each, in their order) what belongs to `range`.
+  // Local, after gather(). `use(first, count, mean)` for short stretches that make up `range`, of each the
+  // PendingMean over all micro-batches; on several threads at once, in any order. `others`: of the sums of
+  // the other domains (nodes_of() each, in their order) what belongs to `range`.
   template <class Number, class Use>
-  void each_mean(Slice range, std::int64_t length, const std::vector<torch::Tensor>& others,
-                 Use&& use) const {
+  void each_mean(Slice range, const std::vector<torch::Tensor>& others, Use&& use) const {
     check(sums_.size() + others.size() == all_.terms(), "a mean is over all domains");
-    each_stretch<Number, true>(range, length, {all_, others}, use);
+    each_stretch<Number>(range, TreeSum::kStretch, [&](Slice stretch, Desk<Number>& desk) {
+      each_part<Number, true>(stretch, {all_, others, range.begin}, desk, use);
+    });
   }
   // The same with the sum over the node-th of the domain's own nodes_of().
   template <class Number, class Use>
-  void each_sum(std::size_t node, Slice range, std::int64_t length, Use&& use) const {
-    each_stretch<Number, false>(range, length, {own_[node], {}}, use);
+  void each_sum(std::size_t node, Slice range, Use&& use) const {
+    each_stretch<Number>(range, TreeSum::kStretch, [&](Slice stretch, Desk<Number>& desk) {
+      each_part<Number, false>(stretch, {own_[node], {}, range.begin}, desk, use);
+    });
+  }
+  // The same with the means of blocks of `length` values, where there is one domain.
+  template <class Number, class Use>
+  void each_block(Slice range, std::int64_t length, Use&& use) const {
+    check(sums_.size() == all_.terms(), "a mean is over all domains");
+    each_stretch<Number>(range, length, [&](Slice block, Desk<Number>& desk) {
+      desk.block.resize(static_cast<std::size_t>(length));
+      each_part<Number, true>(block, {all_, {}, range.begin}, desk,
+                              copying_to(desk.block.data(), block.begin));
+      use(block.begin, block.count(), desk.block.data());
+    });
   }
   // Local, before putting_in_place(). Throws Fault (69).
   void allow_writes();
-  // For `use` of each_mean(): writes the mean over what it was made of. Once that was done for all of the
+  // For `use` of each_mean(): puts the mean over what it was made of. Once that was done for all of the
   // gradients, by all ranks, each has their means where it had its first partial sum.
   template <class Number>
   auto putting_in_place() const {
-    return [this](std::int64_t first, std::int64_t count, const Number* mean) {
-      for (auto piece = piece_of(first); count > 0; ++piece) {
-        const std::int64_t here = std::min(count, piece->end - first);
-        for (const std::size_t node : first_nodes_)
-          std::copy_n(mean, here, const_cast<Number*>(place<Number>(node, *piece, first)));
-        first += here, mean += here, count -= here;
-      }
+    return [this](std::int64_t first, std::int64_t count, const PendingMean<Number>& mean) {
+      each_piece({first, first + count}, [&](const Piece& piece, std::int64_t at, std::int64_t here) {
+        const auto to = [&](std::size_t node) { return const_cast<Number*>(place<Number>(node, piece, at)); };
+        Number* const made = to(first_nodes_.front());
+        write_mean(mean.from(at - first), here, made);
+        for (std::size_t i = 1; i < first_nodes_.size(); ++i) std::copy_n(made, here, to(first_nodes_[i]));
+      });
     };
   }
-  // For `use`: into `values`, of which the first is number `begin`.
+  // For `use`: to `values`, of which the first is number `begin`.
   template <class Number>
-  static auto copying_to(const torch::Tensor& values, std::int64_t begin) {
-    return [to = values.mutable_data_ptr<Number>(), begin](std::int64_t first, std::int64_t count,
-                                                           const Number* from) {
-      std::copy_n(from, count, to + (first - begin));
+  static auto copying_to(Number* values, std::int64_t begin) {
+    return [values, begin](std::int64_t first, std::int64_t count, const PendingMean<Number>& mean) {
+      write_mean(mean, count, values + (first - begin));
     };
   }
 
@@ -87,15 +97,15 @@ class CommonSums {
   struct Terms {
     const TreeSum& tree;
     const std::vector<torch::Tensor>& others;
+    std::int64_t others_begin;
   };
 
   // What one thread works with.
   template <class Number>
   struct Desk {
-    const TreeSum& tree;
-    std::vector<const Number*> terms;  // those of other domains: from where a stretch begins on
+    std::vector<const Number*> terms;
     std::vector<Number> sums;
-    std::vector<Number> joined;
+    std::vector<Number> block = {};
   };
 
   // `nodes`: of the partial sums of the domain's ranks, then of the other domains; `sums`: the domain's own.
@@ -105,48 +115,42 @@ class CommonSums {
   void cut_into_pieces();
   bool is_born(std::size_t parameter) const;
 
-  template <class Number, bool kMean, class Use>
-  void each_stretch(Slice range, std::int64_t length, const Terms& of, const Use& use) const {
+  template <class Number, class Work>
+  void each_stretch(Slice range, std::int64_t length, const Work& work) const {
     in_parallel(0, (range.count() + length - 1) / length, 1, [&](std::int64_t from, std::int64_t to) {
-      Desk<Number> desk{of.tree, std::vector<const Number*>(sums_.size()),
-                        std::vector<Number>(static_cast<std::size_t>(all_.scratch_count())),
-                        std::vector<Number>(static_cast<std::size_t>(length))};
+      Desk<Number> desk{std::vector<const Number*>(all_.terms()),
+                        std::vector<Number>(static_cast<std::size_t>(all_.scratch_count()))};
       for (std::int64_t i = from; i < to; ++i) {
         const std::int64_t first = range.begin + i * length;
-        desk.terms.resize(sums_.size());
-        for (const torch::Tensor& other : of.others)
-          desk.terms.push_back(other.const_data_ptr<Number>() + (first - range.begin));
-        const std::int64_t count = std::min(length, range.end - first);
-        use(first, count, added<Number, kMean>(first, count, desk));
+        work(Slice{first, std::min(first + length, range.end)}, desk);
       }
     });
   }
 
-  // `count` values from `first` on, added up; on the desk, or where the only term has it.
-  template <class Number, bool kMean>
-  const Number* added(std::int64_t first, std::int64_t count, Desk<Number>& desk) const {
-    auto piece = piece_of(first);
-    if (first + count <= piece->end) return added_in<Number, kMean>(*piece, first, count, desk);
-    for (std::int64_t at = first; at < first + count;) {
-      const std::int64_t here = std::min(first + count, piece->end) - at;
-      std::copy_n(added_in<Number, kMean>(*piece, at, here, desk), here, desk.joined.data() + (at - first));
-      for (std::size_t i = sums_.size(); i < desk.terms.size(); ++i) desk.terms[i] += here;
-      at = piece++->end;
+  // `use(first, count, mean)`, or the sum, for parts that make up `stretch`.
+  template <class Number, bool kMean, class Use>
+  void each_part(Slice stretch, const Terms& of, Desk<Number>& desk, const Use& use) const {
+    each_piece(stretch, [&](const Piece& piece, std::int64_t first, std::int64_t count) {
+      auto term = desk.terms.begin();
+      for (std::size_t node = 0; node < sums_.size(); ++node) *term++ = place<Number>(node, piece, first);
+      for (const torch::Tensor& other : of.others)
+        *term++ = other.const_data_ptr<Number>() + (first - of.others_begin);
+      use(first, count,
+          kMean ? of.tree.mean(desk.terms, count, desk.sums.data())
+                : of.tree.sum(desk.terms, count, desk.sums.data()));
+    });
+  }
+
+  // `use(piece, first, count)` for parts of one piece, no longer than a stretch, that make up `range`.
+  template <class Use>
+  void each_piece(Slice range, const Use& use) const {
+    auto piece = std::ranges::upper_bound(pieces_, range.begin, {}, &Piece::end);
+    for (std::int64_t at = range.begin; at < range.end;) {
+      const std::int64_t end = std::min({range.end, piece->end, at + TreeSum::kStretch});
+      use(*piece, at, end - at);
+      at = end;
+      if (at == piece->end) ++piece;
     }
-    return desk.joined.data();
-  }
-
-  template <class Number, bool kMean>
-  const Number* added_in(const Piece& piece, std::int64_t first, std::int64_t count,
-                         Desk<Number>& desk) const {
-    for (std::size_t node = 0; node < sums_.size(); ++node)
-      desk.terms[node] = place<Number>(node, piece, first);
-    return kMean ? desk.tree.mean(desk.terms, count, desk.sums.data())
-                 : desk.tree.sum(desk.terms, count, desk.sums.data());
-  }
-
-  std::vector<Piece>::const_iterator piece_of(std::int64_t first) const {
-    return std::ranges::upper_bound(pieces_, first, {}, &Piece::end);
   }
   // Where a partial sum has its value number `first`, which is in `piece`.
   template <class Number>

@@ -4,6 +4,7 @@
 #include <ATen/Dispatch.h>
 
 #include "optim/clip.h"
+#include "parallel/common_sums.h"
 #include "parallel/common_tensors.h"
 #include "parallel/ownership.h"
 #include "tensors/tensor_span.h"
@@ -66,13 +67,14 @@ void DomainMean::plan_rests(std::size_t own_nodes, const std::vector<std::size_t
 
 void DomainMean::exchange(const CommonSums& sums) {
   AT_DISPATCH_FLOATING_TYPES(mean_.scalar_type(), "exchange", [&] {
-    const auto to = CommonSums::copying_to<scalar_t>;
+    const auto to = [](const torch::Tensor& values, std::int64_t begin) {
+      return CommonSums::copying_to(values.mutable_data_ptr<scalar_t>(), begin);
+    };
     for (const Leaving& one : leaving_)
-      sums.each_sum<scalar_t>(one.node, one.slice, CommonSums::kStretch, to(one.values, one.slice.begin));
+      sums.each_sum<scalar_t>(one.node, one.slice, to(one.values, one.slice.begin));
     domain_.world().device().exchange(sends_, receives_);
     for (std::size_t i = 0; i < slices_.own.size(); ++i)
-      sums.each_mean<scalar_t>(slices_.own[i], CommonSums::kStretch, others_[i],
-                               to(mean_, slices_.local.begin));
+      sums.each_mean<scalar_t>(slices_.own[i], others_[i], to(mean_, slices_.local.begin));
   });
   there_ = slices_.own;
   is_complete_ = false;

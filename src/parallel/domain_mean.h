@@ -9,11 +9,12 @@
 
 #include "comm/domain/host_domain.h"
 #include "parallel/arena.h"
-#include "parallel/common_sums.h"
 #include "parallel/domain_slices.h"
 #include "tensors/in_parallel.h"
 
 namespace lockstep {
+
+class CommonSums;
 
 // The mean over all micro-batches of a step where ranks lie in several domains: each domain's sums, made in
 // the memory its ranks have in common, travel to the others as messages (DomainSlices). Sums of complete
@@ -33,9 +34,9 @@ class DomainMean {
   // the rank whose own it is.
   void share(const torch::Tensor& flat, std::int64_t begin, std::int64_t unit);
 
-  // Local, after exchange(). Of what this rank has the mean of, as CommonSums::each_mean().
+  // Local, after exchange(). Of what this rank has the mean of, as CommonSums::each_block().
   template <class Number, class Use>
-  void each_mean(std::int64_t length, Use&& use) const {
+  void each_block(std::int64_t length, Use&& use) const {
     for (const Slice& part : there_) {
       const auto* const values = mean_.const_data_ptr<Number>() + (part.begin - slices_.local.begin);
       in_parallel(0, (part.count() + length - 1) / length, 1, [&](std::int64_t from, std::int64_t to) {

@@ -197,13 +197,19 @@ bool MicroBatchPass::compute(Step step, int micro_batch, const Loss& loss) {
 
 // False where the graph is not there yet, or not for this one.
 bool MicroBatchPass::replay(Step step, int micro_batch) {
-  if (graph_ == nullptr || !graph_->is_trusted() || !graph_->fill(micro_batch)) return false;
-  torch::manual_seed(micro_batch_key(options_.seed, step, micro_batch));
-  graph_->replay();
+  if (graph_ == nullptr || !graph_->is_trusted() || !replay_graph(step, micro_batch)) return false;
   const torch::NoGradGuard no_grad;
   ContributionStack& stack = lanes_[0]->stack;
   const torch::Tensor& sum = graph_->sum().flat;
   stack.accumulates() ? stack.target().flat.add_(sum) : stack.target().flat.copy_(sum);
+  return true;
+}
+
+// False where the samples do not fit it.
+bool MicroBatchPass::replay_graph(Step step, int micro_batch) {
+  if (!graph_->fill(micro_batch)) return false;
+  torch::manual_seed(micro_batch_key(options_.seed, step, micro_batch));
+  graph_->replay();
   return true;
 }
 
@@ -253,9 +259,7 @@ void MicroBatchPass::try_graph(Step step, const Loss& loss) {
     check(compute(step, micro_batch, loss), "the passes before have found all late gradients");
     const MicroBatchBits bits(lane.arena, own);
     undo();
-    graph_->fill(micro_batch);
-    torch::manual_seed(micro_batch_key(options_.seed, step, micro_batch));
-    graph_->replay();
+    check(replay_graph(step, micro_batch), "what was recorded can be replayed");
     graph_->compare(bits, called(step), micro_batch);
     ++tried;
   }

@@ -86,6 +86,7 @@ class MicroBatchPass {
   bool compute(Step step, int micro_batch, const Loss& loss);
   bool forward_backward(Step step, int micro_batch, const Loss& loss);
   bool replay(Step step, int micro_batch);
+  bool replay_graph(Step step, int micro_batch);
   void try_graph(Step step, const Loss& loss);
   void check_model(Step step, const Loss& loss);
   std::int64_t called(Step step) const { return step.value - 1 + options_.first_step; }

@@ -2,7 +2,6 @@
 #include <ATen/Dispatch.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <utility>
 
@@ -11,30 +10,14 @@
 #include "lockstep/base/error.h"
 #include "optim/clip.h"
 #include "parallel/common_state.h"
-#include "parallel/common_sums.h"
 #include "parallel/common_tensors.h"
-#include "parallel/domain_mean.h"
 #include "parallel/gradient_exchange.h"
 #include "parallel/mean_rows.h"
-#include "parallel/slice.h"
+#include "parallel/slice_means.h"
 #include "parallel/step_mean.h"
 
 namespace lockstep {
 namespace {
-
-constexpr std::int64_t kStretch = CommonSums::kStretch;
-
-// For a pass over means: with each, times `scale`, its part of the update that was begun.
-template <class Number>
-auto updating_with(FlatOptimizer& optimizer, double scale) {
-  return [&optimizer, scale = static_cast<Number>(scale)](std::int64_t first, std::int64_t count,
-                                                          const Number* mean) {
-    if (scale == 1) return optimizer.update_part(first, count, mean);
-    std::array<Number, kStretch> scaled;
-    for (std::int64_t i = 0; i < count; ++i) scaled[static_cast<std::size_t>(i)] = mean[i] * scale;
-    optimizer.update_part(first, count, scaled.data());
-  };
-}
 
 class SharedExchange : public GradientExchange {
  public:
@@ -42,16 +25,9 @@ class SharedExchange : public GradientExchange {
                  const ExchangePlan& plan)
       : domain_(domain),
         arena_(arena),
-        sums_(std::move(sums)),
-        rest_(
-            torch::zeros({arena.contribution_count() - arena.trainable_count()}, arena.values().options())) {
-    if (domain.domains().size() > 1) {
-      between_ = std::make_unique<DomainMean>(domain, arena, plan.micro_batches);
-      is_sharded_ = plan.sharded;
-    } else {
-      mine_ = DomainSlices(arena.trainable_count(), kNormBlock, domain.domains(), domain.rank()).local;
-    }
-  }
+        means_(domain, arena, std::move(sums), plan.micro_batches),
+        rest_(torch::zeros({arena.contribution_count() - arena.trainable_count()}, arena.values().options())),
+        is_sharded_(plan.sharded && means_.between() != nullptr) {}
 
   StateCopies share_state(ModelArena& arena, FlatOptimizer& optimizer) override {
     const bool can = optimizer.updates_in_parts();
@@ -64,7 +40,7 @@ class SharedExchange : public GradientExchange {
                         "Set optim.sharded: false, or give the job more memory");
     if (state_ == nullptr) return StateCopies::kOfEachRank;
     updates_slices_ = true;
-    return between_ == nullptr ? StateCopies::kOne : StateCopies::kOfEachDomain;
+    return between() == nullptr ? StateCopies::kOne : StateCopies::kOfEachDomain;
   }
   PartedSlots* parted_slots() override { return state_ == nullptr ? nullptr : state_->parted(); }
 
@@ -75,16 +51,16 @@ class SharedExchange : public GradientExchange {
     return state_ == nullptr ? std::nullopt : state_->touched();
   }
 
-  std::vector<torch::Tensor> contributions() const override { return sums_->slots(); }
+  std::vector<torch::Tensor> contributions() const override { return sums().slots(); }
   std::function<bool(const torch::Tensor&)> reads_in_place() const override {
-    return sums_->reads_in_place();
+    return sums().reads_in_place();
   }
 
-  void reduce(const std::vector<PartialSum>& sums) override {
-    sums_->gather(domain_, sums);
-    first_ = sums.front();
-    if (between_ != nullptr) between_->exchange(*sums_);
-    if (between_ != nullptr && parted_slots() == nullptr) between_->complete();
+  void reduce(const std::vector<PartialSum>& own) override {
+    sums().gather(domain_, own);
+    first_ = own.front();
+    if (between() != nullptr) between()->exchange(sums());
+    if (between() != nullptr && parted_slots() == nullptr) between()->complete();
     find_rest();
   }
 
@@ -94,11 +70,12 @@ class SharedExchange : public GradientExchange {
     if (!squares_.defined()) squares_ = required_in_common(domain_, norm_blocks(), torch::kFloat64);
     AT_DISPATCH_FLOATING_TYPES(rest_.scalar_type(), "norm", [&] {
       double* const squares = squares_.mutable_data_ptr<double>();
-      each_mean<scalar_t>(kNormBlock, [&](std::int64_t first, std::int64_t count, const scalar_t* mean) {
-        squares[first / kNormBlock] = sum_of_squares(mean, count);
-      });
+      means_.each_block<scalar_t>(kNormBlock,
+                                  [&](std::int64_t first, std::int64_t count, const scalar_t* mean) {
+                                    squares[first / kNormBlock] = sum_of_squares(mean, count);
+                                  });
     });
-    if (parted_slots() != nullptr) between_->share(squares_, 0, kNormBlock);
+    if (parted_slots() != nullptr) between()->share(squares_, 0, kNormBlock);
     domain_.barrier("squares are there");
     double sum = 0;
     for (std::int64_t i = 0; i < squares_.numel(); ++i) sum += squares_.const_data_ptr<double>()[i];
@@ -107,10 +84,10 @@ class SharedExchange : public GradientExchange {
 
   // In place: .grad is where this rank's first partial sum was.
   void average() override {
-    if (between_ != nullptr) between_->complete();
-    sums_->allow_writes();
+    if (between() != nullptr) between()->complete();
+    sums().allow_writes();
     AT_DISPATCH_FLOATING_TYPES(rest_.scalar_type(), "average",
-                               [&] { each_mean<scalar_t>(kStretch, sums_->putting_in_place<scalar_t>()); });
+                               [&] { means_.each<scalar_t>(sums().putting_in_place<scalar_t>()); });
     domain_.barrier("means are there");
     rest().give_gradients(std::exchange(first_, {}));
     rest().take_over_buffers();
@@ -120,7 +97,7 @@ class SharedExchange : public GradientExchange {
     first_ = {};
     if (optimizer != nullptr && !updates_slices_) return gathered().apply(optimizer, rate);
     if (optimizer != nullptr) update_mine(*optimizer, rate);
-    if (optimizer != nullptr && parted_slots() != nullptr) between_->share(arena_.writable_values(), 0, 1);
+    if (optimizer != nullptr && parted_slots() != nullptr) between()->share(arena_.writable_values(), 0, 1);
     rest().take_over_buffers();
     domain_.barrier("parameters are there");
   }
@@ -132,19 +109,15 @@ class SharedExchange : public GradientExchange {
   }
 
  private:
-  // Local. `use(first, count, mean)` for stretches of `length` values that make up this rank's slice.
-  template <class Number, class Use>
-  void each_mean(std::int64_t length, Use&& use) const {
-    if (between_ != nullptr) return between_->each_mean<Number>(length, use);
-    sums_->each_mean<Number>(mine_, length, {}, use);
-  }
+  CommonSums& sums() const { return means_.sums(); }
+  DomainMean* between() const { return means_.between(); }
 
   void find_rest() const {
     const Slice range{arena_.trainable_count(), arena_.contribution_count()};
     const std::vector<torch::Tensor> none;
     AT_DISPATCH_FLOATING_TYPES(rest_.scalar_type(), "find_rest", [&] {
-      sums_->each_mean<scalar_t>(range, kStretch, between_ == nullptr ? none : between_->other_rests(),
-                                 CommonSums::copying_to<scalar_t>(rest_, range.begin));
+      sums().each_mean<scalar_t>(range, between() == nullptr ? none : between()->other_rests(),
+                                 CommonSums::copying_to(rest_.mutable_data_ptr<scalar_t>(), range.begin));
     });
   }
 
@@ -154,36 +127,37 @@ class SharedExchange : public GradientExchange {
   std::int64_t norm_blocks() const { return (arena_.trainable_count() + kNormBlock - 1) / kNormBlock; }
 
   StepMean gathered() {
-    if (between_ != nullptr) between_->complete();
+    if (between() != nullptr) between()->complete();
     if (rows_ == nullptr) rows_ = MeanRows::make(domain_, arena_);
     AT_DISPATCH_FLOATING_TYPES(rest_.scalar_type(), "gathered", [&] {
-      each_mean<scalar_t>(kStretch, [&](std::int64_t first, std::int64_t count, const scalar_t* mean) {
-        rows_->write(first, count, mean);
-      });
+      means_.each_block<scalar_t>(TreeSum::kStretch,
+                                  [&](std::int64_t first, std::int64_t count, const scalar_t* mean) {
+                                    rows_->write(first, count, mean);
+                                  });
     });
     domain_.barrier("means are there");
     return {arena_, rows_->mine(), rest_};
   }
 
   void update_mine(FlatOptimizer& optimizer, const UpdateRate& rate) {
-    optimizer.begin_update(rate.lr, rest().reached());
+    optimizer.begin_update(rate.lr, rest().reached(), rate.scale);
     AT_DISPATCH_FLOATING_TYPES(rest_.scalar_type(), "update_mine", [&] {
-      each_mean<scalar_t>(kStretch, updating_with<scalar_t>(optimizer, rate.scale));
+      means_.each<scalar_t>([&](std::int64_t first, std::int64_t count, const PendingMean<scalar_t>& mean) {
+        optimizer.update_part(first, count, mean);
+      });
     });
   }
 
   HostDomain& domain_;
   const ModelArena& arena_;
-  std::unique_ptr<CommonSums> sums_;
-  std::unique_ptr<DomainMean> between_;  // null: there is one domain
-  Slice mine_;                           // of one domain
-  PartialSum first_;                     // of this rank and step, until its verb
-  torch::Tensor rest_;                   // the mean behind the gradients: buffers, loss, who was reached
-  torch::Tensor squares_;                // in common: of each block of the gradient
-  bool is_sharded_ = false;              // between domains
-  bool updates_slices_ = false;          // each rank its own, of the one copy
-  std::unique_ptr<CommonState> state_;   // null: there is one rank, or each has a copy
-  std::unique_ptr<MeanRows> rows_;       // for an optimizer that has a state of each rank
+  SliceMeans means_;
+  PartialSum first_;                    // of this rank and step, until its verb
+  torch::Tensor rest_;                  // the mean behind the gradients: buffers, loss, who was reached
+  torch::Tensor squares_;               // in common: of each block of the gradient
+  bool is_sharded_;                     // between domains
+  bool updates_slices_ = false;         // each rank its own, of the one copy
+  std::unique_ptr<CommonState> state_;  // null: there is one rank, or each has a copy
+  std::unique_ptr<MeanRows> rows_;      // for an optimizer that has a state of each rank
 };
 
 }  // namespace

@@ -9,33 +9,29 @@ namespace lockstep {
 namespace {
 
 // In place is a loop of its own: where memory overlaps, the compiler's vectors are not taken.
+template <class Number, class Make>
+void make_each(const Number* from, std::int64_t count, Number* into, Make&& make) {
+  if (from == into) {
+    for (std::int64_t i = 0; i < count; ++i) into[i] = make(into[i]);
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) into[i] = make(from[i]);
+  }
+}
+
 template <class Number>
-void add(const Number* left, const Number* right, std::int64_t count, Number* into) {
+void add(const PendingMean<Number>& mean, std::int64_t count, Number* into) {
+  const auto [left, right, factor] = mean;
   if (left == into) {
-    for (std::int64_t i = 0; i < count; ++i) into[i] += right[i];
+    for (std::int64_t i = 0; i < count; ++i) into[i] = (into[i] + right[i]) * factor;
+  } else if (right == into) {
+    for (std::int64_t i = 0; i < count; ++i) into[i] = (left[i] + into[i]) * factor;
   } else {
-    for (std::int64_t i = 0; i < count; ++i) into[i] = left[i] + right[i];
+    for (std::int64_t i = 0; i < count; ++i) into[i] = (left[i] + right[i]) * factor;
   }
 }
 
-template <class Number, class Change>
-void change(const Number* values, std::int64_t count, Number* into, Change&& changed) {
-  if (values == into) {
-    for (std::int64_t i = 0; i < count; ++i) into[i] = changed(into[i]);
-  } else {
-    for (std::int64_t i = 0; i < count; ++i) into[i] = changed(values[i]);
-  }
-}
-
-// A power of two is multiplied with: the same bits, and faster.
-template <class Number>
-void divide(const Number* values, std::int64_t count, int by, Number* into) {
-  const auto divisor = static_cast<Number>(by);
-  const Number factor = 1 / divisor;
-  if ((by & (by - 1)) == 0)
-    change(values, count, into, [factor](Number value) { return value * factor; });
-  else
-    change(values, count, into, [divisor](Number value) { return value / divisor; });
+bool is_power_of_two(int number) {
+  return (number & (number - 1)) == 0;
 }
 
 }  // namespace
@@ -56,29 +52,44 @@ std::size_t TreeSum::plan(MicroBatchRun node, const std::vector<MicroBatchRun>& 
 }
 
 template <class Number>
-const Number* TreeSum::sum(const std::vector<const Number*>& terms, std::int64_t count,
-                           Number* scratch) const {
-  const auto operand = [&](std::size_t index) {
-    return index < terms_ ? terms[index] : scratch + static_cast<std::int64_t>(index - terms_) * kMost;
+PendingMean<Number> TreeSum::sum(const std::vector<const Number*>& terms, std::int64_t count,
+                                 Number* scratch) const {
+  const auto slot = [&](std::size_t index) {
+    return scratch + static_cast<std::int64_t>(index - terms_) * kStretch;
   };
-  for (const Sum& sum : sums_)
-    add(operand(sum.left), operand(sum.right), count,
-        scratch + static_cast<std::int64_t>(sum.into - terms_) * kMost);
-  return operand(total_);
+  const auto operand = [&](std::size_t index) { return index < terms_ ? terms[index] : slot(index); };
+  if (sums_.empty()) return {operand(total_)};
+  for (std::size_t i = 0; i + 1 < sums_.size(); ++i)
+    write_mean<Number>({operand(sums_[i].left), operand(sums_[i].right)}, count, slot(sums_[i].into));
+  return {operand(sums_.back().left), operand(sums_.back().right)};
+}
+
+// A power of two is multiplied with: the same bits.
+template <class Number>
+PendingMean<Number> TreeSum::mean(const std::vector<const Number*>& terms, std::int64_t count,
+                                  Number* scratch) const {
+  PendingMean<Number> mean = sum(terms, count, scratch);
+  const auto divisor = static_cast<Number>(micro_batches_);
+  if (is_power_of_two(micro_batches_)) {
+    mean.factor = 1 / divisor;
+    return mean;
+  }
+  write_mean(mean, count, scratch);
+  make_each(scratch, count, scratch, [divisor](Number value) { return value / divisor; });
+  return {scratch};
 }
 
 template <class Number>
-const Number* TreeSum::mean(const std::vector<const Number*>& terms, std::int64_t count,
-                            Number* scratch) const {
-  const Number* const total = sum(terms, count, scratch);
-  if (micro_batches_ == 1) return total;
-  divide(total, count, micro_batches_, scratch);
-  return scratch;
+void write_mean(const PendingMean<Number>& mean, std::int64_t count, Number* into) {
+  if (mean.right != nullptr) return add(mean, count, into);
+  make_each(mean.left, count, into, [factor = mean.factor](Number value) { return value * factor; });
 }
 
-template const float* TreeSum::sum(const std::vector<const float*>&, std::int64_t, float*) const;
-template const double* TreeSum::sum(const std::vector<const double*>&, std::int64_t, double*) const;
-template const float* TreeSum::mean(const std::vector<const float*>&, std::int64_t, float*) const;
-template const double* TreeSum::mean(const std::vector<const double*>&, std::int64_t, double*) const;
+template PendingMean<float> TreeSum::sum(const std::vector<const float*>&, std::int64_t, float*) const;
+template PendingMean<double> TreeSum::sum(const std::vector<const double*>&, std::int64_t, double*) const;
+template PendingMean<float> TreeSum::mean(const std::vector<const float*>&, std::int64_t, float*) const;
+template PendingMean<double> TreeSum::mean(const std::vector<const double*>&, std::int64_t, double*) const;
+template void write_mean(const PendingMean<float>&, std::int64_t, float*);
+template void write_mean(const PendingMean<double>&, std::int64_t, double*);
 
 }  // namespace lockstep

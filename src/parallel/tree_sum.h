@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "parallel/canonical_tree.h"
+#include "tensors/pending_mean.h"
 
 namespace lockstep {
 
@@ -16,18 +17,19 @@ class TreeSum {
   // `nodes`: those of the partial sums, of which some together make up `whole`.
   TreeSum(const std::vector<MicroBatchRun>& nodes, MicroBatchRun whole);
 
-  // The longest stretch.
-  static constexpr std::int64_t kMost = 1 << 15;
+  // The longest stretch: what is summed is still in the first cache for whoever goes on with it.
+  static constexpr std::int64_t kStretch = 1024;
 
   // `terms`: `count` values of each partial sum, in the order of the nodes; those beside `whole` are not
-  // read. Their sum; in `scratch` (scratch_count() values), or where the only term has it.
+  // read. Their sum but for its last addition, of terms and of sums in `scratch` (scratch_count() values).
   template <class Number>
-  const Number* sum(const std::vector<const Number*>& terms, std::int64_t count, Number* scratch) const;
+  PendingMean<Number> sum(const std::vector<const Number*>& terms, std::int64_t count, Number* scratch) const;
   // The same divided by the number of micro-batches.
   template <class Number>
-  const Number* mean(const std::vector<const Number*>& terms, std::int64_t count, Number* scratch) const;
+  PendingMean<Number> mean(const std::vector<const Number*>& terms, std::int64_t count,
+                           Number* scratch) const;
   std::size_t terms() const { return terms_; }
-  std::int64_t scratch_count() const { return kMost * slots_; }
+  std::int64_t scratch_count() const { return kStretch * slots_; }
 
  private:
   // Operands are terms, then slots of the scratch.
@@ -44,5 +46,9 @@ class TreeSum {
   std::size_t total_;  // the operand that is the sum of the whole
   int micro_batches_;
 };
+
+// Local. Makes the last addition of `count` values; `into` may be one of the two sums itself.
+template <class Number>
+void write_mean(const PendingMean<Number>& mean, std::int64_t count, Number* into);
 
 }  // namespace lockstep

@@ -9,8 +9,6 @@
 #include <array>
 #include <csignal>
 #include <cstdlib>
-#include <iterator>
-#include <sstream>
 #include <thread>
 
 #include "base/process_text.h"
@@ -48,15 +46,6 @@ std::array<int, 2> open_pipe() {
                 "Raise the limit of open files (ulimit -n)");
   ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
   return ends;
-}
-
-// The fields of /proc/<pid>/stat behind the name: state, parent, group, session, …; empty when it is gone.
-std::vector<std::string> stat_of(pid_t process) {
-  const std::string text = process_text(process, "stat");
-  const auto name_end = text.rfind(')');
-  if (name_end == std::string::npos) return {};
-  std::istringstream rest(text.substr(name_end + 1));
-  return {std::istream_iterator<std::string>(rest), {}};
 }
 
 std::vector<pid_t> all_processes() {
@@ -113,7 +102,7 @@ std::vector<pid_t> members_of(pid_t session, const std::string& word) {
   std::vector<pid_t> members;
   const std::string number = std::to_string(session);
   for (const pid_t process : all_processes()) {
-    const std::vector<std::string> stat = stat_of(process);
+    const std::vector<std::string> stat = process_stat(process);
     if (stat.size() < 4 || stat[3] != number || stat[0] == "Z" || stat[0] == "X") continue;
     if (word.empty() || process_text(process, "environ").find(word) != std::string::npos)
       members.push_back(process);
@@ -133,7 +122,7 @@ std::vector<pid_t> end_session(pid_t session, milliseconds patience, const std::
 
 std::string start_of(pid_t process) {
   constexpr std::size_t kStartTime = 19;
-  const std::vector<std::string> stat = stat_of(process);
+  const std::vector<std::string> stat = process_stat(process);
   return stat.size() > kStartTime && stat[0] != "Z" ? stat[kStartTime] : "";
 }
 

@@ -31,8 +31,12 @@ TrainingPlan agreed_plan(const TrainOptions& options, const SampleOrder& order,
 // Gradients are there at the end of a graph, and not during it.
 ExchangePlan exchange_plan(const TrainerOptions& options, int micro_batches, HostDomain* domain) {
   const DistOptions& dist = options.dist;
-  return {micro_batches,  dist.fast(),          domain, options.train.graph.cuda ? "off" : dist.overlap,
-          dist.bucket_mb, options.optim.sharded};
+  return {.micro_batches = micro_batches,
+          .fast = dist.fast(),
+          .domain = domain,
+          .overlap = options.train.graph.cuda ? "off" : dist.overlap,
+          .bucket_mb = dist.bucket_mb,
+          .sharded = options.optim.sharded};
 }
 
 RecordGraph recorder(const TrainOptions& options, const ComputeDevice& compute) {

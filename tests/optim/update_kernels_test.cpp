@@ -51,22 +51,29 @@ std::vector<Number> drawn(std::size_t count, std::mt19937_64& source) {
   return values;
 }
 
-// Four arrays as an optimizer has them, each `shift` elements behind where its allocation begins.
+// Four arrays as an optimizer has them, each `shift` elements behind where its allocation begins; of every
+// other `shift` the gradients are means of two.
 template <class Number>
 struct Arrays {
   Arrays(std::int64_t elements, std::size_t shift_by, std::mt19937_64& source)
       : count(elements), shift(shift_by) {
     for (auto& array : arrays) array = drawn<Number>(static_cast<std::size_t>(count) + shift, source);
     for (Number& square : arrays[3]) square = std::abs(square);
+    if (shift % 2 == 1) others = drawn<Number>(arrays[1].size(), source);
   }
   Number* at(std::size_t array, std::int64_t element) { return arrays[array].data() + shift + element; }
 
+  PendingMean<Number> gradients(std::int64_t from) {
+    if (others.empty()) return {at(1, from)};
+    return {at(1, from), others.data() + shift + from, Number{0.5}};
+  }
+
   void update(const UpdateKernels& kernels, const AdamNumbers& numbers, std::int64_t from, std::int64_t to) {
-    kernels(AdamPart<Number>{to - from, at(0, from), at(1, from), at(2, from), at(3, from)}, numbers);
+    kernels(AdamPart<Number>{to - from, at(0, from), gradients(from), at(2, from), at(3, from)}, numbers);
   }
   void update(const UpdateKernels& kernels, const SgdNumbers& numbers, std::int64_t from, std::int64_t to) {
     Number* const buffer = numbers.use == MomentumUse::kNone ? nullptr : at(2, from);
-    kernels(SgdPart<Number>{to - from, at(0, from), at(1, from), buffer}, numbers);
+    kernels(SgdPart<Number>{to - from, at(0, from), gradients(from), buffer}, numbers);
   }
   auto bits() const {
     std::vector<std::vector<BitsOf<Number>>> all;
@@ -77,13 +84,15 @@ struct Arrays {
   std::int64_t count;
   std::size_t shift;
   std::array<std::vector<Number>, 4> arrays;  // parameters, gradients, first and second slot
+  std::vector<Number> others;                 // the gradients' second summands
 };
 
 std::vector<AdamNumbers> adam_numbers() {
   std::vector<AdamNumbers> all;
   for (const double beta1 : {0.9, 0.3, 0.0})
     for (const bool decoupled : {true, false})
-      all.push_back({decoupled ? 0 : 0.1, decoupled ? 0.999 : 1, 1 - beta1, 0.95, 1.7, 1e-6, 0.01});
+      all.push_back({decoupled ? 0 : 0.1, decoupled ? 0.999 : 1, 1 - beta1, 0.95, 1.7, 1e-6, 0.01,
+                     decoupled ? 1 : 0.3});
   return all;
 }
 
@@ -91,7 +100,8 @@ std::vector<SgdNumbers> sgd_numbers() {
   std::vector<SgdNumbers> all;
   for (const double decay : {0.0, 0.1})
     for (const MomentumUse use : {MomentumUse::kNone, MomentumUse::kFirst, MomentumUse::kLater})
-      for (const bool nesterov : {false, true}) all.push_back({0.1, decay, 0.9, use, nesterov});
+      for (const bool nesterov : {false, true})
+        all.push_back({0.1, decay, 0.9, use, nesterov, decay == 0 ? 1 : 0.3});
   return all;
 }
 
@@ -182,7 +192,10 @@ std::uint64_t digest_of(const std::vector<Numbers>& all) {
   Arrays<Number> arrays(257, 0, source);
   for (auto& array : arrays.arrays) array = exactly_drawn<Number>(257, source);
   for (Number& square : arrays.arrays[3]) square = std::abs(square);
-  for (const Numbers& numbers : all) arrays.update(default_kernels(), numbers, 0, arrays.count);
+  for (Numbers numbers : all) {
+    numbers.scale = 1;
+    arrays.update(default_kernels(), numbers, 0, arrays.count);
+  }
   std::uint64_t digest = 0xcbf29ce484222325;
   for (const auto& array : arrays.bits())
     for (const auto bits : array) digest = (digest ^ bits) * 0x100000001b3;

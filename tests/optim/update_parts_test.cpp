@@ -80,12 +80,29 @@ TEST_P(UpdateInParts, GivesTheBitsOfTheWholeInAnyCutAndOrder) {
       in_parts->begin_update(0.1 / step, reached(step));
       for (const auto& [first, count] : cut(dice)) {
         const torch::Tensor own = gradients.narrow(0, first, count).clone();
-        in_parts->update_part(first, count, own.const_data_ptr());
+        AT_DISPATCH_FLOATING_TYPES(dtype, "part", [&, at = first, length = count] {
+          in_parts->update_part(at, length, PendingMean<scalar_t>{own.const_data_ptr<scalar_t>()});
+        });
       }
       ASSERT_TRUE(torch::equal(whole, parts)) << "step " << step;
     }
     expect_equal(*at_once, *in_parts);
   }
+}
+
+TEST_P(UpdateInParts, MakesTheLastAdditionOfAMeanAndScalesIt) {
+  const torch::Tensor whole = drawn(7, torch::kFloat32), parts = whole.clone();
+  const auto at_once = optimizer(whole), in_parts = optimizer(parts);
+  for (int step = 1; step <= kSteps; ++step) {
+    const torch::Tensor left = drawn(400 + step, torch::kFloat32), right = drawn(500 + step, torch::kFloat32);
+    const double scale = step % 2 ? 0.3 : 1;
+    at_once->update((left + right) * 0.5f * static_cast<float>(scale), 0.1, reached(step));
+    in_parts->begin_update(0.1, reached(step), scale);
+    in_parts->update_part(
+        0, kEnd, PendingMean<float>{left.const_data_ptr<float>(), right.const_data_ptr<float>(), 0.5f});
+    ASSERT_TRUE(torch::equal(whole, parts)) << "step " << step;
+  }
+  expect_equal(*at_once, *in_parts);
 }
 
 TEST_P(UpdateInParts, GivesTheBitsOfTheWholeFromSeveralThreads) {
@@ -99,7 +116,8 @@ TEST_P(UpdateInParts, GivesTheBitsOfTheWholeFromSeveralThreads) {
     const std::vector<Stretch> all = cut(dice);
     const auto work = [&](std::size_t mine) {
       for (std::size_t i = mine; i < all.size(); i += 3)
-        in_parts->update_part(all[i].first, all[i].count, gradients.const_data_ptr<float>() + all[i].first);
+        in_parts->update_part(all[i].first, all[i].count,
+                              PendingMean<float>{gradients.const_data_ptr<float>()}.from(all[i].first));
     };
     std::vector<std::jthread> threads;
     for (std::size_t mine = 0; mine < 3; ++mine) threads.emplace_back(work, mine);
@@ -130,7 +148,7 @@ TEST_P(UpdateInParts, LeavesSkippedParametersAlone) {
   torch::Tensor gradients = drawn(5, torch::kFloat32);
   gradients.narrow(0, kOffsets[3], kOffsets[4] - kOffsets[3]).fill_(std::nan(""));
   in_parts->begin_update(0.1, {1, 1, 1, 0, 1, 1, 1});
-  in_parts->update_part(0, kEnd, gradients.const_data_ptr());
+  in_parts->update_part(0, kEnd, PendingMean<float>{gradients.const_data_ptr<float>()});
   const torch::Tensor changed = parameters.ne(before);
   EXPECT_EQ(changed.narrow(0, kOffsets[3], 16).sum().item<std::int64_t>(), 0);
   EXPECT_GT(changed.sum().item<std::int64_t>(), kEnd - 100);
@@ -156,9 +174,17 @@ TEST(FlatOptimizerParts, OutsideTheParametersAreRefused) {
   const torch::Tensor parameters = torch::zeros({8}), gradients = torch::ones({8});
   const auto optimizer = FlatOptimizer::make({}, parameters);
   optimizer->begin_update(0.1, {1});
-  EXPECT_THROW(optimizer->update_part(4, 5, gradients.const_data_ptr()), Bug);
-  EXPECT_THROW(optimizer->update_part(-1, 2, gradients.const_data_ptr()), Bug);
+  const PendingMean<float> mean{gradients.const_data_ptr<float>()};
+  EXPECT_THROW(optimizer->update_part(4, 5, mean), Bug);
+  EXPECT_THROW(optimizer->update_part(-1, 2, mean), Bug);
   EXPECT_EQ(parameters.abs().sum().item<float>(), 0);
+}
+
+TEST(FlatOptimizerParts, OfAnotherDtypeAreRefused) {
+  const torch::Tensor parameters = torch::zeros({8}), gradients = torch::ones({8}, torch::kFloat64);
+  const auto optimizer = FlatOptimizer::make({}, parameters);
+  optimizer->begin_update(0.1, {1});
+  EXPECT_THROW(optimizer->update_part(0, 4, PendingMean<double>{gradients.const_data_ptr<double>()}), Bug);
 }
 
 TEST(FlatOptimizerParts, AreNotOfferedForAnUpdateOfTheProgramsOwn) {

@@ -34,10 +34,11 @@ void expect_the_mean(int micro_batches, int ranks) {
   for (const torch::Tensor& sum : sums) terms.push_back(sum.const_data_ptr<Number>() + kFirst);
   const TreeSum tree(nodes, {0, micro_batches});
   std::vector<Number> scratch(static_cast<std::size_t>(tree.scratch_count()));
-  const Number* const mean = tree.mean(terms, kCount, scratch.data());
+  std::vector<Number> mean(kCount);
+  write_mean(tree.mean(terms, kCount, scratch.data()), kCount, mean.data());
   const torch::Tensor expected =
       (sum_of({0, micro_batches}, leaves) / micro_batches).narrow(0, kFirst, kCount).contiguous();
-  const torch::Tensor found = torch::from_blob(const_cast<Number*>(mean), {kCount}, dtype);
+  const torch::Tensor found = torch::from_blob(mean.data(), {kCount}, dtype);
   EXPECT_TRUE(torch::equal(found, expected)) << micro_batches << " micro-batches, " << ranks << " ranks";
 }
 
@@ -53,14 +54,27 @@ TEST(TreeSum, HasTheBitsOfTheDocumentedTreeWhoeverHoldsWhat) {
 TEST(TreeSum, OfOneMicroBatchIsWhereItLies) {
   const TreeSum tree({{0, 1}}, {0, 1});
   const std::vector<float> values = {1, 2, 3};
-  EXPECT_EQ(tree.mean<float>({values.data()}, 2, nullptr), values.data());
+  const PendingMean<float> mean = tree.mean<float>({values.data()}, 2, nullptr);
+  EXPECT_EQ(mean.left, values.data());
+  EXPECT_EQ(mean.right, nullptr);
+  EXPECT_EQ(mean.factor, 1);
+}
+
+TEST(TreeSum, MakesItsLastAdditionOverEitherSum) {
+  for (const bool over_left : {true, false}) {
+    std::vector<float> left = {1, 2, 3}, right = {0.5, 0.25, 1};
+    std::vector<float>& into = over_left ? left : right;
+    write_mean<float>({left.data(), right.data(), 0.5f}, 3, into.data());
+    EXPECT_EQ(into, (std::vector<float>{0.75f, 1.125f, 2.0f}));
+  }
 }
 
 TEST(TreeSum, OfANodeIsTheSumOfItsPartsAlone) {
   const TreeSum tree({{4, 1}, {0, 4}, {5, 1}}, {4, 2});
   const std::vector<float> left = {1, 2}, right = {0.5, 0.25};
   std::vector<float> scratch(static_cast<std::size_t>(tree.scratch_count()));
-  const float* const sum = tree.sum<float>({left.data(), nullptr, right.data()}, 2, scratch.data());
+  std::vector<float> sum(2);
+  write_mean(tree.sum<float>({left.data(), nullptr, right.data()}, 2, scratch.data()), 2, sum.data());
   EXPECT_EQ(sum[0], 1.5f);
   EXPECT_EQ(sum[1], 2.25f);
 }

@@ -13,7 +13,6 @@
 #include "lockstep/base/error.h"
 
 namespace lockstep {
-
 namespace {
 
 [[noreturn]] void refuse(const char* what) {

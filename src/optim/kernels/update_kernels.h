@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "tensors/pending_mean.h"
+
 namespace lockstep {
 
 // Counts up whenever a kernel below would give another bit; recorded in every checkpoint.
@@ -15,7 +17,7 @@ template <class Number>
 struct AdamPart {
   std::int64_t count = 0;
   Number* parameters = nullptr;
-  const Number* gradients = nullptr;
+  PendingMean<Number> gradients;
   Number* exp_avg = nullptr;
   Number* exp_avg_sq = nullptr;
 };
@@ -24,7 +26,7 @@ template <class Number>
 struct SgdPart {
   std::int64_t count = 0;
   Number* parameters = nullptr;
-  const Number* gradients = nullptr;
+  PendingMean<Number> gradients;
   Number* momentum_buffer = nullptr;  // null without momentum
 };
 
@@ -37,6 +39,7 @@ struct AdamNumbers {
   double root_scale = 0;  // 1 / sqrt(1 - beta2 ^ step)
   double eps = 0;
   double step_size = 0;  // lr / (1 - beta1 ^ step)
+  double scale = 1;      // each gradient is multiplied by this first
 };
 
 enum class MomentumUse { kNone, kFirst, kLater };
@@ -47,6 +50,7 @@ struct SgdNumbers {
   double momentum = 0;
   MomentumUse use = MomentumUse::kNone;  // kFirst: the buffer becomes the gradient
   bool nesterov = false;
+  double scale = 1;  // as AdamNumbers'
 };
 
 // The updates of sgd, adam and adamw compiled for one instruction set. Note [one order]: each element is made

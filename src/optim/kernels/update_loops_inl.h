@@ -17,8 +17,9 @@ inline double root(double value) {
 }
 
 // Local. torch.optim's Adam and AdamW as ATen's fused kernels have them, with the division by the root of the
-// bias correction made a multiplication. `low`: blend < 1/2; the average moves from the nearer end (lerp).
-template <class Number, bool coupled, bool low>
+// bias correction made a multiplication. `two`: gradients have a `right`; `low`: blend < 1/2, the average
+// moves from the nearer end (lerp).
+template <class Number, bool two, bool coupled, bool low>
 void adam_loop(const AdamPart<Number>& part, const AdamNumbers& numbers) {
   const auto decay = static_cast<Number>(numbers.decay);
   const auto shrink = static_cast<Number>(numbers.shrink);
@@ -28,13 +29,16 @@ void adam_loop(const AdamPart<Number>& part, const AdamNumbers& numbers) {
   const auto root_scale = static_cast<Number>(numbers.root_scale);
   const auto eps = static_cast<Number>(numbers.eps);
   const auto step_size = static_cast<Number>(numbers.step_size);
+  const auto scale = static_cast<Number>(numbers.scale);
+  const Number factor = part.gradients.factor;
   Number* __restrict parameters = part.parameters;
-  const Number* __restrict gradients = part.gradients;
+  const Number* __restrict left = part.gradients.left;
+  const Number* __restrict right = part.gradients.right;
   Number* __restrict exp_avg = part.exp_avg;
   Number* __restrict exp_avg_sq = part.exp_avg_sq;
   for (std::int64_t i = 0; i < part.count; ++i) {
     Number p = parameters[i];
-    Number g = gradients[i];
+    Number g = (two ? left[i] + right[i] : left[i]) * factor * scale;
     if constexpr (coupled) g = g + decay * p;
     if constexpr (!coupled) p = p * shrink;
     const Number way = blend * (g - exp_avg[i]);
@@ -46,27 +50,38 @@ void adam_loop(const AdamPart<Number>& part, const AdamNumbers& numbers) {
   }
 }
 
-template <class Number>
-void adam(const AdamPart<Number>& part, const AdamNumbers& numbers) {
+template <class Number, bool two>
+void adam_of(const AdamPart<Number>& part, const AdamNumbers& numbers) {
   const bool low = numbers.blend < 0.5;
   if (numbers.decay != 0)
-    low ? adam_loop<Number, true, true>(part, numbers) : adam_loop<Number, true, false>(part, numbers);
+    low ? adam_loop<Number, two, true, true>(part, numbers)
+        : adam_loop<Number, two, true, false>(part, numbers);
   else
-    low ? adam_loop<Number, false, true>(part, numbers) : adam_loop<Number, false, false>(part, numbers);
+    low ? adam_loop<Number, two, false, true>(part, numbers)
+        : adam_loop<Number, two, false, false>(part, numbers);
+}
+
+template <class Number>
+void adam(const AdamPart<Number>& part, const AdamNumbers& numbers) {
+  part.gradients.right != nullptr ? adam_of<Number, true>(part, numbers)
+                                  : adam_of<Number, false>(part, numbers);
 }
 
 // Local. torch.optim's SGD.
-template <class Number, MomentumUse use, bool nesterov, bool decays>
+template <class Number, bool two, MomentumUse use, bool nesterov, bool decays>
 void sgd_loop(const SgdPart<Number>& part, const SgdNumbers& numbers) {
   const auto lr = static_cast<Number>(numbers.lr);
   const auto decay = static_cast<Number>(numbers.decay);
   const auto momentum = static_cast<Number>(numbers.momentum);
+  const auto scale = static_cast<Number>(numbers.scale);
+  const Number factor = part.gradients.factor;
   Number* __restrict parameters = part.parameters;
-  const Number* __restrict gradients = part.gradients;
+  const Number* __restrict left = part.gradients.left;
+  const Number* __restrict right = part.gradients.right;
   Number* __restrict buffer = part.momentum_buffer;
   for (std::int64_t i = 0; i < part.count; ++i) {
     const Number p = parameters[i];
-    Number g = gradients[i];
+    Number g = (two ? left[i] + right[i] : left[i]) * factor * scale;
     if constexpr (decays) g = g + decay * p;
     if constexpr (use != MomentumUse::kNone) {
       const Number moved = use == MomentumUse::kFirst ? g : momentum * buffer[i] + g;
@@ -77,28 +92,34 @@ void sgd_loop(const SgdPart<Number>& part, const SgdNumbers& numbers) {
   }
 }
 
-template <class Number, MomentumUse use, bool nesterov>
+template <class Number, bool two, MomentumUse use, bool nesterov>
 void sgd_decaying(const SgdPart<Number>& part, const SgdNumbers& numbers) {
-  numbers.decay != 0 ? sgd_loop<Number, use, nesterov, true>(part, numbers)
-                     : sgd_loop<Number, use, nesterov, false>(part, numbers);
+  numbers.decay != 0 ? sgd_loop<Number, two, use, nesterov, true>(part, numbers)
+                     : sgd_loop<Number, two, use, nesterov, false>(part, numbers);
 }
 
-template <class Number, MomentumUse use>
+template <class Number, bool two, MomentumUse use>
 void sgd_moving(const SgdPart<Number>& part, const SgdNumbers& numbers) {
-  numbers.nesterov ? sgd_decaying<Number, use, true>(part, numbers)
-                   : sgd_decaying<Number, use, false>(part, numbers);
+  numbers.nesterov ? sgd_decaying<Number, two, use, true>(part, numbers)
+                   : sgd_decaying<Number, two, use, false>(part, numbers);
+}
+
+template <class Number, bool two>
+void sgd_of(const SgdPart<Number>& part, const SgdNumbers& numbers) {
+  switch (numbers.use) {
+    case MomentumUse::kNone:
+      return sgd_decaying<Number, two, MomentumUse::kNone, false>(part, numbers);
+    case MomentumUse::kFirst:
+      return sgd_moving<Number, two, MomentumUse::kFirst>(part, numbers);
+    case MomentumUse::kLater:
+      return sgd_moving<Number, two, MomentumUse::kLater>(part, numbers);
+  }
 }
 
 template <class Number>
 void sgd(const SgdPart<Number>& part, const SgdNumbers& numbers) {
-  switch (numbers.use) {
-    case MomentumUse::kNone:
-      return sgd_decaying<Number, MomentumUse::kNone, false>(part, numbers);
-    case MomentumUse::kFirst:
-      return sgd_moving<Number, MomentumUse::kFirst>(part, numbers);
-    case MomentumUse::kLater:
-      return sgd_moving<Number, MomentumUse::kLater>(part, numbers);
-  }
+  part.gradients.right != nullptr ? sgd_of<Number, true>(part, numbers)
+                                  : sgd_of<Number, false>(part, numbers);
 }
 
 }  // namespace
