@@ -113,9 +113,10 @@ std::vector<Row> optim_rows() {
       row("optim.sharded", o, &O::sharded)
           .may_change()
           .says(
-              "With ranks on several hosts (reduce: exact, on CPUs): each host has the optimizer's state of "
-              "those parameters alone that its ranks update (ZeRO stage 1), and gets the others' new values. "
-              "Ranks of one host have one state anyway. The bits are the same."),
+              "Each rank, or each host whose ranks have one state anyway, has the optimizer's state of those "
+              "parameters alone that it updates (ZeRO stage 1), and gets the others' new values. The bits "
+              "are "
+              "the same. Nothing leaves during backward with it."),
       row("optim.params", o, &O::params)
           .only("optim.type", {kRegistered})
           .may_change()

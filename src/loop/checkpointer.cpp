@@ -173,6 +173,8 @@ bool Checkpointer::begin_staging() {
       agree_max(parts_.world, root && parts_.store.is_there(flight.record.step)).value)
     parts_.state.fetch(parts_.world, flight.state, SavedState::Fetch::kAllOnRoot);
   return survived([&] {
+    // What a device has, and host memory not yet.
+    if (root && parts_.store.is_there(flight.record.step)) parts_.state.tensors();
     if (root) flight.there = parts_.store.begin_save(flight.state);
   });
 }

@@ -62,6 +62,8 @@ class SavedState {
   virtual bool is_parted() const { return false; }
   virtual void fetch(World& /*world*/, const PlannedState& /*planned*/, Fetch /*what*/) {}
   virtual void let_go() {}
+  // Local. Host memory that the first takes on this rank.
+  virtual std::uint64_t bytes_to_fetch(World& /*world*/, const PlannedState& /*planned*/) const { return 0; }
 
   // A save copies what is steady beside the loop. Where somebody else than the update might change it
   // meanwhile, versions are noted as the copy begins, and what was changed is named as it ends (any thread).

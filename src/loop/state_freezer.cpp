@@ -10,6 +10,7 @@
 
 #include "base/aligned_block.h"
 #include "base/available_memory.h"
+#include "base/huge_pages.h"
 #include "base/stream_copy.h"
 #include "checkpoint/digest.h"
 #include "comm/agree.h"
@@ -60,7 +61,7 @@ void StateFreezer::begin(std::span<StateTensor> tensors, std::span<const ShardPi
 void StateFreezer::prepare(const PlannedState& planned, World& world) {
   together(world, [&] {
     const auto mine = pieces_of_rank(planned.plan, world.rank());
-    const std::uint64_t needed = staging_bytes(planned.tensors, mine);
+    const std::uint64_t needed = staging_bytes(planned.tensors, mine) + state_.bytes_to_fetch(world, planned);
     const auto ranks = static_cast<std::uint64_t>(world.place().local_size);
     if (const std::uint64_t available = available_memory(); needed > available / ranks)
       throw Fault(ExitCode::kCannotStart,
@@ -81,7 +82,8 @@ void StateFreezer::make_memory(std::span<const StateTensor> tensors, std::span<c
     places_[tensor.key.path()] = end;
     end += round_up_to_direct(tensor.bytes.size());
   }
-  memory_ = std::make_unique<StagingMemory>(end);
+  memory_ = std::make_unique<SparseMemory>(end, "to stage a checkpoint in", "set checkpoint.async=false");
+  if (end > 0) prefer_huge_pages(memory_->bytes().data(), end);
   for (const ShardPiece& piece : mine) {
     if (tensors[piece.tensor].key.slot == kStepSlot) continue;
     const auto from = piece_of(tensors, piece).bytes;

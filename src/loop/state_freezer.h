@@ -15,7 +15,7 @@
 #include "checkpoint/shard.h"
 #include "lockstep/comm/world.h"
 #include "loop/saved_state.h"
-#include "loop/staging_memory.h"
+#include "memory/sparse_memory.h"
 
 namespace lockstep {
 
@@ -64,7 +64,7 @@ class StateFreezer {
   std::span<std::byte> staged(const StateTensor& tensor) const;
 
   SavedState& state_;
-  std::unique_ptr<StagingMemory> memory_;
+  std::unique_ptr<SparseMemory> memory_;
   std::map<std::string, std::size_t> places_;  // in it, by the tensor's path
   std::vector<Copy> copies_;
   std::unique_ptr<c10::Event> arrived_;  // on a device: all is in pinned memory

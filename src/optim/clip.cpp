@@ -2,36 +2,23 @@
 #include "optim/clip.h"
 
 #include <ATen/Dispatch.h>
+#include <ATen/Version.h>
 #include <ATen/ops/linalg_vector_norm.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <vector>
 
 #include "lockstep/base/error.h"
+#include "optim/kernels/kernel_choice.h"
 #include "tensors/in_parallel.h"
 
 namespace lockstep {
 namespace {
 
-constexpr std::int64_t kLanes = 8;
-
-// Independent lanes let the compiler use vector registers without changing the order of the sum.
-template <class Number>
-double squares(const Number* values, std::int64_t count) {
-  std::array<double, kLanes> lanes{};
-  std::int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-      const auto value = static_cast<double>(values[i + lane]);
-      lanes[lane] += value * value;
-    }
-  }
-  for (; i < count; ++i) lanes[0] += static_cast<double>(values[i]) * static_cast<double>(values[i]);
-  double sum = 0;
-  for (const double lane : lanes) sum += lane;
-  return sum;
+const UpdateKernels& kernels() {
+  static const UpdateKernels& chosen = update_kernels_for(at::get_cpu_capability());
+  return chosen;
 }
 
 template <class Number>
@@ -40,7 +27,9 @@ double norm_on_cpu(const Number* values, std::int64_t count) {
   in_parallel(0, static_cast<std::int64_t>(partial.size()), 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t chunk = first; chunk < last; ++chunk) {
       const std::int64_t begin = chunk * kNormBlock;
-      partial[chunk] = squares(values + begin, std::min(kNormBlock, count - begin));
+      BlockSquares squares;
+      squares.add(PendingMean<Number>{values + begin}, std::min(kNormBlock, count - begin));
+      partial[chunk] = squares.sum();
     }
   });
   double sum = 0;
@@ -50,11 +39,17 @@ double norm_on_cpu(const Number* values, std::int64_t count) {
 
 }  // namespace
 
-double sum_of_squares(const float* values, std::int64_t count) {
-  return squares(values, count);
+void BlockSquares::add(const PendingMean<float>& values, std::int64_t count) {
+  kernels()(values, count, lanes_.data());
 }
-double sum_of_squares(const double* values, std::int64_t count) {
-  return squares(values, count);
+void BlockSquares::add(const PendingMean<double>& values, std::int64_t count) {
+  kernels()(values, count, lanes_.data());
+}
+
+double BlockSquares::sum() const {
+  double sum = 0;
+  for (const double lane : lanes_) sum += lane;
+  return sum;
 }
 
 double global_norm(const torch::Tensor& flat) {

@@ -3,7 +3,10 @@
 
 #include <torch/types.h>
 
+#include <array>
 #include <cstdint>
+
+#include "optim/kernels/update_kernels.h"
 
 namespace lockstep {
 
@@ -16,10 +19,18 @@ double global_norm(const torch::Tensor& flat);
 // How many values the norm is summed over at a time; what a norm that is made in parts is cut at.
 inline constexpr std::int64_t kNormBlock = 1 << 15;
 
-// Local. Of at most kNormBlock values, summed in float64 in a fixed order; global_norm() is the root of the
-// sum of those of all blocks, in their order.
-double sum_of_squares(const float* values, std::int64_t count);
-double sum_of_squares(const double* values, std::int64_t count);
+// The squares of a block of at most that many values, summed in float64 in a fixed order; global_norm() is
+// the root of the sum of those of all blocks, in their order. Local.
+class BlockSquares {
+ public:
+  // Values behind those that were added before, of which there are whole rows of kSquareLanes.
+  void add(const PendingMean<float>& values, std::int64_t count);
+  void add(const PendingMean<double>& values, std::int64_t count);
+  double sum() const;
+
+ private:
+  std::array<double, kSquareLanes> lanes_{};
+};
 
 // Local. What gradients of `norm` are multiplied with so that they have `max_norm` at most, as
 // torch.nn.utils.clip_grad_norm_ does: max_norm / (norm + 1e-6) where that is below 1, else 1; NaN where the

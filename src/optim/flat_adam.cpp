@@ -69,17 +69,17 @@ class FlatAdam : public FlatOptimizer {
     step_.fill_(run.steps);
     const auto fused = decoupled_ ? at::_ops::_fused_adamw_::call : at::_ops::_fused_adam_::call;
     const OptimOptions& o = run.options;
-    fused({run.of(parameters_)}, {run.of(gradients)}, {run.of(exp_avg_)}, {run.of(exp_avg_sq_)}, {}, {step_},
-          run.lr, o.betas[0], o.betas[1], o.weight_decay, o.eps, /*amsgrad=*/false, /*maximize=*/false, {},
-          {});
+    fused({run.of(parameters_)}, {run.of(gradients)}, {run.of_slot(exp_avg_)}, {run.of_slot(exp_avg_sq_)}, {},
+          {step_}, run.lr, o.betas[0], o.betas[1], o.weight_decay, o.eps, /*amsgrad=*/false,
+          /*maximize=*/false, {}, {});
   }
 
  private:
   template <class Number>
   void apply_part_of(const Part<Number>& part) {
     const AdamPart<Number> places{part.count, elements<Number>(parameters_, part.first), part.gradients,
-                                  elements<Number>(exp_avg_, part.first),
-                                  elements<Number>(exp_avg_sq_, part.first)};
+                                  elements<Number>(exp_avg_, part.slot_first),
+                                  elements<Number>(exp_avg_sq_, part.slot_first)};
     kernels_(places, numbers_[part.run]);
   }
 

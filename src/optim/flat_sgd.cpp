@@ -45,7 +45,7 @@ class FlatSgd : public FlatOptimizer {
 
   void apply(const Run& run, const torch::Tensor& gradients) override {
     std::vector<torch::Tensor> momentum;
-    for (const torch::Tensor& buffer : momentum_buffer_) momentum.push_back(run.of(buffer));
+    for (const torch::Tensor& buffer : momentum_buffer_) momentum.push_back(run.of_slot(buffer));
     at::_fused_sgd_({run.of(parameters_)}, {run.of(gradients)}, momentum, run.options.weight_decay,
                     run.options.momentum, run.lr, /*dampening=*/0.0, run.options.nesterov, /*maximize=*/false,
                     /*is_first_step=*/run.steps == 1);
@@ -55,7 +55,7 @@ class FlatSgd : public FlatOptimizer {
   template <class Number>
   void apply_part_of(const Part<Number>& part) {
     Number* const buffer =
-        momentum_buffer_.empty() ? nullptr : elements<Number>(momentum_buffer_.front(), part.first);
+        momentum_buffer_.empty() ? nullptr : elements<Number>(momentum_buffer_.front(), part.slot_first);
     const SgdPart<Number> places{part.count, elements<Number>(parameters_, part.first), part.gradients,
                                  buffer};
     kernels_(places, numbers_[part.run]);

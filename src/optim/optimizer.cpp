@@ -96,6 +96,15 @@ void FlatOptimizer::move_to(const torch::Tensor& parameters, const std::vector<t
   for (std::size_t i = 0; i < mine.size(); ++i) torch::Tensor(mine[i].flat).set_data(slots[i]);
 }
 
+void FlatOptimizer::keep_parts(std::vector<Slice> parts) {
+  check(is_elementwise(), "an update that looks at a whole parameter has it whole");
+  parts_ = std::move(parts);
+  std::int64_t count = 0;
+  for (const Slice& part : parts_) count += part.count();
+  for (const OptimizerSlot& slot : slots())
+    torch::Tensor(slot.flat).set_data(zeros_from_a_page_on(count, slot.flat.options()));
+}
+
 void FlatOptimizer::set_steps(std::vector<double> steps) {
   check(steps.size() == steps_.size(), "each parameter has a step count");
   steps_ = std::move(steps);
@@ -154,8 +163,8 @@ void FlatOptimizer::update_part(std::int64_t first, std::int64_t count,
   for (; run != runs_.end() && run->first < end; ++run) {
     const std::int64_t from = std::max(first, run->first);
     const std::int64_t to = std::min(end, run->first + run->count);
-    apply_part(Part<Number>{static_cast<std::size_t>(run - runs_.begin()), from, to - from,
-                            gradients.from(from - first)});
+    apply_part(Part<Number>{static_cast<std::size_t>(run - runs_.begin()), from,
+                            run->slot_first + (from - run->first), to - from, gradients.from(from - first)});
   }
 }
 
@@ -173,15 +182,34 @@ void FlatOptimizer::find_runs(double lr, const std::vector<char>& reached, doubl
     if (!reached[first]) continue;
     const double steps = ++steps_[first];
     const int group = layout_.groups[first];
-    while (next < steps_.size() && !one_by_one() && reached[next] && layout_.groups[next] == group &&
+    while (next < steps_.size() && is_elementwise() && reached[next] && layout_.groups[next] == group &&
            run_key(steps_[next] + 1) == run_key(steps))
       ++steps_[next++];
     const std::int64_t count = end_of(next - 1) - layout_.offsets[first];
     if (count == 0) continue;
     const OptimOptions& own = options_of(group);
     const double own_lr = lr_of_group(own.lr, options_of(kNoGroup).lr, lr);
-    runs_.push_back({layout_.offsets[first], count, first, steps, own_lr, scale, own});
+    const std::int64_t begin = layout_.offsets[first];
+    runs_.push_back({begin, count, begin, first, steps, own_lr, scale, own});
   }
+  if (!parts_.empty()) cut_runs();
+}
+
+void FlatOptimizer::cut_runs() {
+  std::vector<Run> cut;
+  std::int64_t slot_begin = 0;
+  for (const Slice& part : parts_) {
+    for (const Run& run : runs_) {
+      const Slice both{std::max(part.begin, run.first), std::min(part.end, run.first + run.count)};
+      if (both.count() <= 0) continue;
+      cut.push_back(run);
+      cut.back().first = both.begin;
+      cut.back().count = both.count();
+      cut.back().slot_first = slot_begin + (both.begin - part.begin);
+    }
+    slot_begin += part.count();
+  }
+  runs_.swap(cut);
 }
 
 }  // namespace lockstep

@@ -11,6 +11,7 @@
 #include "optim/options.h"
 #include "optim/parameter_groups.h"
 #include "tensors/pending_mean.h"
+#include "tensors/slice.h"
 
 namespace lockstep {
 
@@ -74,6 +75,12 @@ class FlatOptimizer {
   template <class Number>
   void update_part(std::int64_t first, std::int64_t count, const PendingMean<Number>& gradients);
 
+  // Does each element's update look at nothing but that element? Not that of a program's own.
+  virtual bool is_elementwise() const { return true; }
+  // From here on these elements alone are updated (ascending), and the slots are theirs, one after the other:
+  // as long as all of them, zeros. Throws Bug unless is_elementwise().
+  void keep_parts(std::vector<Slice> parts);
+
   // From here on the parameters lie in `parameters`, and the slots in `slots`, in their order: of the same
   // size as before, with the same values.
   void move_to(const torch::Tensor& parameters, const std::vector<torch::Tensor>& slots);
@@ -92,26 +99,27 @@ class FlatOptimizer {
   struct Run {
     std::int64_t first = 0;
     std::int64_t count = 0;
-    std::size_t parameter = 0;  // the first
-    double steps = 0;           // of its parameters, this update counted
+    std::int64_t slot_first = 0;  // where it begins in the slots
+    std::size_t parameter = 0;    // the first
+    double steps = 0;             // of its parameters, this update counted
     double lr = 0;
     double scale = 1;
     const OptimOptions& options;  // of its group
 
     torch::Tensor of(const torch::Tensor& flat) const { return flat.narrow(0, first, count); }
+    torch::Tensor of_slot(const torch::Tensor& flat) const { return flat.narrow(0, slot_first, count); }
   };
   // A whole run; called where there are no parts.
   virtual void apply(const Run& run, const torch::Tensor& gradients) = 0;
   // Neighbours of a group whose step counts (this update counted) have one key are of one run.
   virtual double run_key(double steps) const = 0;
-  // Is each parameter a run of its own?
-  virtual bool one_by_one() const { return false; }
 
   // Some elements of the update's run number `run`.
   template <class Number>
   struct Part {
     std::size_t run = 0;
     std::int64_t first = 0;
+    std::int64_t slot_first = 0;
     std::int64_t count = 0;
     PendingMean<Number> gradients;
   };
@@ -134,13 +142,15 @@ class FlatOptimizer {
   void find_runs(double lr, const std::vector<char>& reached, double scale);
   template <class Number>
   void update_by_parts(const torch::Tensor& gradients);
+  void cut_runs();
   std::int64_t end_of(std::size_t parameter) const;
   const OptimOptions& options_of(int group) const;
 
   std::vector<OptimOptions> options_;  // without a group, then those of each
   ParameterLayout layout_;
   std::vector<double> steps_;
-  std::vector<Run> runs_;  // of the update that was begun last, ascending
+  std::vector<Slice> parts_;  // empty: all of it
+  std::vector<Run> runs_;     // of the update that was begun last, ascending
 };
 
 }  // namespace lockstep

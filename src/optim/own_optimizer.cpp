@@ -35,10 +35,10 @@ class FlatOwn : public FlatOptimizer {
   }
 
   std::vector<OptimizerSlot> slots() const override { return slots_; }
+  bool is_elementwise() const override { return false; }
 
  protected:
   double run_key(double /*steps*/) const override { return 0; }
-  bool one_by_one() const override { return true; }
 
   void apply(const Run& run, const torch::Tensor& gradients) override {
     const std::vector<std::int64_t>& shape = layout().shapes[run.parameter];

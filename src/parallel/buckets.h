@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "parallel/arena.h"
-#include "parallel/slice.h"
+#include "tensors/slice.h"
 
 namespace lockstep {
 

@@ -44,7 +44,7 @@ std::unique_ptr<CommonState> CommonState::make(HostDomain& domain, ModelArena& a
   arena.write_through(state->sealed_->writable());
   const std::vector<torch::Tensor> slots(room.begin() + 1, room.end());
   optimizer.move_to(arena.writable_values(), slots);
-  if (sharded) state->parted_ = std::make_unique<PartedSlots>(domain, slots);
+  if (sharded) state->parted_ = std::make_unique<DomainSlots>(domain, slots);
   domain.barrier("the state is in common");
   state->written_.note(arena);
   return state;

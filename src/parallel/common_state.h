@@ -9,8 +9,8 @@
 #include "lockstep/base/error.h"
 #include "optim/optimizer.h"
 #include "parallel/arena.h"
+#include "parallel/domain_slots.h"
 #include "parallel/parameter_versions.h"
-#include "parallel/parted_slots.h"
 #include "parallel/sealed_parameters.h"
 
 namespace lockstep {
@@ -36,7 +36,7 @@ class CommonState {
   const ModelArena& arena_;
   ParameterVersions written_;
   std::unique_ptr<SealedParameters> sealed_;
-  std::unique_ptr<PartedSlots> parted_;
+  std::unique_ptr<DomainSlots> parted_;
 };
 
 }  // namespace lockstep

@@ -10,11 +10,12 @@
 #include <vector>
 
 #include "lockstep/base/error.h"
+#include "optim/clip.h"
 #include "parallel/born_gradients.h"
 #include "parallel/contribution_stack.h"
-#include "parallel/slice.h"
 #include "parallel/tree_sum.h"
 #include "tensors/in_parallel.h"
+#include "tensors/slice.h"
 
 namespace lockstep {
 
@@ -35,32 +36,18 @@ class CommonSums {
   void gather(HostDomain& domain, const std::vector<PartialSum>& sums);
 
   // Local, after gather(). `use(first, count, mean)` for short stretches that make up `range`, of each the
-  // PendingMean over all micro-batches; on several threads at once, in any order. `others`: of the sums of
-  // the other domains (nodes_of() each, in their order) what belongs to `range`.
+  // PendingMean over all micro-batches; on several threads at once, but those of a block (kNormBlock, counted
+  // from where `range` begins) on one, in their order. `others`: of the sums of the other domains (nodes_of()
+  // each, in their order) what belongs to `range`.
   template <class Number, class Use>
   void each_mean(Slice range, const std::vector<torch::Tensor>& others, Use&& use) const {
     check(sums_.size() + others.size() == all_.terms(), "a mean is over all domains");
-    each_stretch<Number>(range, TreeSum::kStretch, [&](Slice stretch, Desk<Number>& desk) {
-      each_part<Number, true>(stretch, {all_, others, range.begin}, desk, use);
-    });
+    each_block<Number, true>(range, {all_, others, range.begin}, use);
   }
   // The same with the sum over the node-th of the domain's own nodes_of().
   template <class Number, class Use>
   void each_sum(std::size_t node, Slice range, Use&& use) const {
-    each_stretch<Number>(range, TreeSum::kStretch, [&](Slice stretch, Desk<Number>& desk) {
-      each_part<Number, false>(stretch, {own_[node], {}, range.begin}, desk, use);
-    });
-  }
-  // The same with the means of blocks of `length` values, where there is one domain.
-  template <class Number, class Use>
-  void each_block(Slice range, std::int64_t length, Use&& use) const {
-    check(sums_.size() == all_.terms(), "a mean is over all domains");
-    each_stretch<Number>(range, length, [&](Slice block, Desk<Number>& desk) {
-      desk.block.resize(static_cast<std::size_t>(length));
-      each_part<Number, true>(block, {all_, {}, range.begin}, desk,
-                              copying_to(desk.block.data(), block.begin));
-      use(block.begin, block.count(), desk.block.data());
-    });
+    each_block<Number, false>(range, {own_[node], {}, range.begin}, use);
   }
   // Local, before putting_in_place(). Throws Fault (69).
   void allow_writes();
@@ -100,14 +87,6 @@ class CommonSums {
     std::int64_t others_begin;
   };
 
-  // What one thread works with.
-  template <class Number>
-  struct Desk {
-    std::vector<const Number*> terms;
-    std::vector<Number> sums;
-    std::vector<Number> block = {};
-  };
-
   // `nodes`: of the partial sums of the domain's ranks, then of the other domains; `sums`: the domain's own.
   CommonSums(const ModelArena& arena, const std::vector<MicroBatchRun>& nodes,
              const std::vector<MicroBatchRun>& sums, int micro_batches);
@@ -115,29 +94,20 @@ class CommonSums {
   void cut_into_pieces();
   bool is_born(std::size_t parameter) const;
 
-  template <class Number, class Work>
-  void each_stretch(Slice range, std::int64_t length, const Work& work) const {
-    in_parallel(0, (range.count() + length - 1) / length, 1, [&](std::int64_t from, std::int64_t to) {
-      Desk<Number> desk{std::vector<const Number*>(all_.terms()),
-                        std::vector<Number>(static_cast<std::size_t>(all_.scratch_count()))};
-      for (std::int64_t i = from; i < to; ++i) {
-        const std::int64_t first = range.begin + i * length;
-        work(Slice{first, std::min(first + length, range.end)}, desk);
-      }
-    });
-  }
-
-  // `use(first, count, mean)`, or the sum, for parts that make up `stretch`.
   template <class Number, bool kMean, class Use>
-  void each_part(Slice stretch, const Terms& of, Desk<Number>& desk, const Use& use) const {
-    each_piece(stretch, [&](const Piece& piece, std::int64_t first, std::int64_t count) {
-      auto term = desk.terms.begin();
-      for (std::size_t node = 0; node < sums_.size(); ++node) *term++ = place<Number>(node, piece, first);
-      for (const torch::Tensor& other : of.others)
-        *term++ = other.const_data_ptr<Number>() + (first - of.others_begin);
-      use(first, count,
-          kMean ? of.tree.mean(desk.terms, count, desk.sums.data())
-                : of.tree.sum(desk.terms, count, desk.sums.data()));
+  void each_block(Slice range, const Terms& of, const Use& use) const {
+    in_parallel(0, (range.count() + kNormBlock - 1) / kNormBlock, 1, [&](std::int64_t from, std::int64_t to) {
+      std::vector<const Number*> terms(sums_.size() + of.others.size());
+      std::vector<Number> scratch(static_cast<std::size_t>(of.tree.scratch_count()));
+      const Slice mine{range.begin + from * kNormBlock, std::min(range.begin + to * kNormBlock, range.end)};
+      each_piece(mine, [&](const Piece& piece, std::int64_t first, std::int64_t count) {
+        auto term = terms.begin();
+        for (std::size_t node = 0; node < sums_.size(); ++node) *term++ = place<Number>(node, piece, first);
+        for (const torch::Tensor& other : of.others)
+          *term++ = other.const_data_ptr<Number>() + (first - of.others_begin);
+        use(first, count,
+            kMean ? of.tree.mean(terms, count, scratch.data()) : of.tree.sum(terms, count, scratch.data()));
+      });
     });
   }
 

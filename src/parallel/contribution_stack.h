@@ -7,7 +7,7 @@
 
 #include "parallel/arena.h"
 #include "parallel/canonical_tree.h"
-#include "parallel/slice.h"
+#include "tensors/slice.h"
 
 namespace lockstep {
 

@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "comm/domain/host_domain.h"
+#include "optim/clip.h"
 #include "parallel/arena.h"
 #include "parallel/domain_slices.h"
 #include "tensors/in_parallel.h"
+#include "tensors/pending_mean.h"
 
 namespace lockstep {
 
@@ -34,17 +36,21 @@ class DomainMean {
   // the rank whose own it is.
   void share(const torch::Tensor& flat, std::int64_t begin, std::int64_t unit);
 
-  // Local, after exchange(). Of what this rank has the mean of, as CommonSums::each_block().
+  // Local, after exchange(). Of what this rank has the mean of (there()), as CommonSums::each_mean(), but for
+  // whole blocks.
   template <class Number, class Use>
-  void each_block(std::int64_t length, Use&& use) const {
+  void each_mean(Use&& use) const {
     for (const Slice& part : there_) {
       const auto* const values = mean_.const_data_ptr<Number>() + (part.begin - slices_.local.begin);
-      in_parallel(0, (part.count() + length - 1) / length, 1, [&](std::int64_t from, std::int64_t to) {
-        for (std::int64_t at = from * length; at < std::min(to * length, part.count()); at += length)
-          use(part.begin + at, std::min(length, part.count() - at), values + at);
-      });
+      in_parallel(
+          0, (part.count() + kNormBlock - 1) / kNormBlock, 1, [&](std::int64_t from, std::int64_t to) {
+            for (std::int64_t at = from * kNormBlock; at < std::min(to * kNormBlock, part.count());
+                 at += kNormBlock)
+              use(part.begin + at, std::min(kNormBlock, part.count() - at), PendingMean<Number>{values + at});
+          });
     }
   }
+  const std::vector<Slice>& there() const { return there_; }
   // Local, after exchange(). Of the other domains, what lies behind the gradients; as `others` of
   // CommonSums::each_mean().
   const std::vector<torch::Tensor>& other_rests() const { return other_rests_; }

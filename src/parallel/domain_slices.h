@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "parallel/slice.h"
+#include "tensors/slice.h"
 
 namespace lockstep {
 

@@ -5,22 +5,11 @@
 #include "lockstep/base/error.h"
 #include "parallel/gradient_reducer.h"
 #include "parallel/ownership.h"
+#include "parallel/rank_cut.h"
 #include "tensors/tensor_span.h"
 
 namespace lockstep {
 namespace {
-
-constexpr std::int64_t kPartAlign = 64;  // elements: whole cache lines for every dtype
-
-// A range cut into equal parts, one a rank, and what is left over.
-struct Cut {
-  Cut(Slice of, int ranks) : range(of), part(of.count() / ranks / kPartAlign * kPartAlign) {}
-  Slice part_of(int rank) const { return {range.begin + rank * part, range.begin + (rank + 1) * part}; }
-  Slice rest(int ranks) const { return {range.begin + ranks * part, range.end}; }
-
-  Slice range;
-  std::int64_t part;
-};
 
 class ExactReducer : public GradientReducer {
  public:
@@ -35,11 +24,10 @@ class ExactReducer : public GradientReducer {
     }
   }
 
-  void reduce(const std::vector<PartialSum>& sums, std::span<const Slice> ranges) override {
+  void scatter(const std::vector<PartialSum>& sums, std::span<const Slice> ranges) override {
     const torch::NoGradGuard no_grad;
     if (ranks_ == 1) return reduce_alone(sums, ranges);
-    std::vector<Cut> cuts;
-    for (const Slice& range : ranges) cuts.emplace_back(range, ranks_);
+    const std::vector<RankCut> cuts = cut(ranges);
     const std::vector<Slice> mine = summed_by(me(), cuts);
     exchange_terms(sums, cuts, mine);
     for (std::size_t i = 0; i < mine.size(); ++i) {
@@ -47,11 +35,13 @@ class ExactReducer : public GradientReducer {
       const Term total = sum_of({0, plan_.micro_batches}, i);
       at(mean_, mine[i]).copy_(total.values.div_(plan_.micro_batches));
     }
-    for (const Cut& cut : cuts) {
-      if (cut.part == 0) continue;
-      world_.device().all_gather(span_of(at(mean_, cut.part_of(me()))),
-                                 span_of(mean_.narrow(0, cut.range.begin, cut.part * ranks_)));
-    }
+  }
+
+  void gather(std::span<const Slice> ranges) override {
+    if (ranks_ == 1) return;
+    for (const RankCut& cut : cut(ranges))
+      if (cut.part > 0)
+        world_.device().all_gather(span_of(at(mean_, cut.part_of(me()))), span_of(at(mean_, cut.parts())));
   }
 
   const torch::Tensor& mean() const override { return mean_; }
@@ -74,6 +64,12 @@ class ExactReducer : public GradientReducer {
     return flat.narrow(0, slice.begin, slice.count());
   }
 
+  std::vector<RankCut> cut(std::span<const Slice> ranges) const {
+    std::vector<RankCut> cuts;
+    for (const Slice& range : ranges) cuts.emplace_back(range, ranks_);
+    return cuts;
+  }
+
   void reduce_alone(const std::vector<PartialSum>& sums, std::span<const Slice> ranges) {
     check(sums.size() == 1, "one rank owns the whole tree");
     mean_ = sums[0].flat;
@@ -81,16 +77,16 @@ class ExactReducer : public GradientReducer {
   }
 
   // Parts, and what all add.
-  std::vector<Slice> summed_by(int rank, const std::vector<Cut>& cuts) const {
+  std::vector<Slice> summed_by(int rank, const std::vector<RankCut>& cuts) const {
     std::vector<Slice> slices;
-    for (const Cut& cut : cuts) {
+    for (const RankCut& cut : cuts) {
       slices.push_back(cut.part_of(rank));
-      slices.push_back(cut.rest(ranks_));
+      slices.push_back(cut.rest());
     }
     return slices;
   }
 
-  void exchange_terms(const std::vector<PartialSum>& sums, const std::vector<Cut>& cuts,
+  void exchange_terms(const std::vector<PartialSum>& sums, const std::vector<RankCut>& cuts,
                       const std::vector<Slice>& mine) {
     std::vector<Outgoing> sends;
     for (int rank = 0; rank < ranks_; ++rank) {
@@ -119,7 +115,7 @@ class ExactReducer : public GradientReducer {
 
   void make_room(Piece& piece, const std::vector<Slice>& slices) const {
     const auto aligned = [](std::int64_t count) {
-      return (count + kPartAlign - 1) / kPartAlign * kPartAlign;
+      return (count + RankCut::kAlign - 1) / RankCut::kAlign * RankCut::kAlign;
     };
     std::int64_t count = 0;
     for (const Slice& slice : slices) count += aligned(slice.count());

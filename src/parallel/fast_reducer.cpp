@@ -14,10 +14,13 @@ class FastReducer : public GradientReducer {
         mean_(torch::zeros({plan.contribution_count}, plan.options)),
         registered_(world.device().register_memory(span_of(mean_))) {}
 
-  void reduce(const std::vector<PartialSum>& sums, std::span<const Slice> ranges) override {
+  void scatter(const std::vector<PartialSum>& sums, std::span<const Slice> ranges) override {
     const torch::NoGradGuard no_grad;
     check(!sums.empty(), "every rank owns a micro-batch");
-    for (const Slice& range : ranges) {
+    for (auto next = ranges.begin(); next != ranges.end();) {
+      // Neighbours at once: in which order a backend adds depends on the length.
+      Slice range = *next++;
+      while (next != ranges.end() && next->begin == range.end) range.end = (next++)->end;
       const auto of = [&](const torch::Tensor& flat) { return flat.narrow(0, range.begin, range.count()); };
       torch::Tensor mean = of(mean_);
       torch::Tensor total = of(sums[0].flat);
@@ -29,6 +32,8 @@ class FastReducer : public GradientReducer {
       mean.div_(plan_.micro_batches);
     }
   }
+
+  void gather(std::span<const Slice> /*ranges*/) override {}
 
   const torch::Tensor& mean() const override { return mean_; }
 

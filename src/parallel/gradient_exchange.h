@@ -92,14 +92,13 @@ struct ExchangePlan {
   HostDomain* domain = nullptr;  // this rank's, which outlives the exchange; null: ranks exchange messages
   std::string overlap = "off";   // auto|on|off: as DistOptions, of which the next one is too
   double bucket_mb = 25;
-  bool sharded = false;  // each domain has only those slots that its ranks update
+  bool sharded = false;  // each domain, by messages each rank, has only those slots that it updates
 };
 
 // Collective. The one that fits: make_shared_exchange() where there is a domain with room and nobody else
 // sums, on the CPU, for an arena with something to train; else messages, whatever moves them: the mean then
-// lies in memory of each rank, and each makes the whole update. Rank 0 says whether those overlap with the
-// backward pass. Throws AgreedFault (78) where the state shall be sharded, and ranks have no memory in
-// common.
+// lies in memory of each rank, and each makes the whole update, or of a sharded state that of its part. Rank
+// 0 says whether those overlap with the backward pass.
 std::unique_ptr<GradientExchange> make_exchange(World& world, const ModelArena& arena,
                                                 const ExchangePlan& plan);
 

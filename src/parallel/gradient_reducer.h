@@ -9,7 +9,7 @@
 
 #include "lockstep/comm/world.h"
 #include "parallel/contribution_stack.h"
-#include "parallel/slice.h"
+#include "tensors/slice.h"
 
 namespace lockstep {
 
@@ -21,7 +21,14 @@ class GradientReducer {
   // Collective, with the same ranges on all ranks. `sums` are this rank's, in the order of micro-batches;
   // with several ranks they are only read, so that a range can be reduced once more. On a device it is
   // enqueued on the current stream.
-  virtual void reduce(const std::vector<PartialSum>& sums, std::span<const Slice> ranges) = 0;
+  void reduce(const std::vector<PartialSum>& sums, std::span<const Slice> ranges) {
+    scatter(sums, ranges);
+    gather(ranges);
+  }
+  // The two halves of it: after the first this rank has the mean of its part of each range, and of what is
+  // left over (RankCut), at least.
+  virtual void scatter(const std::vector<PartialSum>& sums, std::span<const Slice> ranges) = 0;
+  virtual void gather(std::span<const Slice> ranges) = 0;
   // Local. [contribution_count]: the mean in the ranges that were reduced; valid until the next reduce().
   virtual const torch::Tensor& mean() const = 0;
 };

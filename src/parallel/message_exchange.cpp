@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
 
@@ -13,6 +14,8 @@
 #include "parallel/gradient_exchange.h"
 #include "parallel/gradient_reducer.h"
 #include "parallel/ownership.h"
+#include "parallel/rank_cut.h"
+#include "parallel/rank_slots.h"
 #include "parallel/spare_cores.h"
 #include "parallel/step_mean.h"
 #include "tensors/tensor_span.h"
@@ -22,12 +25,17 @@ namespace {
 
 class MessageExchange : public GradientExchange {
  public:
-  MessageExchange(World& world, const ModelArena& arena, const ExchangePlan& plan) : arena_(arena) {
+  MessageExchange(World& world, const ModelArena& arena, const ExchangePlan& plan)
+      : world_(world),
+        arena_(arena),
+        cut_({0, arena.trainable_count()}, world.size().value),
+        is_sharded_(plan.sharded && world.size().value > 1 && arena.trainable_count() > 0) {
     const ReducePlan reduce{plan.micro_batches, arena.contribution_count(), arena.values().options()};
     reducer_ = plan.fast ? make_fast_reducer(world, reduce) : make_exact_reducer(world, reduce);
     const bool on_cpu = arena.values().is_cpu();
     if (!on_cpu) register_contributions(world, plan);
-    if (world.size().value == 1 || arena.trainable_count() == 0 || !overlaps(world, plan, on_cpu)) return;
+    if (world.size().value == 1 || arena.trainable_count() == 0 || is_sharded_) return;
+    if (!overlaps(world, plan, on_cpu)) return;
     const auto bytes = static_cast<std::int64_t>(plan.bucket_mb * (1 << 20));
     early_ = std::make_unique<EarlyExchange>(world, arena, *reducer_,
                                              BucketSizes{std::min<std::int64_t>(bytes, 1 << 20), bytes});
@@ -36,19 +44,37 @@ class MessageExchange : public GradientExchange {
   std::vector<torch::Tensor> contributions() const override { return contributions_; }
   EarlyExchange* early() const override { return early_.get(); }
 
+  StateCopies share_state(ModelArena& /*arena*/, FlatOptimizer& optimizer) override {
+    if (!is_sharded_) return StateCopies::kOfEachRank;
+    require_elementwise(optimizer);
+    together(world_, [&] { slots_ = std::make_unique<RankSlots>(world_, cut_, optimizer); });
+    return StateCopies::kOfEachRank;
+  }
+  PartedSlots* parted_slots() override { return slots_.get(); }
+
   void reduce(const std::vector<PartialSum>& sums) override {
     const Slice all{0, arena_.contribution_count()};
-    early_ ? early_->finish(sums) : reducer_->reduce(sums, {&all, 1});
+    if (is_sharded_)
+      reduce_own(sums);
+    else
+      early_ ? early_->finish(sums) : reducer_->reduce(sums, {&all, 1});
     mean_.emplace(arena_, reducer_->mean());
   }
   double loss() const override { return mean().loss(); }
-  double norm() override { return global_norm(mean().gradients()); }
+  double norm() override { return global_norm(whole_mean().gradients()); }
 
   void average() override {
-    mean().give_gradients();
+    whole_mean().give_gradients();
     mean().take_over_buffers();
   }
-  void apply(FlatOptimizer* optimizer, const UpdateRate& rate) override { mean().apply(optimizer, rate); }
+  void apply(FlatOptimizer* optimizer, const UpdateRate& rate) override {
+    mean().apply(optimizer, rate);
+    if (slots_ == nullptr || optimizer == nullptr) return;
+    const auto of = [&](Slice slice) {
+      return span_of(arena_.values().narrow(0, slice.begin, slice.count()));
+    };
+    if (cut_.part > 0) world_.device().all_gather(of(cut_.part_of(world_.rank().value)), of(cut_.parts()));
+  }
   void leave() override {}
 
  private:
@@ -63,12 +89,37 @@ class MessageExchange : public GradientExchange {
     }
   }
 
+  // Collective. The mean of this rank's part, and of what is not cut.
+  void reduce_own(const std::vector<PartialSum>& sums) {
+    const std::array<Slice, 2> ranges = {cut_.parts(), {cut_.parts().end, arena_.contribution_count()}};
+    reducer_->scatter(sums, ranges);
+    reducer_->gather({&ranges[1], 1});
+    lacks_parts_ = true;
+  }
+  // Collective.
+  const StepMean& whole_mean() {
+    const Slice parts = cut_.parts();
+    if (std::exchange(lacks_parts_, false)) reducer_->gather({&parts, 1});
+    return mean();
+  }
+
+  static void require_elementwise(const FlatOptimizer& optimizer) {
+    if (!optimizer.is_elementwise())
+      throw AgreedFault(ExitCode::kConfig, "optim.sharded needs an optimizer of Lockstep's own",
+                        "Set optim.sharded: false, or take sgd, adam or adamw");
+  }
+
   const StepMean& mean() const {
     check(mean_.has_value(), "an exchange begins with reduce()");
     return *mean_;
   }
 
+  World& world_;
   const ModelArena& arena_;
+  RankCut cut_;  // who updates what, where state is sharded
+  bool is_sharded_;
+  bool lacks_parts_ = false;  // of the mean, those of other ranks
+  std::unique_ptr<RankSlots> slots_;
   std::vector<torch::Tensor> contributions_;  // on a device
   std::vector<std::shared_ptr<const void>> registered_;
   std::unique_ptr<GradientReducer> reducer_;
@@ -104,10 +155,6 @@ std::unique_ptr<GradientExchange> make_exchange(World& world, const ModelArena& 
       plan.domain != nullptr && (plan.domain->domains().size() == 1 || plan.overlap != "on" || plan.sharded);
   if (whole && sums_itself)
     if (auto shared = make_shared_exchange(*plan.domain, arena, plan)) return shared;
-  if (plan.sharded && world.size().value > 1 && arena.trainable_count() > 0)
-    throw AgreedFault(ExitCode::kConfig,
-                      "optim.sharded needs ranks on CPUs that have memory in common, and reduce: exact",
-                      "Set optim.sharded: false, or see docs/running.md (Ranks of one host)");
   return std::make_unique<MessageExchange>(world, arena, plan);
 }
 

@@ -68,13 +68,16 @@ class SharedExchange : public GradientExchange {
 
   double norm() override {
     if (!squares_.defined()) squares_ = required_in_common(domain_, norm_blocks(), torch::kFloat64);
+    std::vector<BlockSquares> blocks(static_cast<std::size_t>(norm_blocks()));
+    const auto block_of = [](std::int64_t element) { return static_cast<std::size_t>(element / kNormBlock); };
     AT_DISPATCH_FLOATING_TYPES(rest_.scalar_type(), "norm", [&] {
-      double* const squares = squares_.mutable_data_ptr<double>();
-      means_.each_block<scalar_t>(kNormBlock,
-                                  [&](std::int64_t first, std::int64_t count, const scalar_t* mean) {
-                                    squares[first / kNormBlock] = sum_of_squares(mean, count);
-                                  });
+      means_.each<scalar_t>([&](std::int64_t first, std::int64_t count, const PendingMean<scalar_t>& mean) {
+        blocks[block_of(first)].add(mean, count);
+      });
     });
+    for (const Slice& slice : means_.slices())
+      for (std::int64_t first = slice.begin; first < slice.end; first += kNormBlock)
+        squares_.mutable_data_ptr<double>()[block_of(first)] = blocks[block_of(first)].sum();
     if (parted_slots() != nullptr) between()->share(squares_, 0, kNormBlock);
     domain_.barrier("squares are there");
     double sum = 0;
@@ -130,10 +133,11 @@ class SharedExchange : public GradientExchange {
     if (between() != nullptr) between()->complete();
     if (rows_ == nullptr) rows_ = MeanRows::make(domain_, arena_);
     AT_DISPATCH_FLOATING_TYPES(rest_.scalar_type(), "gathered", [&] {
-      means_.each_block<scalar_t>(TreeSum::kStretch,
-                                  [&](std::int64_t first, std::int64_t count, const scalar_t* mean) {
-                                    rows_->write(first, count, mean);
-                                  });
+      means_.each<scalar_t>([&](std::int64_t first, std::int64_t count, const PendingMean<scalar_t>& mean) {
+        std::vector<scalar_t> made(static_cast<std::size_t>(count));
+        write_mean(mean, count, made.data());
+        rows_->write(first, count, made.data());
+      });
     });
     domain_.barrier("means are there");
     return {arena_, rows_->mine(), rest_};

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "optim/clip.h"
 #include "parallel/common_sums.h"
@@ -29,20 +30,14 @@ class SliceMeans {
   // Null: there is one domain.
   DomainMean* between() const { return between_.get(); }
 
-  // As CommonSums::each_mean() …
+  // As CommonSums::each_mean(), for slices().
   template <class Number, class Use>
   void each(Use&& use) const {
-    if (between_ == nullptr) return sums_->each_mean<Number>(slice_, {}, use);
-    between_->each_block<Number>(TreeSum::kStretch,
-                                 [&](std::int64_t first, std::int64_t count, const Number* mean) {
-                                   use(first, count, PendingMean<Number>{mean});
-                                 });
+    if (between_ != nullptr) return between_->each_mean<Number>(use);
+    sums_->each_mean<Number>(slice_, {}, use);
   }
-  // … and CommonSums::each_block().
-  template <class Number, class Use>
-  void each_block(std::int64_t length, Use&& use) const {
-    if (between_ == nullptr) return sums_->each_block<Number>(slice_, length, use);
-    between_->each_block<Number>(length, use);
+  std::vector<Slice> slices() const {
+    return between_ == nullptr ? std::vector<Slice>{slice_} : between_->there();
   }
 
  private:

@@ -115,6 +115,7 @@ struct MemoryRehearsal::Impl {
     const PlannedState planned = plan_save(engine.state, none, parts.options.checkpoint, parts.world.size());
     const auto mine = pieces_of_rank(planned.plan, parts.world.rank());
     if (staged) found.staging = StateFreezer::staging_bytes(planned.tensors, mine);
+    found.staging += engine.state.bytes_to_fetch(parts.world, planned);
     if (staged) freezer.prepare(planned, parts.world);
     std::vector<StateTensor> tensors;
     std::uint64_t gathered = 0;

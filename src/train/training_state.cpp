@@ -83,38 +83,41 @@ TrainingState::TrainingState(std::shared_ptr<Model> model, const OptimOptions& o
       optim_(optim),
       compute_(compute),
       arena_(*model_),
-      optimizer_(make_optimizer(optim, arena_)) {
-  list_persisted();
-}
+      optimizer_(make_optimizer(optim, arena_)) {}
 
 StateCopies TrainingState::share(GradientExchange& exchange) {
   copies_ = exchange.share_state(arena_, *optimizer_);
   parted_ = exchange.parted_slots();
-  list_persisted();
+  persisted_.clear();
   return copies_;
 }
 
-void TrainingState::list_persisted() {
-  persisted_.clear();
+std::vector<TrainingState::Persisted>& TrainingState::listed() const {
+  if (!persisted_.empty()) return persisted_;
+  std::vector<Persisted> list;
   const auto add_all = [&](const std::string& slot, const std::vector<ArenaEntry>& entries,
                            const torch::Tensor& flat, bool steady) {
     for (const ArenaEntry& entry : entries) {
-      persisted_.push_back(persist({slot, entry.name}, ModelArena::view(flat, entry), steady));
+      list.push_back(persist({slot, entry.name}, ModelArena::view(flat, entry), steady));
       if (slot.empty() && entry.offset < arena_.trainable_count() && flat.is_cpu())
-        persisted_.back().host = ModelArena::view(arena_.writable_values(), entry);
+        list.back().host = ModelArena::view(arena_.writable_values(), entry);
     }
   };
   add_all("", arena_.parameters(), arena_.values(), /*steady=*/true);
   add_all("", arena_.buffers(), arena_.values(), /*steady=*/false);
   for (const auto& [name, tensor] : arena_.integer_buffers())
-    persisted_.push_back(persist({"", name}, tensor, /*steady=*/false));
-  for (const OptimizerSlot& slot : optimizer_->slots())
-    add_all(slot.name, arena_.trainable(), slot.flat, /*steady=*/true);
+    list.push_back(persist({"", name}, tensor, /*steady=*/false));
+  const std::vector<OptimizerSlot> slots = optimizer_->slots();
+  for (std::size_t i = 0; i < slots.size(); ++i)
+    add_all(slots[i].name, arena_.trainable(), parted_ == nullptr ? slots[i].flat : parted_->slots()[i],
+            /*steady=*/true);
+  persisted_ = std::move(list);
+  return persisted_;
 }
 
 std::vector<StateTensor> TrainingState::host_tensors() {
   std::vector<StateTensor> list;
-  for (const Persisted& item : persisted_) list.push_back(in_host_memory(item));
+  for (const Persisted& item : listed()) list.push_back(in_host_memory(item));
   const std::vector<double>& steps = optimizer_->steps();
   const bool one = std::adjacent_find(steps.begin(), steps.end(), std::not_equal_to<>()) == steps.end();
   for (const MutableStateTensor& place : step_places({one, {}})) list.push_back({place, place.bytes});
@@ -138,7 +141,7 @@ std::vector<MutableStateTensor> TrainingState::step_places(const StoredOptimizer
 
 std::vector<MutableStateTensor> TrainingState::places(const StoredOptimizer& stored) {
   std::vector<MutableStateTensor> list;
-  for (Persisted& item : persisted_) {
+  for (Persisted& item : listed()) {
     const MutableSpan span = span_of(item.host);
     if (!item.key.in_model() && stored.without_state.contains(item.key.name))
       std::memset(span.data, 0, span.bytes());
@@ -153,8 +156,9 @@ std::vector<MutableStateTensor> TrainingState::places(const StoredOptimizer& sto
 
 void TrainingState::commit_restore() {
   torch::NoGradGuard no_grad;
-  for (Persisted& item : persisted_)
+  for (Persisted& item : listed())
     if (!item.live.device().is_cpu()) item.live.copy_(item.host);
+  if (parted_ != nullptr) parted_->take_over();
   std::vector<double> steps;
   auto next = steps_.begin();
   for (const ArenaEntry& entry : arena_.trainable()) {
@@ -187,7 +191,7 @@ std::map<std::string, int> TrainingState::groups_by_name() const {
 
 std::uint64_t TrainingState::bytes() {
   std::uint64_t total = 0;
-  for (const Persisted& item : persisted_) total += item.live.nbytes();
+  for (const Persisted& item : listed()) total += item.live.nbytes();
   return total + arena_.trainable().size() * sizeof(float);
 }
 
@@ -223,9 +227,8 @@ std::vector<torch::Tensor> TrainingState::replicated() const {
   return flat;
 }
 
-void TrainingState::fetch(World& world, const PlannedState& planned, Fetch what) {
-  if (parted_ == nullptr) return;
-  std::vector<std::vector<PartedSlots::Part>> wanted(static_cast<std::size_t>(world.size().value));
+PartedSlots::Wanted TrainingState::wanted(const PlannedState& planned, Fetch what, WorldSize ranks) const {
+  PartedSlots::Wanted wanted(static_cast<std::size_t>(ranks.value));
   const auto want = [&](std::size_t rank, std::span<const std::byte> bytes) {
     for (std::size_t i = 0; i < parted_->slots().size(); ++i) {
       const torch::Tensor& slot = parted_->slots()[i];
@@ -242,7 +245,16 @@ void TrainingState::fetch(World& world, const PlannedState& planned, Fetch what)
     for (std::size_t rank = 0; rank < planned.plan.shards.size(); ++rank)
       for (const ShardPiece& piece : planned.plan.shards[rank].pieces)
         want(rank, piece_of(planned.tensors, piece).bytes);
-  parted_->fetch(wanted);
+  return wanted;
+}
+
+void TrainingState::fetch(World& world, const PlannedState& planned, Fetch what) {
+  if (parted_ != nullptr) parted_->fetch(wanted(planned, what, world.size()));
+}
+
+std::uint64_t TrainingState::bytes_to_fetch(World& world, const PlannedState& planned) const {
+  if (parted_ == nullptr) return 0;
+  return parted_->bytes_to_fetch(wanted(planned, Fetch::kOwnPieces, world.size()));
 }
 
 void TrainingState::let_go() {

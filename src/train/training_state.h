@@ -15,13 +15,13 @@
 #include "loop/saved_state.h"
 #include "optim/optimizer.h"
 #include "parallel/arena.h"
+#include "parallel/parted_slots.h"
 #include "parallel/state_copies.h"
 #include "train/device.h"
 
 namespace lockstep {
 
 class GradientExchange;
-class PartedSlots;
 
 // What of the optimizer a checkpoint has.
 struct StoredOptimizer {
@@ -49,7 +49,7 @@ class TrainingState : public SavedState {
 
   torch::Device device() const override { return compute_.device; }
   // All but the step counts, of which there may be one or many.
-  const std::vector<Persisted>& persisted() const override { return persisted_; }
+  const std::vector<Persisted>& persisted() const override { return listed(); }
   std::vector<StateTensor> host_tensors() override;
   std::uint64_t bytes() override;
   void require_alike(World& world) const override;
@@ -57,6 +57,7 @@ class TrainingState : public SavedState {
   std::string digest_of_rest() const override;
   bool is_parted() const override { return parted_ != nullptr; }
   void fetch(World& world, const PlannedState& planned, Fetch what) override;
+  std::uint64_t bytes_to_fetch(World& world, const PlannedState& planned) const override;
   void let_go() override;
 
   // Local. The same as places to read a checkpoint into; commit_restore() then takes them over. The optimizer
@@ -76,7 +77,8 @@ class TrainingState : public SavedState {
   std::map<std::string, int> groups_by_name() const;
 
  private:
-  void list_persisted();
+  std::vector<Persisted>& listed() const;
+  PartedSlots::Wanted wanted(const PlannedState& planned, Fetch what, WorldSize ranks) const;
   std::vector<MutableStateTensor> step_places(const StoredOptimizer& stored);
 
   std::shared_ptr<Model> model_;
@@ -88,8 +90,8 @@ class TrainingState : public SavedState {
   std::vector<float> steps_;
   StoredOptimizer stored_;
   StateCopies copies_ = StateCopies::kOfEachRank;
-  PartedSlots* parted_ = nullptr;  // the exchange's
-  std::vector<Persisted> persisted_;
+  PartedSlots* parted_ = nullptr;             // the exchange's
+  mutable std::vector<Persisted> persisted_;  // empty: not listed yet, which takes host memory of a device
 };
 
 }  // namespace lockstep

@@ -133,6 +133,46 @@ TEST(UpdateKernels, OfEveryInstructionSetGiveTheSameBits) {
   }
 }
 
+// As the order is documented.
+template <class Number>
+std::vector<double> lanes_of(const PendingMean<Number>& mean, std::int64_t count) {
+  std::vector<double> lanes(kSquareLanes);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Number sum = mean.right == nullptr ? mean.left[i] : mean.left[i] + mean.right[i];
+    const double value = sum * mean.factor;
+    const bool whole = i < count / kSquareLanes * kSquareLanes;
+    lanes[whole ? static_cast<std::size_t>(i % kSquareLanes) : 0] += value * value;
+  }
+  return lanes;
+}
+
+template <class Number>
+void expect_squares(const UpdateKernels& kernels) {
+  std::mt19937_64 source(3);
+  for (std::int64_t count = 0; count <= 70; ++count) {
+    Arrays<Number> arrays(count == 70 ? 5003 : count, static_cast<std::size_t>(count % 5), source);
+    // Without inf and NaN, beside which nothing else shows.
+    if (count % 3 > 0)
+      for (auto* values : {&arrays.arrays[1], &arrays.others})
+        for (Number& value : *values) value = std::isfinite(value) ? std::fmod(value, Number{1000}) : 1;
+    const PendingMean<Number> mean = arrays.gradients(0);
+    std::vector<double> lanes(kSquareLanes), in_two(kSquareLanes);
+    kernels(mean, arrays.count, lanes.data());
+    EXPECT_EQ(bits_of(lanes), bits_of(lanes_of(mean, arrays.count))) << kernels.capability << ", " << count;
+    const std::int64_t cut = arrays.count / 2 / kSquareLanes * kSquareLanes;
+    kernels(mean, cut, in_two.data());
+    kernels(mean.from(cut), arrays.count - cut, in_two.data());
+    EXPECT_EQ(bits_of(in_two), bits_of(lanes)) << kernels.capability << ", " << count;
+  }
+}
+
+TEST(UpdateKernels, SumSquaresInTheDocumentedLanes) {
+  for (const UpdateKernels* kernels : runnable_update_kernels()) {
+    expect_squares<float>(*kernels);
+    expect_squares<double>(*kernels);
+  }
+}
+
 // One element alone takes no vector register.
 template <class Number, class Numbers>
 void expect_bits_of_single_elements(const UpdateKernels& kernels, const std::vector<Numbers>& all) {

@@ -105,6 +105,33 @@ TEST_P(UpdateInParts, MakesTheLastAdditionOfAMeanAndScalesIt) {
   expect_equal(*at_once, *in_parts);
 }
 
+// As a rank has that updates some of it.
+TEST_P(UpdateInParts, OfKeptElementsAreThoseOfTheWholeAndLeaveTheOthersAlone) {
+  const std::vector<Slice> kept = {{30, 4990}, {5010, 39'000}, {kEnd - 17, kEnd}};
+  const torch::Tensor whole = drawn(8, torch::kFloat32), mine = whole.clone(), before = whole.clone();
+  const auto of_all = optimizer(whole), of_some = optimizer(mine);
+  of_some->keep_parts(kept);
+  for (int step = 1; step <= kSteps; ++step) {
+    const torch::Tensor gradients = drawn(600 + step, torch::kFloat32);
+    of_all->update(gradients, 0.1, reached(step));
+    of_some->update(gradients, 0.1, reached(step));
+  }
+  EXPECT_EQ(of_some->steps(), of_all->steps());
+  torch::Tensor others = torch::ones({kEnd}, torch::kBool);
+  std::int64_t begin = 0;
+  for (const Slice& part : kept) {
+    const auto of = [&](const torch::Tensor& flat) { return flat.narrow(0, part.begin, part.count()); };
+    EXPECT_TRUE(torch::equal(of(mine), of(whole)));
+    for (std::size_t i = 0; i < of_all->slots().size(); ++i)
+      EXPECT_TRUE(
+          torch::equal(of_some->slots()[i].flat.narrow(0, begin, part.count()), of(of_all->slots()[i].flat)));
+    begin += part.count();
+    of(others).fill_(false);
+  }
+  for (const OptimizerSlot& slot : of_some->slots()) EXPECT_EQ(slot.flat.numel(), begin);
+  EXPECT_TRUE(torch::equal(mine.masked_select(others), before.masked_select(others)));
+}
+
 TEST_P(UpdateInParts, GivesTheBitsOfTheWholeFromSeveralThreads) {
   const torch::Tensor whole = drawn(2, torch::kFloat32), parts = whole.clone();
   const auto at_once = optimizer(whole), in_parts = optimizer(parts);

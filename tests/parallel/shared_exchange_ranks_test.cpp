@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ranks as processes that have memory in common: the same bits as by messages.
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include "comm/domain/host_domain.h"
 #include "optim/clip.h"
 #include "parallel/gradient_exchange.h"
+#include "parallel/made_up_training.h"
 #include "parallel/ownership.h"
 #include "parallel/parted_slots.h"
 #include "support/ranks_main.h"
@@ -18,68 +18,6 @@
 
 namespace lockstep {
 namespace {
-
-// Some blocks of the norm long, a parameter that nothing reaches, a buffer.
-struct Net : torch::nn::Module {
-  Net() {
-    torch::manual_seed(5);
-    a = register_module("a", torch::nn::Linear(torch::nn::LinearOptions(300, 500)));
-    unused = register_parameter("unused", torch::ones({70}));
-    b = register_module("b", torch::nn::Linear(torch::nn::LinearOptions(500, 3)));
-    mean = register_buffer("mean", torch::zeros({9}));
-  }
-  torch::nn::Linear a{nullptr}, b{nullptr};
-  torch::Tensor mean, unused;
-};
-
-// What micro-batch `index` of a step leaves: made up, the same wherever it is computed.
-torch::Tensor contribution(const ModelArena& arena, int step, int index) {
-  torch::manual_seed(1000 * step + index);
-  torch::Tensor flat = torch::randn({arena.contribution_count()});
-  // The padding is zero; and one parameter is reached by none.
-  torch::Tensor mask = torch::zeros_like(flat);
-  for (const ArenaEntry& entry : arena.trainable())
-    mask.narrow(0, entry.offset, entry.count).fill_(entry.name == "unused" ? 0 : 1);
-  mask.narrow(0, arena.trainable_count(), arena.contribution_count() - arena.trainable_count()).fill_(1);
-  flat.mul_(mask);
-  for (std::size_t i = 0; i < arena.trainable().size(); ++i)
-    flat[arena.reached_offset() + static_cast<std::int64_t>(i)].fill_(arena.trainable()[i].name != "unused");
-  return flat;
-}
-
-// One training of its own: a model, its arena and optimizer, and the exchange they are given.
-struct Training {
-  Training(World& world, int count, HostDomain* domain, const OptimOptions& optim, bool sharded = false)
-      : arena(net),
-        micro_batches(count),
-        run(run_of(world, count)),
-        exchange(make_exchange(world, arena, {.micro_batches = count, .domain = domain, .sharded = sharded})),
-        stack(arena, run, count) {
-    if (!exchange->contributions().empty()) stack.use(exchange->contributions());
-    ParameterOffsets offsets;
-    for (const ArenaEntry& entry : arena.trainable()) offsets.push_back(entry.offset);
-    optimizer = FlatOptimizer::make(optim, arena.trainable_values(), {offsets});
-  }
-
-  void reduce(int step) {
-    stack.clear();
-    for (int index = run.first; index < run.end(); ++index) {
-      stack.open(index);
-      const torch::Tensor mine = contribution(arena, step, index);
-      stack.accumulates() ? stack.target().flat.add_(mine) : stack.target().flat.copy_(mine);
-      stack.close();
-    }
-    exchange->reduce(stack.sums());
-  }
-
-  Net net;
-  ModelArena arena;
-  int micro_batches;
-  MicroBatchRun run;
-  std::unique_ptr<GradientExchange> exchange;
-  ContributionStack stack;
-  std::unique_ptr<FlatOptimizer> optimizer;
-};
 
 class SharedExchange : public ::testing::Test {
  protected:
@@ -196,14 +134,6 @@ TEST_P(SharedExchangeOn, UpdatesACopyOfEachRankToTheBitsOfMessages) {
     EXPECT_TRUE(torch::equal(shared.arena.values(), messages.arena.values())) << " step " << step;
   }
   domain->barrier("compared");
-}
-
-// Of which ranks of one host have the memory.
-std::size_t resident_bytes(const torch::Tensor& slot) {
-  std::vector<unsigned char> pages((slot.nbytes() + 4095) / 4096);
-  if (::mincore(slot.data_ptr(), slot.nbytes(), pages.data()) != 0) return 0;
-  return 4096 *
-         static_cast<std::size_t>(std::ranges::count_if(pages, [](unsigned char page) { return page & 1; }));
 }
 
 TEST_P(SharedExchangeOn, HasWithShardedStateThePartsItsRanksUpdateAndFetchesTheRest) {

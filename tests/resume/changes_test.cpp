@@ -224,20 +224,30 @@ TEST(AnotherRunsCheckpoint, LeadsToThatRunsEnd) {
   EXPECT_TRUE(std::filesystem::exists(job.checkpoints() + "/step-00000012.left-2"));
 }
 
-TEST(AnotherRunsCheckpoint, IsCommittedHereBeforeTheFirstStep) {
+void expect_committed_before_the_first_step(std::vector<std::string> overrides) {
   const Job other(mlp_config()), job(mlp_config());
   ASSERT_EQ(other.train({.launcher = Launcher::kNone}).code, 0);
   const std::string foreign = other.checkpoints() + "/" + other.checkpoint_names().front();
   const std::string fired = job.path("fired");
+  overrides.push_back("resume.mode=" + foreign);
   // Dies before any save of its own is due; the restart must not begin anew.
   const ProcessResult result = job.train({.ranks = 2,
                                           .launcher = Launcher::kSupervisor,
                                           .fault = "kill@rank=0,step=9,point=step,file=" + fired,
-                                          .overrides = {"resume.mode=" + foreign}});
+                                          .overrides = overrides});
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(injections(fired), 1);
   EXPECT_EQ(job.state_hash(), other.state_hash());
   EXPECT_EQ(job.history().begin()->first, 9);
+}
+
+TEST(AnotherRunsCheckpoint, IsCommittedHereBeforeTheFirstStep) {
+  expect_committed_before_the_first_step({});
+}
+
+// What each rank has taken over of it is what it then saves.
+TEST(AnotherRunsCheckpoint, IsCommittedHereByRanksThatHavePartsOfTheState) {
+  expect_committed_before_the_first_step({"dist.shared_memory=false", "optim.sharded=true"});
 }
 
 TEST(StartFromWeights, BeginsAtStepOneWithANewOptimizerAndIsIgnoredByAResume) {

@@ -53,16 +53,24 @@ struct SgdNumbers {
   double scale = 1;  // as AdamNumbers'
 };
 
-// The updates of sgd, adam and adamw compiled for one instruction set. Note [one order]: each element is made
-// by the operations of update_loops_inl.h in the order written there, all of them correctly rounded (+ - * /
-// sqrt; nothing contracted), so the instruction set, the cut into parts and the threads change no bit (of a
-// NaN: none but its payload). Local; they touch nothing but the part.
+// A norm is a sum of squares in double, in so many lanes that grow side by side: element i is in lane i
+// modulo their number, in the order of the elements, and what is left over behind the last whole row in the
+// first.
+inline constexpr int kSquareLanes = 8;
+
+// The updates of sgd, adam and adamw, and sums of squares, compiled for one instruction set. Note [one
+// order]: each element is made by the operations of update_loops_inl.h in the order written there, all of
+// them correctly rounded (+ - * / sqrt; nothing contracted), so the instruction set, the cut into parts and
+// the threads change no bit (of a NaN: none but its payload). Local; they touch nothing but the part.
 struct UpdateKernels {
   std::string_view capability;  // as at::get_cpu_capability() calls it; DEFAULT: of every processor
   void (*adam_float)(const AdamPart<float>&, const AdamNumbers&) = nullptr;
   void (*adam_double)(const AdamPart<double>&, const AdamNumbers&) = nullptr;
   void (*sgd_float)(const SgdPart<float>&, const SgdNumbers&) = nullptr;
   void (*sgd_double)(const SgdPart<double>&, const SgdNumbers&) = nullptr;
+  // Adds `count` of them to `lanes`.
+  void (*squares_float)(const PendingMean<float>&, std::int64_t count, double* lanes) = nullptr;
+  void (*squares_double)(const PendingMean<double>&, std::int64_t count, double* lanes) = nullptr;
 
   void operator()(const AdamPart<float>& part, const AdamNumbers& numbers) const {
     adam_float(part, numbers);
@@ -72,6 +80,12 @@ struct UpdateKernels {
   }
   void operator()(const SgdPart<float>& part, const SgdNumbers& numbers) const { sgd_float(part, numbers); }
   void operator()(const SgdPart<double>& part, const SgdNumbers& numbers) const { sgd_double(part, numbers); }
+  void operator()(const PendingMean<float>& mean, std::int64_t count, double* lanes) const {
+    squares_float(mean, count, lanes);
+  }
+  void operator()(const PendingMean<double>& mean, std::int64_t count, double* lanes) const {
+    squares_double(mean, count, lanes);
+  }
 };
 
 }  // namespace lockstep

@@ -122,5 +122,32 @@ void sgd(const SgdPart<Number>& part, const SgdNumbers& numbers) {
                                   : sgd_of<Number, false>(part, numbers);
 }
 
+template <class Number, bool two>
+void squares_loop(const PendingMean<Number>& mean, std::int64_t count, double* lanes) {
+  const Number* __restrict left = mean.left;
+  const Number* __restrict right = mean.right;
+  const Number factor = mean.factor;
+  double sums[kSquareLanes];
+  for (int lane = 0; lane < kSquareLanes; ++lane) sums[lane] = lanes[lane];
+  std::int64_t i = 0;
+  for (; i + kSquareLanes <= count; i += kSquareLanes)
+    for (int lane = 0; lane < kSquareLanes; ++lane) {
+      const std::int64_t at = i + lane;
+      const double value = (two ? left[at] + right[at] : left[at]) * factor;
+      sums[lane] += value * value;
+    }
+  for (; i < count; ++i) {
+    const double value = (two ? left[i] + right[i] : left[i]) * factor;
+    sums[0] += value * value;
+  }
+  for (int lane = 0; lane < kSquareLanes; ++lane) lanes[lane] = sums[lane];
+}
+
+template <class Number>
+void squares(const PendingMean<Number>& mean, std::int64_t count, double* lanes) {
+  mean.right != nullptr ? squares_loop<Number, true>(mean, count, lanes)
+                        : squares_loop<Number, false>(mean, count, lanes);
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -4,6 +4,7 @@
 
 namespace lockstep {
 
-constinit const UpdateKernels kAvx512Updates{"AVX512", adam<float>, adam<double>, sgd<float>, sgd<double>};
+constinit const UpdateKernels kAvx512Updates{"AVX512",    adam<float>,    adam<double>,   sgd<float>,
+                                             sgd<double>, squares<float>, squares<double>};
 
 }  // namespace lockstep
