@@ -49,13 +49,12 @@ const Road kRoads[] = {
     {"", {}},  // in memory that ranks of a host have in common
     {"ByMessages", {"dist.shared_memory=false", "dist.overlap=off"}},
     {"InEarlyBuckets", {"dist.shared_memory=false", "dist.overlap=on", "dist.bucket_mb=0.01"}},
-    {"ByMessagesWithShardedState", {"dist.shared_memory=false", "optim.sharded=true"}},
-    {"ByMessagesWithShardedStateInShards",
+    {"ByMessagesWithShardedState",
      {"dist.shared_memory=false", "optim.sharded=true", "checkpoint.layout=sharded"}},
     // What between hosts alone is something of its own.
     {"WithShardedState", {"optim.sharded=true"}},
     {"WithShardedStateInShards", {"optim.sharded=true", "checkpoint.layout=sharded"}}};
-constexpr std::size_t kFirstBetweenHosts = 5;
+constexpr std::size_t kShardedByMessages = 3, kFirstBetweenHosts = 4;
 
 // The factors, and what their values are called.
 enum Factor { kModel, kPrecision, kClipped, kAccumulated, kFrozen, kRecomputed, kCourse, kRoad, kFactors };
@@ -65,7 +64,9 @@ constexpr Row kSizes = {std::size(kModels), 2, 2, 2, 2, 2, std::size(kCourses), 
 bool is_possible(const Row& row) {
   const bool has_blocks = row[kModel] == kGpt;
   const bool is_alone = row[kCourse] == 0;  // with nobody to exchange anything with
-  const bool fits = row[kRoad] < kFirstBetweenHosts || kCourses[row[kCourse]].two_hosts;
+  const Course& course = kCourses[row[kCourse]];
+  const bool fits = row[kRoad] < kShardedByMessages || course.two_hosts ||
+                    (row[kRoad] < kFirstBetweenHosts && course.ranks.size() > 1);
   return (row[kRecomputed] == 0 || has_blocks) && (row[kRoad] == 0 || !is_alone) && fits;
 }
 
