@@ -115,7 +115,6 @@ struct MemoryRehearsal::Impl {
     const PlannedState planned = plan_save(engine.state, none, parts.options.checkpoint, parts.world.size());
     const auto mine = pieces_of_rank(planned.plan, parts.world.rank());
     if (staged) found.staging = StateFreezer::staging_bytes(planned.tensors, mine);
-    found.staging += engine.state.bytes_to_fetch(parts.world, planned);
     if (staged) freezer.prepare(planned, parts.world);
     std::vector<StateTensor> tensors;
     std::uint64_t gathered = 0;
@@ -124,7 +123,7 @@ struct MemoryRehearsal::Impl {
       const auto bytes = tensors.back().bytes;
       if (bytes.size() < kStraightFrom || !(staged || is_aligned(bytes))) gathered += bytes.size();
     }
-    found.writing = in_blocks(gathered);
+    found.writing = in_blocks(gathered) + engine.state.bytes_to_fetch(parts.world, planned);
     together(parts.world, [&] {
       if (!mine.empty()) lay_out(plan_checkpoint_file(none, tensors));
     });

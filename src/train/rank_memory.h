@@ -21,7 +21,7 @@ struct RankMemory {
   std::uint64_t staging = 0;  // for saves beside the training
   std::uint64_t batches = 0;  // that were read, and are read ahead
   // Not looked at, because a rehearsal writes nothing; one is over before the other begins.
-  std::uint64_t writing = 0;  // blocks of a checkpoint's file on their way
+  std::uint64_t writing = 0;  // blocks of a checkpoint's file on their way, and state fetched for it
   std::uint64_t weights = 0;  // the model once more, for weights.h5 at the end, and blocks of that
 };
 
