@@ -18,6 +18,19 @@ struct Shape {
   friend void PrintTo(const Shape& one, std::ostream* out) { *out << one.name; }
 };
 
+// A save brings the optimizer's state together.
+const Shape kSharded = {"MlpShardedByMessages", R"(
+version: 1
+run: {name: run, dir: run, seed: 7}
+model: {type: mlp, inputs: 1024, hidden: [2048, 1536], outputs: 512}
+data: {type: synthetic, samples: 512, input_shape: [1024], classes: 512}
+train: {steps: 30, global_batch: 16, micro_batch: 4}
+optim: {type: adamw, sharded: true}
+dist: {shared_memory: false}
+checkpoint: {every_steps: 10}
+log: {every_steps: 1}
+)"};
+
 const Shape kShapes[] = {
     // 6 million parameters: the state is what is large. Two micro-batches a rank at 2 ranks.
     {"Mlp", R"(
@@ -146,6 +159,11 @@ std::string name_of(const ::testing::TestParamInfo<std::tuple<Shape, int, bool>>
 
 INSTANTIATE_TEST_SUITE_P(, DryRunMemory,
                          ::testing::Combine(::testing::ValuesIn(kShapes), ::testing::Values(1, 2),
+                                            ::testing::Bool()),
+                         name_of);
+
+INSTANTIATE_TEST_SUITE_P(OfParts, DryRunMemory,
+                         ::testing::Combine(::testing::Values(kSharded), ::testing::Values(2),
                                             ::testing::Bool()),
                          name_of);
 
