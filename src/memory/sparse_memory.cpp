@@ -37,7 +37,8 @@ SparseMemory::~SparseMemory() {
 }
 
 void SparseMemory::touch(std::span<std::byte> part) const {
-  for (std::size_t at = 0; at < part.size(); at += page_bytes()) part[at] = std::byte{0};
+  const std::size_t page = page_bytes();
+  for (std::size_t at = 0; at < part.size(); at += page) part[at] = std::byte{0};
   if (!part.empty()) part.back() = std::byte{0};
 }
 

@@ -11,8 +11,8 @@
 #include "optim/clip.h"
 #include "parallel/arena.h"
 #include "parallel/domain_slices.h"
+#include "parallel/tree_sum.h"
 #include "tensors/in_parallel.h"
-#include "tensors/pending_mean.h"
 
 namespace lockstep {
 
@@ -36,18 +36,17 @@ class DomainMean {
   // the rank whose own it is.
   void share(const torch::Tensor& flat, std::int64_t begin, std::int64_t unit);
 
-  // Local, after exchange(). Of what this rank has the mean of (there()), as CommonSums::each_mean(), but for
-  // whole blocks.
+  // Local, after exchange(). Of what this rank has the mean of (there()), as CommonSums::each_mean().
   template <class Number, class Use>
   void each_mean(Use&& use) const {
     for (const Slice& part : there_) {
       const auto* const values = mean_.const_data_ptr<Number>() + (part.begin - slices_.local.begin);
-      in_parallel(
-          0, (part.count() + kNormBlock - 1) / kNormBlock, 1, [&](std::int64_t from, std::int64_t to) {
-            for (std::int64_t at = from * kNormBlock; at < std::min(to * kNormBlock, part.count());
-                 at += kNormBlock)
-              use(part.begin + at, std::min(kNormBlock, part.count() - at), PendingMean<Number>{values + at});
-          });
+      const std::int64_t blocks = (part.count() + kNormBlock - 1) / kNormBlock;
+      in_parallel(0, blocks, 1, [&](std::int64_t from, std::int64_t to) {
+        const std::int64_t end = std::min(to * kNormBlock, part.count());
+        for (std::int64_t at = from * kNormBlock; at < end; at += TreeSum::kStretch)
+          use(part.begin + at, std::min(TreeSum::kStretch, end - at), PendingMean<Number>{values + at});
+      });
     }
   }
   const std::vector<Slice>& there() const { return there_; }

@@ -27,7 +27,7 @@ class ExactReducer : public GradientReducer {
   void scatter(const std::vector<PartialSum>& sums, std::span<const Slice> ranges) override {
     const torch::NoGradGuard no_grad;
     if (ranks_ == 1) return reduce_alone(sums, ranges);
-    const std::vector<RankCut> cuts = cut(ranges);
+    const std::vector<RankCut> cuts = cuts_of(ranges);
     const std::vector<Slice> mine = summed_by(me(), cuts);
     exchange_terms(sums, cuts, mine);
     for (std::size_t i = 0; i < mine.size(); ++i) {
@@ -39,7 +39,7 @@ class ExactReducer : public GradientReducer {
 
   void gather(std::span<const Slice> ranges) override {
     if (ranks_ == 1) return;
-    for (const RankCut& cut : cut(ranges))
+    for (const RankCut& cut : cuts_of(ranges))
       if (cut.part > 0)
         world_.device().all_gather(span_of(at(mean_, cut.part_of(me()))), span_of(at(mean_, cut.parts())));
   }
@@ -64,7 +64,7 @@ class ExactReducer : public GradientReducer {
     return flat.narrow(0, slice.begin, slice.count());
   }
 
-  std::vector<RankCut> cut(std::span<const Slice> ranges) const {
+  std::vector<RankCut> cuts_of(std::span<const Slice> ranges) const {
     std::vector<RankCut> cuts;
     for (const Slice& range : ranges) cuts.emplace_back(range, ranks_);
     return cuts;

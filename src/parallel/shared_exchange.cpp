@@ -2,6 +2,7 @@
 #include <ATen/Dispatch.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -134,7 +135,7 @@ class SharedExchange : public GradientExchange {
     if (rows_ == nullptr) rows_ = MeanRows::make(domain_, arena_);
     AT_DISPATCH_FLOATING_TYPES(rest_.scalar_type(), "gathered", [&] {
       means_.each<scalar_t>([&](std::int64_t first, std::int64_t count, const PendingMean<scalar_t>& mean) {
-        std::vector<scalar_t> made(static_cast<std::size_t>(count));
+        std::array<scalar_t, TreeSum::kStretch> made;
         write_mean(mean, count, made.data());
         rows_->write(first, count, made.data());
       });

@@ -2,6 +2,7 @@
 #include "parallel/tree_sum.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "lockstep/base/error.h"
 
@@ -28,10 +29,6 @@ void add(const PendingMean<Number>& mean, std::int64_t count, Number* into) {
   } else {
     for (std::int64_t i = 0; i < count; ++i) into[i] = (left[i] + right[i]) * factor;
   }
-}
-
-bool is_power_of_two(int number) {
-  return (number & (number - 1)) == 0;
 }
 
 }  // namespace
@@ -70,7 +67,7 @@ PendingMean<Number> TreeSum::mean(const std::vector<const Number*>& terms, std::
                                   Number* scratch) const {
   PendingMean<Number> mean = sum(terms, count, scratch);
   const auto divisor = static_cast<Number>(micro_batches_);
-  if (is_power_of_two(micro_batches_)) {
+  if (std::has_single_bit(static_cast<unsigned>(micro_batches_))) {
     mean.factor = 1 / divisor;
     return mean;
   }
