@@ -12,7 +12,7 @@ struct DistOptions {
   // The ranks of a host sum gradients and update parameters in memory that they have in common.
   bool shared_memory = true;
   std::string domain = "host";  // host|numa: which of them; a NUMA node's alone, where ranks are bound to one
-  std::string overlap = "auto";  // auto|on|off: gradients leave during backward, where messages move them
+  std::string overlap = "auto";  // auto|on|off: gradients leave during backward, where they travel
   double bucket_mb = 25;         // so many at a time
   bool fast() const { return reduce == "fast"; }
 };

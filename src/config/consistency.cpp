@@ -87,10 +87,6 @@ void check_schedule(const Given& given, const RunConfig& config) {
               "The warm-up must end within the run");
   if (config.optim.nesterov && config.optim.momentum == 0)
     refuse_at(given, "optim.nesterov", "needs optim.momentum > 0", "As in optim.momentum: 0.9");
-  if (config.optim.sharded && config.dist.overlap == "on")
-    refuse_at(given, "optim.sharded",
-              "beside dist.overlap: on: with it gradients leave after the backward pass",
-              "Leave one of them out; dist.overlap: auto fits both");
   if (config.dist.backend == "nccl" && config.train.device == "cpu")
     refuse_at(given, "dist.backend", "nccl moves data between GPUs, and train.device is cpu",
               "dist.backend: mpi, or train.device: cuda");

@@ -29,9 +29,12 @@ std::vector<Row> dist_rows() {
       row("dist.overlap", &RunConfig::dist, &DistOptions::overlap)
           .one_of({"auto", "on", "off"})
           .may_change()
-          .says("Where messages move gradients, those leave during the backward pass of a rank's last "
-                "micro-batch. auto: on a CPU only where each rank has a core more than train.threads for the "
-                "thread that sends them; always on a GPU. The bits of reduce: exact are the same."),
+          .says(
+              "Where messages move gradients, from rank to rank or between hosts (dist.domain), those leave "
+              "during the backward pass of a rank's last micro-batch. auto: on a CPU only where each rank "
+              "has "
+              "a core more than train.threads for the thread that sends them; always on a GPU. The bits of "
+              "reduce: exact are the same."),
       row("dist.bucket_mb", &RunConfig::dist, &DistOptions::bucket_mb)
           .in(above(0), "MiB")
           .may_change()

@@ -115,7 +115,7 @@ std::vector<Row> optim_rows() {
           .says(
               "Each rank, or each host whose ranks have one state anyway, has the optimizer's state of those "
               "parameters alone that it updates (ZeRO stage 1), and gets the others' new values. The bits "
-              "are the same. Nothing leaves during backward with it."),
+              "are the same. By messages from rank to rank nothing leaves during backward with it."),
       row("optim.params", o, &O::params)
           .only("optim.type", {kRegistered})
           .may_change()

@@ -17,7 +17,8 @@ CommonSums::CommonSums(const ModelArena& arena, const std::vector<MicroBatchRun>
 }
 
 // Whole pages a contribution, so that no two ranks write to one.
-std::unique_ptr<CommonSums> CommonSums::make(HostDomain& domain, const ModelArena& arena, int micro_batches) {
+std::unique_ptr<CommonSums> CommonSums::make(HostDomain& domain, const ModelArena& arena, int micro_batches,
+                                             Born which) {
   const World& world = domain.world();
   const std::int64_t stride = in_whole_pages(arena.contribution_count(), arena.values().options());
   std::vector<MicroBatchRun> nodes;
@@ -34,7 +35,7 @@ std::unique_ptr<CommonSums> CommonSums::make(HostDomain& domain, const ModelAren
                     static_cast<std::int64_t>(ContributionStack::depth_for(run, micro_batches)));
   }
   const std::int64_t count = first.back() * stride;
-  auto born = BornGradients::make(domain, arena, rank_of_node);
+  auto born = which == Born::kNone ? nullptr : BornGradients::make(domain, arena, rank_of_node);
   // Of what is born elsewhere nothing is written here.
   const Pages pages = born == nullptr ? Pages::kReserved : Pages::kAsTouched;
   const torch::Tensor flat = zeros_in_common(domain, {count, count, pages}, arena.values().options());

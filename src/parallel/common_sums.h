@@ -24,15 +24,19 @@ class HostDomain;
 // The partial sums of all ranks of a domain, where every rank can read them, and means over them.
 class CommonSums {
  public:
+  // Which gradients are read where autograd has made them (Note [born gradients]).
+  enum class Born { kLarge, kNone };
   // Collective. Null on all ranks where there is no room.
-  static std::unique_ptr<CommonSums> make(HostDomain& domain, const ModelArena& arena, int micro_batches);
+  static std::unique_ptr<CommonSums> make(HostDomain& domain, const ModelArena& arena, int micro_batches,
+                                          Born born);
 
   // Local. This rank's contributions: as many as its stack is deep; those it ends with come first.
   const std::vector<torch::Tensor>& slots() const { return slots_; }
   // Local. As GradientExchange::reads_in_place().
   std::function<bool(const torch::Tensor&)> reads_in_place() const;
 
-  // Collective. This rank's partial sums of the step are there, and so are those of the others.
+  // Collective over the domain. This rank's partial sums of the step are there, and so are those of the
+  // others; where no gradient is born: of the ranges that are asked for until the next gather().
   void gather(HostDomain& domain, const std::vector<PartialSum>& sums);
 
   // Local, after gather(). `use(first, count, mean)` for short stretches that make up `range`, of each the

@@ -10,6 +10,7 @@
 #include "tensors/tensor_span.h"
 
 namespace lockstep {
+
 DomainMean::DomainMean(HostDomain& domain, const ModelArena& arena, int micro_batches)
     : domain_(domain),
       arena_(arena),
@@ -26,24 +27,16 @@ DomainMean::DomainMean(HostDomain& domain, const ModelArena& arena, int micro_ba
   plan_rests(nodes(domain.index()), first_node);
 }
 
-void DomainMean::leave(std::size_t node, Slice slice, Rank to) {
-  leaving_.push_back({node, slice, empty(slice.count())});
-  sends_.push_back({span_of(leaving_.back().values), to});
-}
-
-void DomainMean::receive(const torch::Tensor& values, Rank from) {
-  receives_.push_back({span_of(values), from});
-}
-
 void DomainMean::plan_messages(std::size_t own_nodes, const std::vector<std::size_t>& first_node) {
   others_.assign(slices_.own.size(), std::vector<torch::Tensor>(first_node.back()));
   for (const DomainSlices::Peer& peer : slices_.peers) {
     for (const Slice& slice : peer.theirs)
-      for (std::size_t node = 0; node < own_nodes; ++node) leave(node, slice, Rank(peer.rank));
+      for (std::size_t node = 0; node < own_nodes; ++node)
+        leaving_.push_back({Rank(peer.rank), node, slice, empty(slice.count())});
     for (const std::size_t own : peer.own)
       for (std::size_t node = first_node[peer.domain]; node < first_node[peer.domain + 1]; ++node) {
         others_[own][node] = empty(slices_.own[own].count());
-        receive(others_[own][node], Rank(peer.rank));
+        arriving_.push_back({Rank(peer.rank), node, slices_.own[own], others_[own][node]});
       }
   }
 }
@@ -59,45 +52,78 @@ void DomainMean::plan_rests(std::size_t own_nodes, const std::vector<std::size_t
   for (std::size_t other = 0; other < domain_.domains().size(); ++other) {
     if (other == domain_.index()) continue;
     const Rank first(domain_.domains()[other].front());
-    for (std::size_t node = 0; node < own_nodes; ++node) leave(node, rest, first);
+    for (std::size_t node = 0; node < own_nodes; ++node)
+      leaving_.push_back({first, node, rest, empty(rest.count())});
     for (std::size_t node = first_node[other]; node < first_node[other + 1]; ++node)
-      receive(other_rests_[node], first);
+      arriving_.push_back({first, node, rest, other_rests_[node]});
   }
 }
 
-void DomainMean::exchange(const CommonSums& sums) {
-  AT_DISPATCH_FLOATING_TYPES(mean_.scalar_type(), "exchange", [&] {
-    const auto to = [](const torch::Tensor& values, std::int64_t begin) {
-      return CommonSums::copying_to(values.mutable_data_ptr<scalar_t>(), begin);
-    };
-    for (const Leaving& one : leaving_)
-      sums.each_sum<scalar_t>(one.node, one.slice, to(one.values, one.slice.begin));
-    domain_.world().device().exchange(sends_, receives_);
-    for (std::size_t i = 0; i < slices_.own.size(); ++i)
-      sums.each_mean<scalar_t>(slices_.own[i], others_[i], to(mean_, slices_.local.begin));
-  });
-  there_ = slices_.own;
-  is_complete_ = false;
-  domain_.barrier("sums of other domains are there");
+void DomainMean::exchange(const CommonSums& sums, std::span<const Slice> ranges, Part part) {
+  send_sums(sums, ranges);
+  find_means(sums, ranges);
+  if (part == Part::kLocal) share(mean_, slices_.local.begin, 1, ranges);
+  there_ = part == Part::kLocal ? std::vector<Slice>{slices_.local} : slices_.own;
 }
 
-void DomainMean::complete() {
-  if (is_complete_) return;
-  share(mean_, slices_.local.begin, 1);
-  is_complete_ = true;
-  there_ = {slices_.local};
+void DomainMean::send_sums(const CommonSums& sums, std::span<const Slice> ranges) {
+  std::vector<Outgoing> sends;
+  std::vector<Incoming> receives;
+  for (const Slice& range : ranges) {
+    for (const Message& one : leaving_) {
+      const Slice part = overlap_of(one.slice, range);
+      if (part.count() == 0) continue;
+      AT_DISPATCH_FLOATING_TYPES(mean_.scalar_type(), "send_sums", [&] {
+        sums.each_sum<scalar_t>(
+            one.node, part, CommonSums::copying_to(one.values.mutable_data_ptr<scalar_t>(), one.slice.begin));
+      });
+      sends.push_back({span_of(one.at(part)), one.peer});
+    }
+    for (const Message& one : arriving_)
+      if (const Slice part = overlap_of(one.slice, range); part.count() > 0)
+        receives.push_back({span_of(one.at(part)), one.peer});
+  }
+  domain_.world().device().exchange(sends, receives);
+}
+
+void DomainMean::find_means(const CommonSums& sums, std::span<const Slice> ranges) {
+  for (const Slice& range : ranges) {
+    for (std::size_t i = 0; i < slices_.own.size(); ++i) {
+      const Slice part = overlap_of(slices_.own[i], range);
+      if (part.count() == 0) continue;
+      std::vector<torch::Tensor> others;
+      for (const torch::Tensor& other : others_[i])
+        others.push_back(other.narrow(0, part.begin - slices_.own[i].begin, part.count()));
+      AT_DISPATCH_FLOATING_TYPES(mean_.scalar_type(), "find_means", [&] {
+        sums.each_mean<scalar_t>(
+            part, others, CommonSums::copying_to(mean_.mutable_data_ptr<scalar_t>(), slices_.local.begin));
+      });
+    }
+  }
 }
 
 void DomainMean::share(const torch::Tensor& flat, std::int64_t begin, std::int64_t unit) {
+  const Slice all{0, arena_.trainable_count()};
+  share(flat, begin, unit, {&all, 1});
+}
+
+void DomainMean::share(const torch::Tensor& flat, std::int64_t begin, std::int64_t unit,
+                       std::span<const Slice> ranges) {
   const auto values = [&](Slice of) {
     const std::int64_t first = (of.begin - begin) / unit;
     return span_of(flat.narrow(0, first, (of.end - begin + unit - 1) / unit - first));
   };
   std::vector<Outgoing> sends;
   std::vector<Incoming> receives;
-  for (const DomainSlices::Peer& peer : slices_.peers) {
-    for (const std::size_t own : peer.own) sends.push_back({values(slices_.own[own]), Rank(peer.rank)});
-    for (const Slice& theirs : peer.theirs) receives.push_back({values(theirs), Rank(peer.rank)});
+  for (const Slice& range : ranges) {
+    for (const DomainSlices::Peer& peer : slices_.peers) {
+      for (const std::size_t own : peer.own)
+        if (const Slice part = overlap_of(slices_.own[own], range); part.count() > 0)
+          sends.push_back({values(part), Rank(peer.rank)});
+      for (const Slice& theirs : peer.theirs)
+        if (const Slice part = overlap_of(theirs, range); part.count() > 0)
+          receives.push_back({values(part), Rank(peer.rank)});
+    }
   }
   domain_.world().device().exchange(sends, receives);
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "comm/domain/host_domain.h"
@@ -28,15 +29,18 @@ class DomainMean {
 
   const DomainSlices& slices() const { return slices_; }
 
-  // Collective, after sums.gather(). This rank has the mean of slices().own then.
-  void exchange(const CommonSums& sums);
-  // Collective, after exchange(). And of all of slices().local; nothing is to do the second time.
-  void complete();
+  // What of a mean a rank gets: slices().own, or all of slices().local.
+  enum class Part { kOwn, kLocal };
+
+  // Collective, after sums.gather(), with the same ranges of a contribution on all ranks, and the same part
+  // for all ranges of a step. This rank has the mean of what lies in them of that part then.
+  void exchange(const CommonSums& sums, std::span<const Slice> ranges, Part part);
   // Collective. Of `flat`, a value for each `unit` elements from `begin` on, each part of slices().local from
   // the rank whose own it is.
   void share(const torch::Tensor& flat, std::int64_t begin, std::int64_t unit);
 
-  // Local, after exchange(). Of what this rank has the mean of (there()), as CommonSums::each_mean().
+  // Local, once all ranges of a step were exchanged. Of what this rank has the mean of (there()), as
+  // CommonSums::each_mean().
   template <class Number, class Use>
   void each_mean(Use&& use) const {
     for (const Slice& part : there_) {
@@ -50,34 +54,36 @@ class DomainMean {
     }
   }
   const std::vector<Slice>& there() const { return there_; }
-  // Local, after exchange(). Of the other domains, what lies behind the gradients; as `others` of
-  // CommonSums::each_mean().
+  // Local, behind a barrier of the domain after exchange() of that range. Of the other domains, what lies
+  // behind the gradients; as `others` of CommonSums::each_mean().
   const std::vector<torch::Tensor>& other_rests() const { return other_rests_; }
 
  private:
-  // A sum of this rank's domain on its way to another.
-  struct Leaving {
+  // A domain's sum over its node-th node, on its way from or to another domain's `peer`.
+  struct Message {
+    Rank peer;
     std::size_t node;
     Slice slice;
     torch::Tensor values;
+
+    torch::Tensor at(Slice part) const { return values.narrow(0, part.begin - slice.begin, part.count()); }
   };
   void plan_messages(std::size_t own_nodes, const std::vector<std::size_t>& first_node);
   void plan_rests(std::size_t own_nodes, const std::vector<std::size_t>& first_node);
-  void leave(std::size_t node, Slice slice, Rank to);
-  void receive(const torch::Tensor& values, Rank from);
+  void send_sums(const CommonSums& sums, std::span<const Slice> ranges);
+  void find_means(const CommonSums& sums, std::span<const Slice> ranges);
+  void share(const torch::Tensor& flat, std::int64_t begin, std::int64_t unit, std::span<const Slice> ranges);
   torch::Tensor empty(std::int64_t count) const { return torch::empty({count}, arena_.values().options()); }
 
   HostDomain& domain_;
   const ModelArena& arena_;
   DomainSlices slices_;
-  std::vector<Leaving> leaving_;
-  std::vector<Outgoing> sends_;
-  std::vector<Incoming> receives_;
+  std::vector<Message> leaving_;
+  std::vector<Message> arriving_;
   std::vector<std::vector<torch::Tensor>> others_;  // of each of slices_.own, the sums of the other domains
   std::vector<torch::Tensor> other_rests_;          // in common
   torch::Tensor mean_;                              // of slices_.local, as far as it is …
   std::vector<Slice> there_;                        // … there
-  bool is_complete_ = false;                        // alike on all ranks: a part may be all of a slice
 };
 
 }  // namespace lockstep

@@ -6,18 +6,42 @@
 
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
+#include "lockstep/base/log.h"
+#include "parallel/gradient_exchange.h"
+#include "parallel/spare_cores.h"
 
 namespace lockstep {
+namespace {
 
-EarlyExchange::EarlyExchange(World& world, const ModelArena& arena, GradientReducer& reducer,
-                             const BucketSizes& sizes)
+BucketSizes sizes_of(double bucket_mb) {
+  const auto bytes = static_cast<std::int64_t>(bucket_mb * (1 << 20));
+  return {std::min<std::int64_t>(bytes, 1 << 20), bytes};
+}
+
+}  // namespace
+
+std::optional<EarlyExchange::Way> EarlyExchange::way(World& world, const ModelArena& arena,
+                                                     const ExchangePlan& plan) {
+  if (world.size().value == 1 || arena.trainable_count() == 0 || plan.overlap == "off") return std::nullopt;
+  if (!arena.values().is_cpu()) return Way{"on a stream of their own", plan.bucket_mb};
+  Way way{"by a thread of each rank", plan.bucket_mb};
+  if (plan.overlap == "on") return way;
+  const CoreShare share = share_of_cores(world, at::get_num_threads());
+  way.how += ": " + share.text();
+  if (share.spare) return way;
+  if (world.is_root()) log_info("gradients leave after backward, as no core is free: {}", share.text());
+  return std::nullopt;
+}
+
+EarlyExchange::EarlyExchange(World& world, const ModelArena& arena, const Way& way, Reduce reduce)
     : world_(world),
       arena_(arena),
-      reducer_(reducer),
+      reduce_(std::move(reduce)),
       carrier_(arena.values().is_cpu() ? make_thread_carrier(world.shared_watch())
                                        : make_stream_carrier(arena.values().device())),
-      sizes_(sizes) {
+      sizes_(sizes_of(way.bucket_mb)) {
   cut({});
+  if (world.is_root()) log_info("gradients leave during backward, {}", way.how);
 }
 
 void EarlyExchange::cut(const std::vector<std::int64_t>& order) {
@@ -60,7 +84,7 @@ void EarlyExchange::leave(std::size_t bucket) {
     const torch::NoGradGuard no_grad;
     fault_point("bucket", static_cast<std::int64_t>(bucket));
     for (const ContributionStack::Merge& merge : merges) merge.left.add_(merge.right);
-    reducer_.reduce(sums_, buckets_[bucket].ranges);
+    reduce_(sums_, buckets_[bucket].ranges);
   });
 }
 
@@ -82,14 +106,14 @@ void EarlyExchange::drain(const ContributionStack& stack) {
 
 void EarlyExchange::leave_all(const std::vector<PartialSum>& sums) {
   carrier_->wait();
-  for (; left_ < buckets_.size(); ++left_) reducer_.reduce(sums, buckets_[left_].ranges);
+  for (; left_ < buckets_.size(); ++left_) reduce_(sums, buckets_[left_].ranges);
 }
 
 void EarlyExchange::finish(const std::vector<PartialSum>& sums) {
   leave_all(sums);
   if (stage_ != Stage::kFirst) repeat_spoiled(sums);
   const Slice rest{arena_.trainable_count(), arena_.contribution_count()};
-  reducer_.reduce(sums, {&rest, 1});
+  reduce_(sums, {&rest, 1});
   if (stage_ == Stage::kFirst) agree_on_order();
 }
 
@@ -97,7 +121,7 @@ void EarlyExchange::repeat_spoiled(const std::vector<PartialSum>& sums) {
   const MutableSpan flags{spoiled_.data(), spoiled_.size(), DType::kInt64};
   world_.host().all_reduce(flags, flags, ReduceOp::kMax);
   for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket)
-    if (spoiled_[bucket] != 0) reducer_.reduce(sums, buckets_[bucket].ranges);
+    if (spoiled_[bucket] != 0) reduce_(sums, buckets_[bucket].ranges);
 }
 
 void EarlyExchange::agree_on_order() {

@@ -4,8 +4,12 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "lockstep/comm/world.h"
@@ -13,30 +17,46 @@
 #include "parallel/buckets.h"
 #include "parallel/carrier.h"
 #include "parallel/contribution_stack.h"
-#include "parallel/gradient_reducer.h"
+#include "tensors/slice.h"
 
 namespace lockstep {
+
+struct ExchangePlan;
 
 // Note [early buckets]: gradients are exchanged while the backward pass of a rank's last micro-batch still
 // makes others. A bucket is complete when that pass has accumulated all its gradients. Its partial sums are
 // then merged along the tree, as they would be at the end, and it leaves on a carrier. All ranks exchange
 // buckets in one order, so a bucket waits for those before it, and what has not left by the end of the pass
 // leaves then: a parameter that a rank does not reach costs overlap and nothing else. Sums are those of the
-// same values in the same order, so the bits are those of an exchange after the pass.
+// same values in the same order, so the bits are those of an exchange after the pass. From a domain to the
+// others a bucket leaves once all its ranks have it.
 //
 // In the first step nothing leaves early. The order in which rank 0 accumulates gradients then is that of the
 // buckets from the second step on.
 //
 // A pass that accumulates a gradient once more after it was moved (Note [gradients]) is computed again. What
 // of it has left was of no use: the rank says so when all ranks meet at the end, and these buckets are
-// exchanged again by all, which is why a reducer only reads partial sums.
+// exchanged again by all, which is why Reduce only reads partial sums. (Others of its domain may read those
+// while they are computed again; what they make of that is of no use either.)
 //
-// One object an arena; the world, the arena and the reducer outlive it. The rank's MicroBatchPass tells it
-// what happens (Local), its GradientExchange lets the ranks meet.
+// One object an arena; the world and the arena outlive it. The rank's MicroBatchPass tells it what happens
+// (Local), its GradientExchange lets the ranks meet.
 class EarlyExchange {
  public:
-  // With a carrier for the arena's device.
-  EarlyExchange(World& world, const ModelArena& arena, GradientReducer& reducer, const BucketSizes& sizes);
+  // Collective, with the same ranges on all ranks: turns everybody's partial sums into means, in these ranges
+  // of a contribution. It only reads the sums, so that a range can be reduced once more.
+  using Reduce = std::function<void(const std::vector<PartialSum>& sums, std::span<const Slice> ranges)>;
+
+  struct Way {
+    std::string how;  // in words
+    double bucket_mb;
+  };
+  // Collective; the same on all ranks. How gradients are to leave early, by `plan.overlap` or because a core
+  // is free; null where they are not to, which rank 0 says.
+  static std::optional<Way> way(World& world, const ModelArena& arena, const ExchangePlan& plan);
+
+  // With a carrier for the arena's device. Rank 0 says which way.
+  EarlyExchange(World& world, const ModelArena& arena, const Way& way, Reduce reduce);
 
   // Local. A step's micro-batches begin.
   void begin_step();
@@ -71,7 +91,7 @@ class EarlyExchange {
 
   World& world_;
   const ModelArena& arena_;
-  GradientReducer& reducer_;
+  Reduce reduce_;
   std::unique_ptr<Carrier> carrier_;
   BucketSizes sizes_;
   std::vector<Bucket> buckets_;

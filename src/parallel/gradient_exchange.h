@@ -98,12 +98,13 @@ struct ExchangePlan {
 // Collective. The one that fits: make_shared_exchange() where there is a domain with room and nobody else
 // sums, on the CPU, for an arena with something to train; else messages, whatever moves them: the mean then
 // lies in memory of each rank, and each makes the whole update, or of a sharded state that of its part. Rank
-// 0 says whether those overlap with the backward pass.
+// 0 says whether what travels overlaps with the backward pass.
 std::unique_ptr<GradientExchange> make_exchange(World& world, const ModelArena& arena,
                                                 const ExchangePlan& plan);
 
 // Collective. Within a host, through memory that its ranks have in common: each sums a slice of what all have
-// left there, along the same tree; between hosts those sums travel (DomainMean). With share_state() a rank
+// left there, along the same tree; between hosts those sums travel (DomainMean), in early buckets where there
+// is a core for that. With share_state() a rank
 // updates its slice in the same pass, and nothing is gathered; else it writes its means for each rank of the
 // host: over that rank's first partial sum, or, for an optimizer that each rank has, to a row. Null on all
 // ranks where there is no room. For CPU tensors of float32 or float64; the same bits as with

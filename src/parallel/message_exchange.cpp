@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <array>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "comm/agree.h"
 #include "comm/domain/host_domain.h"
 #include "lockstep/base/error.h"
-#include "lockstep/base/log.h"
 #include "lockstep/comm/world.h"
 #include "optim/clip.h"
 #include "parallel/early_exchange.h"
@@ -16,7 +15,6 @@
 #include "parallel/ownership.h"
 #include "parallel/rank_cut.h"
 #include "parallel/rank_slots.h"
-#include "parallel/spare_cores.h"
 #include "parallel/step_mean.h"
 #include "tensors/tensor_span.h"
 
@@ -32,13 +30,13 @@ class MessageExchange : public GradientExchange {
         is_sharded_(plan.sharded && world.size().value > 1 && arena.trainable_count() > 0) {
     const ReducePlan reduce{plan.micro_batches, arena.contribution_count(), arena.values().options()};
     reducer_ = plan.fast ? make_fast_reducer(world, reduce) : make_exact_reducer(world, reduce);
-    const bool on_cpu = arena.values().is_cpu();
-    if (!on_cpu) register_contributions(world, plan);
-    if (world.size().value == 1 || arena.trainable_count() == 0 || is_sharded_) return;
-    if (!overlaps(world, plan, on_cpu)) return;
-    const auto bytes = static_cast<std::int64_t>(plan.bucket_mb * (1 << 20));
-    early_ = std::make_unique<EarlyExchange>(world, arena, *reducer_,
-                                             BucketSizes{std::min<std::int64_t>(bytes, 1 << 20), bytes});
+    if (!arena.values().is_cpu()) register_contributions(world, plan);
+    if (is_sharded_)
+      refuse_overlap(plan);
+    else if (const auto way = EarlyExchange::way(world, arena, plan))
+      early_ = std::make_unique<EarlyExchange>(
+          world, arena, *way,
+          [this](const auto& sums, std::span<const Slice> ranges) { reducer_->reduce(sums, ranges); });
   }
 
   std::vector<torch::Tensor> contributions() const override { return contributions_; }
@@ -78,9 +76,6 @@ class MessageExchange : public GradientExchange {
   void leave() override {}
 
  private:
-  // Collective; said once.
-  static bool overlaps(World& world, const ExchangePlan& plan, bool on_cpu);
-
   void register_contributions(World& world, const ExchangePlan& plan) {
     const MicroBatchRun mine = run_of(world, plan.micro_batches);
     for (std::size_t i = 0; i < ContributionStack::depth_for(mine, plan.micro_batches); ++i) {
@@ -101,6 +96,14 @@ class MessageExchange : public GradientExchange {
     const Slice parts = cut_.parts();
     if (std::exchange(lacks_parts_, false)) reducer_->gather({&parts, 1});
     return mean();
+  }
+
+  static void refuse_overlap(const ExchangePlan& plan) {
+    if (plan.overlap == "on")
+      throw AgreedFault(ExitCode::kConfig,
+                        "optim.sharded beside dist.overlap: on, where ranks exchange messages: with it their "
+                        "gradients leave after the backward pass",
+                        "Leave one of them out; dist.overlap: auto fits both");
   }
 
   static void require_elementwise(const FlatOptimizer& optimizer) {
@@ -127,22 +130,6 @@ class MessageExchange : public GradientExchange {
   std::optional<StepMean> mean_;
 };
 
-bool MessageExchange::overlaps(World& world, const ExchangePlan& plan, bool on_cpu) {
-  if (plan.overlap == "off") return false;
-  if (!on_cpu || plan.overlap == "on") {
-    if (world.is_root())
-      log_info("gradients leave during backward, {}",
-               on_cpu ? "by a thread of each rank" : "on a stream of their own");
-    return true;
-  }
-  const CoreShare share = share_of_cores(world, at::get_num_threads());
-  if (world.is_root())
-    log_info("gradients leave {}: {}",
-             share.spare ? "during backward, by a thread of each rank" : "after backward, as no core is free",
-             share.text());
-  return share.spare;
-}
-
 }  // namespace
 
 std::unique_ptr<GradientExchange> make_exchange(World& world, const ModelArena& arena,
@@ -150,10 +137,7 @@ std::unique_ptr<GradientExchange> make_exchange(World& world, const ModelArena& 
   const auto dtype = arena.values().scalar_type();
   const bool sums_itself = !plan.fast && arena.values().is_cpu() && arena.trainable_count() > 0 &&
                            (dtype == torch::kFloat32 || dtype == torch::kFloat64);
-  // Between domains nothing leaves early.
-  const bool whole =
-      plan.domain != nullptr && (plan.domain->domains().size() == 1 || plan.overlap != "on" || plan.sharded);
-  if (whole && sums_itself)
+  if (plan.domain != nullptr && sums_itself)
     if (auto shared = make_shared_exchange(*plan.domain, arena, plan)) return shared;
   return std::make_unique<MessageExchange>(world, arena, plan);
 }

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
+#include <span>
 #include <utility>
 
 #include "comm/agree.h"
@@ -12,9 +12,11 @@
 #include "optim/clip.h"
 #include "parallel/common_state.h"
 #include "parallel/common_tensors.h"
+#include "parallel/early_exchange.h"
 #include "parallel/gradient_exchange.h"
 #include "parallel/mean_rows.h"
 #include "parallel/slice_means.h"
+#include "parallel/slice_norm.h"
 #include "parallel/step_mean.h"
 
 namespace lockstep {
@@ -29,6 +31,13 @@ class SharedExchange : public GradientExchange {
         means_(domain, arena, std::move(sums), plan.micro_batches),
         rest_(torch::zeros({arena.contribution_count() - arena.trainable_count()}, arena.values().options())),
         is_sharded_(plan.sharded && means_.between() != nullptr) {}
+
+  // Once, at the start.
+  void leave_early(const EarlyExchange::Way& way) {
+    early_ = std::make_unique<EarlyExchange>(
+        domain_.world(), arena_, way,
+        [this](const auto& own, std::span<const Slice> ranges) { exchange(own, ranges); });
+  }
 
   StateCopies share_state(ModelArena& arena, FlatOptimizer& optimizer) override {
     const bool can = optimizer.updates_in_parts();
@@ -53,42 +62,29 @@ class SharedExchange : public GradientExchange {
   }
 
   std::vector<torch::Tensor> contributions() const override { return sums().slots(); }
+  EarlyExchange* early() const override { return early_.get(); }
   std::function<bool(const torch::Tensor&)> reads_in_place() const override {
     return sums().reads_in_place();
   }
 
   void reduce(const std::vector<PartialSum>& own) override {
-    sums().gather(domain_, own);
     first_ = own.front();
-    if (between() != nullptr) between()->exchange(sums());
-    if (between() != nullptr && parted_slots() == nullptr) between()->complete();
+    const Slice all{0, arena_.contribution_count()};
+    early_ != nullptr ? early_->finish(own) : exchange(own, {&all, 1});
+    if (between() != nullptr) domain_.barrier("sums of other domains are there");
     find_rest();
   }
 
   double loss() const override { return rest().loss(); }
 
   double norm() override {
-    if (!squares_.defined()) squares_ = required_in_common(domain_, norm_blocks(), torch::kFloat64);
-    std::vector<BlockSquares> blocks(static_cast<std::size_t>(norm_blocks()));
-    const auto block_of = [](std::int64_t element) { return static_cast<std::size_t>(element / kNormBlock); };
-    AT_DISPATCH_FLOATING_TYPES(rest_.scalar_type(), "norm", [&] {
-      means_.each<scalar_t>([&](std::int64_t first, std::int64_t count, const PendingMean<scalar_t>& mean) {
-        blocks[block_of(first)].add(mean, count);
-      });
-    });
-    for (const Slice& slice : means_.slices())
-      for (std::int64_t first = slice.begin; first < slice.end; first += kNormBlock)
-        squares_.mutable_data_ptr<double>()[block_of(first)] = blocks[block_of(first)].sum();
-    if (parted_slots() != nullptr) between()->share(squares_, 0, kNormBlock);
-    domain_.barrier("squares are there");
-    double sum = 0;
-    for (std::int64_t i = 0; i < squares_.numel(); ++i) sum += squares_.const_data_ptr<double>()[i];
-    return std::sqrt(sum);
+    if (norm_ == nullptr) norm_ = std::make_unique<SliceNorm>(domain_, arena_);
+    return norm_->of(means_, parted_slots() != nullptr);
   }
 
   // In place: .grad is where this rank's first partial sum was.
   void average() override {
-    if (between() != nullptr) between()->complete();
+    check(parted_slots() == nullptr, "whoever averages has all of the mean");
     sums().allow_writes();
     AT_DISPATCH_FLOATING_TYPES(rest_.scalar_type(), "average",
                                [&] { means_.each<scalar_t>(sums().putting_in_place<scalar_t>()); });
@@ -116,6 +112,14 @@ class SharedExchange : public GradientExchange {
   CommonSums& sums() const { return means_.sums(); }
   DomainMean* between() const { return means_.between(); }
 
+  void exchange(const std::vector<PartialSum>& own, std::span<const Slice> ranges) {
+    sums().gather(domain_, own);
+    if (between() == nullptr) return;
+    // What is parted needs no more than its own part.
+    const auto part = parted_slots() == nullptr ? DomainMean::Part::kLocal : DomainMean::Part::kOwn;
+    between()->exchange(sums(), ranges, part);
+  }
+
   void find_rest() const {
     const Slice range{arena_.trainable_count(), arena_.contribution_count()};
     const std::vector<torch::Tensor> none;
@@ -128,10 +132,7 @@ class SharedExchange : public GradientExchange {
   // Without the gradients.
   StepMean rest() const { return {arena_, {}, rest_}; }
 
-  std::int64_t norm_blocks() const { return (arena_.trainable_count() + kNormBlock - 1) / kNormBlock; }
-
   StepMean gathered() {
-    if (between() != nullptr) between()->complete();
     if (rows_ == nullptr) rows_ = MeanRows::make(domain_, arena_);
     AT_DISPATCH_FLOATING_TYPES(rest_.scalar_type(), "gathered", [&] {
       means_.each<scalar_t>([&](std::int64_t first, std::int64_t count, const PendingMean<scalar_t>& mean) {
@@ -156,22 +157,29 @@ class SharedExchange : public GradientExchange {
   HostDomain& domain_;
   const ModelArena& arena_;
   SliceMeans means_;
-  PartialSum first_;                    // of this rank and step, until its verb
-  torch::Tensor rest_;                  // the mean behind the gradients: buffers, loss, who was reached
-  torch::Tensor squares_;               // in common: of each block of the gradient
-  bool is_sharded_;                     // between domains
-  bool updates_slices_ = false;         // each rank its own, of the one copy
-  std::unique_ptr<CommonState> state_;  // null: there is one rank, or each has a copy
-  std::unique_ptr<MeanRows> rows_;      // for an optimizer that has a state of each rank
+  PartialSum first_;                      // of this rank and step, until its verb
+  torch::Tensor rest_;                    // the mean behind the gradients: buffers, loss, who was reached
+  bool is_sharded_;                       // between domains
+  bool updates_slices_ = false;           // each rank its own, of the one copy
+  std::unique_ptr<CommonState> state_;    // null: there is one rank, or each has a copy
+  std::unique_ptr<SliceNorm> norm_;       // once somebody has asked
+  std::unique_ptr<EarlyExchange> early_;  // null: gradients leave after backward
+  std::unique_ptr<MeanRows> rows_;        // for an optimizer that has a state of each rank
 };
 
 }  // namespace
 
 std::unique_ptr<GradientExchange> make_shared_exchange(HostDomain& domain, const ModelArena& arena,
                                                        const ExchangePlan& plan) {
-  auto sums = CommonSums::make(domain, arena, plan.micro_batches);
+  // In one domain there is nothing to overlap with. What leaves early is copied to where all can read it.
+  const auto way =
+      domain.domains().size() > 1 ? EarlyExchange::way(domain.world(), arena, plan) : std::nullopt;
+  auto sums = CommonSums::make(domain, arena, plan.micro_batches,
+                               way ? CommonSums::Born::kNone : CommonSums::Born::kLarge);
   if (sums == nullptr) return nullptr;
-  return std::make_unique<SharedExchange>(domain, arena, std::move(sums), plan);
+  auto exchange = std::make_unique<SharedExchange>(domain, arena, std::move(sums), plan);
+  if (way) exchange->leave_early(*way);
+  return exchange;
 }
 
 }  // namespace lockstep

@@ -67,8 +67,6 @@ INSTANTIATE_TEST_SUITE_P(
               "train.cuda_graph: beside data.ignore_label: the weight"},
         Clash{"GraphThatOverlaps", "train: {steps: 3, cuda_graph: true}\ndist: {overlap: on}",
               "train.cuda_graph: beside dist.overlap: on"},
-        Clash{"ShardedStateThatOverlaps", "train: {steps: 3}\noptim: {sharded: true}\ndist: {overlap: on}",
-              "optim.sharded: beside dist.overlap: on"},
         Clash{"BlocksOfAnMlp", "train:\n  steps: 3\n  recompute: blocks",
               "run.yaml:3:3: train.recompute: has no effect with model.type: mlp. It belongs to gpt"},
         Clash{"MomentumWithAdamw", "train: {steps: 3}\noptim: {momentum: 0.9}",

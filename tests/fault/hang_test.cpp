@@ -88,18 +88,25 @@ INSTANTIATE_TEST_SUITE_P(F4, HangAt,
                          [](const auto& info) { return info.param.name; });
 
 // The rank itself waits for its thread, outside of any collective; the others wait inside one.
-TEST(Hang, OfAThreadThatSendsBucketsEndsAllRanksWith76AndIsNamed) {
+class HangOfAThreadThatSendsBuckets : public ::testing::TestWithParam<bool> {};
+
+TEST_P(HangOfAThreadThatSendsBuckets, EndsAllRanksWith76AndIsNamed) {
+  const bool two_hosts = GetParam();
+  if (two_hosts && !no_hosts().empty()) GTEST_SKIP() << no_hosts();
   const Job job(mlp_config());
   const std::string fired = job.path("fired");
   Start start{.ranks = 3, .fault = "hang@rank=1,step=5,point=bucket,file=" + fired, .overrides = watched()};
-  for (const char* key : {"dist.shared_memory=false", "dist.overlap=on", "dist.bucket_mb=0.001"})
-    start.overrides.push_back(key);
+  for (const char* key : {"dist.overlap=on", "dist.bucket_mb=0.001"}) start.overrides.push_back(key);
+  two_hosts ? start.on_two_hosts() : start.overrides.push_back("dist.shared_memory=false");
   const ProcessResult result = job.train(start);
   EXPECT_EQ(result.code, 76) << result.err;
   EXPECT_EQ(injections(fired), 1);
   expect_named(job, 1);
   EXPECT_TRUE(job.all_gone_within(std::chrono::seconds(2)));
 }
+
+INSTANTIATE_TEST_SUITE_P(F5, HangOfAThreadThatSendsBuckets, ::testing::Bool(),
+                         [](const auto& info) { return info.param ? "OnTwoHosts" : "ByMessages"; });
 
 TEST(Hang, EveryOtherRankLeavesWith76UnderMpirunAloneAndNoneIsLeft) {
   const Job job(mlp_config());

@@ -66,14 +66,24 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return info.param.name; });
 
 // While buckets leave during backward, by a thread beside the one that trains.
-class KilledWithABucket : public ::testing::TestWithParam<int> {};
+struct BucketKill {
+  const char* name;
+  int rank;
+  bool two_hosts;
+
+  friend void PrintTo(const BucketKill& one, std::ostream* out) { *out << one.name; }
+};
+
+class KilledWithABucket : public ::testing::TestWithParam<BucketKill> {};
 
 TEST_P(KilledWithABucket, EndsAllRanksAndResumesToTheSameEnd) {
   const Job job(mlp_config());
   const std::string fired = job.path("fired");
   Start start{.ranks = 3,
-              .fault = plan({"", "bucket", GetParam(), 8, 6}, fired),
-              .overrides = {"dist.shared_memory=false", "dist.overlap=on", "dist.bucket_mb=0.001"}};
+              .fault = plan({"", "bucket", GetParam().rank, 8, 6}, fired),
+              .overrides = {"dist.overlap=on", "dist.bucket_mb=0.001"}};
+  if (GetParam().two_hosts && !no_hosts().empty()) GTEST_SKIP() << no_hosts();
+  GetParam().two_hosts ? start.on_two_hosts() : start.overrides.push_back("dist.shared_memory=false");
   Process process(job.command(start), job.options(start));
   ASSERT_TRUE(wait_until([&] { return injections(fired) == 1; }));
   EXPECT_EQ(process.wait().code, 137);
@@ -85,7 +95,12 @@ TEST_P(KilledWithABucket, EndsAllRanksAndResumesToTheSameEnd) {
   EXPECT_EQ(job.events("resumed").size(), 1u);
 }
 
-INSTANTIATE_TEST_SUITE_P(F1, KilledWithABucket, ::testing::Values(0, 2));
+// On two hosts rank 0 dies while rank 1 waits for it in memory they have in common, rank 2 for a message.
+INSTANTIATE_TEST_SUITE_P(F1, KilledWithABucket,
+                         ::testing::Values(BucketKill{"Rank0", 0, false}, BucketKill{"Rank2", 2, false},
+                                           BucketKill{"Rank0OnTwoHosts", 0, true},
+                                           BucketKill{"Rank2OnTwoHosts", 2, true}),
+                         [](const auto& info) { return info.param.name; });
 
 // A save beside the training, one file or a shard a rank: what had been committed when the rank died decides.
 struct KillBeside {

@@ -15,6 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kTwoHosts = LOCKSTEP_SOURCE_DIR "/tests/support/two_hosts";
+
 std::vector<Json> json_lines(const std::string& path) {
   std::vector<Json> out;
   for (const std::string& line : lines_of(path)) {
@@ -44,6 +46,19 @@ std::vector<std::string> of_each_rank(const std::vector<std::vector<std::string>
 }
 
 }  // namespace
+
+void Start::on_two_hosts() {
+  launcher = Launcher::kNone;
+  before = {kTwoHosts};
+}
+
+const std::string& no_hosts() {
+  static const std::string kWhy = [] {
+    const ProcessResult result = run({kTwoHosts, "--check"});
+    return result.code == 77 ? "no network namespaces here: " + result.out : std::string();
+  }();
+  return kWhy;
+}
 
 Job::Job(const std::string& config) {
   write_file(path("config.yaml"), config);

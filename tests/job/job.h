@@ -40,7 +40,13 @@ struct Start {
   // none.
   std::vector<std::vector<std::string>> before_rank;
   std::string binary = LOCKSTEP_BINARY;  // or a program with models of its own; not with kSupervisor
+
+  // By 2 ranks on one host and 1 on another, which network namespaces of this machine are.
+  void on_two_hosts();
 };
+
+// Why this machine makes no two hosts; empty where it does.
+const std::string& no_hosts();
 
 // A small training job in a folder of its own, driven through the real binary as a user does: config.yaml,
 // data and the run directory `run` are in there.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gradients that leave during backward (Note [early buckets]): the bits of those that leave after it, and of
-// memory in common, whatever the model does.
+// Gradients that leave during backward (Note [early buckets]), from rank to rank or from domain to domain:
+// the bits of those that leave after it, and of memory in common, whatever the model does.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,8 +8,9 @@
 
 #include <deque>
 #include <functional>
-#include <optional>
+#include <map>
 #include <set>
+#include <string>
 
 #include "comm/agree.h"
 #include "comm/domain/host_domain.h"
@@ -68,24 +69,28 @@ struct Net : torch::nn::Module {
 
 using Loss = std::function<torch::Tensor(Net& net, const torch::Tensor& x, const Call& call)>;
 
-enum class Road { kOverlap, kMessages, kCommon };
+// How gradients go from rank to rank, and who has which state.
+struct Road {
+  HostDomain* domain = nullptr;  // null: all by messages
+  const char* overlap = "on";
+  bool sharded = false;
+  bool one_copy = true;  // a domain
+};
 
 struct Training {
-  Training(World& world, int count, Road road, HostDomain* domain)
+  Training(World& world, int count, const Road& road)
       : arena(net),
         // So small that each parameter leaves alone.
-        exchange(make_exchange(world, arena,
-                               {count, false, road == Road::kCommon ? domain : nullptr,
-                                road == Road::kOverlap ? "on" : "off", 1e-4})),
+        exchange(make_exchange(world, arena, {count, false, road.domain, road.overlap, 1e-4, road.sharded})),
         pass({&arena}, {run_of(world, count), count, 7, false, 1}) {
     ParameterOffsets offsets;
     for (const ArenaEntry& entry : arena.trainable()) offsets.push_back(entry.offset);
     optimizer = FlatOptimizer::make({}, arena.trainable_values(), {offsets});
-    if (road == Road::kCommon) exchange->share_state(arena, *optimizer);
+    if (road.domain != nullptr && road.one_copy) exchange->share_state(arena, *optimizer);
     pass.use(*exchange);
   }
 
-  void step(int number, const Loss& loss, double clip) {
+  void reduce(int number, const Loss& loss) {
     if (number == 1) pass.check_next();
     pass.run(Step(number), [&](int micro_batch) {
       const torch::Tensor x = torch::randn({8, 40});
@@ -93,6 +98,10 @@ struct Training {
     });
     exchange->reduce(pass.sums());
     mean_loss = exchange->loss();
+  }
+
+  void step(int number, const Loss& loss, double clip) {
+    reduce(number, loss);
     const double norm = clip > 0 ? exchange->norm() : 0;
     exchange->apply(optimizer.get(), {1e-2, clip > 0 ? clip_scale(norm, clip) : 1});
   }
@@ -107,25 +116,38 @@ struct Training {
 
 class EarlyExchangeOf : public ::testing::Test {
  protected:
-  EarlyExchangeOf() : world(test_world()), domain(HostDomain::meet(world)) {}
+  EarlyExchangeOf()
+      : world(test_world()),
+        domain(HostDomain::meet(world)),
+        halves(HostDomain::meet(world, {std::to_string(world.rank().value % 2), true})),
+        rest(HostDomain::meet(world, {world.is_root() ? "first" : "rest", true})) {}
   void SetUp() override { at::set_num_threads(1); }
 
   // Trains on all roads, and compares.
   void compare(const Loss& loss, int steps = 4, double clip = 0) {
     for (const int count : {world.size().value, 2 * world.size().value + 3}) {
-      Training early(world, count, Road::kOverlap, nullptr), late(world, count, Road::kMessages, nullptr);
-      std::optional<Training> common;
-      if (domain != nullptr) common.emplace(world, count, Road::kCommon, domain.get());
-      EXPECT_EQ(early.exchange->early() != nullptr, world.size().value > 1);
+      Training late(world, count, {.overlap = "off"});
+      std::map<std::string, Training> roads;
+      const auto add = [&](const char* name, const Road& road) {
+        roads.try_emplace(name, world, count, road);
+        EXPECT_EQ(roads.at(name).exchange->early() != nullptr,
+                  std::string(road.overlap) == "on" && world.size().value > 1)
+            << name;
+      };
+      add("by messages", {});
+      add("in common", {domain.get(), "off"});
+      add("between two hosts", {halves.get()});
+      add("between two hosts, sharded", {halves.get(), "on", true});
+      add("between two hosts, a copy each", {halves.get(), "on", false, false});
+      add("between one and the rest", {rest.get()});
       for (int step = 1; step <= steps; ++step) {
-        early.step(step, loss, clip);
         late.step(step, loss, clip);
-        expect_same(late, early, fmt::format("messages, {} micro-batches, step {}", count, step));
-        if (!common) continue;
-        common->step(step, loss, clip);
-        expect_same(*common, early, fmt::format("in common, {} micro-batches, step {}", count, step));
+        for (auto& [name, road] : roads) {
+          road.step(step, loss, clip);
+          expect_same(late, road, fmt::format("{}, {} micro-batches, step {}", name, count, step));
+        }
       }
-      if (domain != nullptr) domain->barrier("compared");
+      world.host().barrier();  // compared
     }
   }
 
@@ -142,7 +164,8 @@ class EarlyExchangeOf : public ::testing::Test {
   }
 
   World& world;
-  std::unique_ptr<HostDomain> domain;
+  std::unique_ptr<HostDomain> domain;        // of all
+  std::unique_ptr<HostDomain> halves, rest;  // as if the ranks lay on two hosts
   std::deque<std::function<void()>> works;
 };
 
@@ -223,6 +246,24 @@ TEST_F(EarlyExchangeOf, AGradientThatGrowsBehindItsBucketIsExchangedAgain) {
   }
 }
 
+// Of each parameter .grad is the mean, also where a step before made no update.
+TEST_F(EarlyExchangeOf, AveragedGradientsHaveTheBitsOfALateOne) {
+  const int count = 2 * world.size().value + 3;
+  Training late(world, count, {.overlap = "off"}), between(world, count, {halves.get(), "on", false, false});
+  for (int step = 1; step <= 4; ++step) {
+    for (Training* const training : {&late, &between}) {
+      training->reduce(step, plain);
+      step == 3 ? training->exchange->leave() : training->exchange->average();
+    }
+    for (std::size_t i = 0; step != 3 && i < late.arena.trainable().size(); ++i) {
+      const torch::Tensor& one = late.arena.trainable_tensors()[i].grad();
+      const torch::Tensor& other = between.arena.trainable_tensors()[i].grad();
+      ASSERT_EQ(one.defined(), other.defined()) << late.arena.trainable()[i].name;
+      EXPECT_TRUE(!one.defined() || torch::equal(one, other)) << late.arena.trainable()[i].name;
+    }
+  }
+}
+
 TEST_F(EarlyExchangeOf, AFastSumIsThatOfALateOneToRounding) {
   Net net_a, net_b;
   const int count = world.size().value + 1;
@@ -253,36 +294,39 @@ TEST_F(EarlyExchangeOf, AFastSumIsThatOfALateOneToRounding) {
 // One rank fails while the buckets of the others are under way: all meet, and can go on.
 TEST_F(EarlyExchangeOf, AFaultOfOneRankReachesTheMeetingOfAll) {
   const int count = 2 * world.size().value;
-  Training early(world, count, Road::kOverlap, nullptr), late(world, count, Road::kMessages, nullptr);
-  const auto last_rank = [&] { return world.rank().value + 1 == world.size().value; };
-  for (int step = 1; step <= 4; ++step) {
-    for (const std::string where : {"forward", "backward"}) {
-      if (step == 1) continue;
-      EXPECT_THROW(together(world,
-                            [&] {
-                              early.pass.run(Step(step), [&](int) -> torch::Tensor {
-                                const auto fails = [&] {
-                                  if (last_rank()) throw Fault(ExitCode::kConfig, "no luck", "");
-                                };
-                                if (where == "forward") fails();
-                                const torch::Tensor x = torch::randn({8, 40}).requires_grad_();
-                                return plain(early.net, behind(x, fails), {});
-                              });
-                              early.pass.drain();
-                            }),
-                   AgreedFault);
-      early.pass.undo();
+  for (HostDomain* const of : {static_cast<HostDomain*>(nullptr), halves.get()}) {
+    Training early(world, count, {of}), late(world, count, {.overlap = "off"});
+    const auto last_rank = [&] { return world.rank().value + 1 == world.size().value; };
+    for (int step = 1; step <= 4; ++step) {
+      for (const std::string where : {"forward", "backward"}) {
+        if (step == 1) continue;
+        EXPECT_THROW(together(world,
+                              [&] {
+                                early.pass.run(Step(step), [&](int) -> torch::Tensor {
+                                  const auto fails = [&] {
+                                    if (last_rank()) throw Fault(ExitCode::kConfig, "no luck", "");
+                                  };
+                                  if (where == "forward") fails();
+                                  const torch::Tensor x = torch::randn({8, 40}).requires_grad_();
+                                  return plain(early.net, behind(x, fails), {});
+                                });
+                                early.pass.drain();
+                              }),
+                     AgreedFault);
+        early.pass.undo();
+      }
+      early.step(step, plain, 0);
+      late.step(step, plain, 0);
+      expect_same(late, early, fmt::format("step {}", step));
     }
-    early.step(step, plain, 0);
-    late.step(step, plain, 0);
-    expect_same(late, early, fmt::format("step {}", step));
+    world.host().barrier();  // compared
   }
 }
 
 // It would meet the buckets of other ranks.
 TEST_F(EarlyExchangeOf, ACollectiveOfTheModelItselfIsABug) {
   if (world.size().value == 1) return;
-  Training early(world, world.size().value, Road::kOverlap, nullptr);
+  Training early(world, world.size().value, {});
   bool calls = false;
   const auto step = [&](int number) {
     early.pass.run(Step(number), [&](int) {

@@ -170,5 +170,15 @@ TEST(RankSlotsOf, AnOptimizerOfTheProgramsOwnAreRefusedOnAllRanks) {
   EXPECT_THROW(share(), AgreedFault);
 }
 
+TEST(RankSlotsOf, GradientsThatLeaveDuringBackwardAreRefusedOnAllRanks) {
+  World& world = test_world();
+  const int ranks = world.size().value;
+  const auto make = [&] {
+    return Training(world, ExchangePlan{.micro_batches = ranks, .overlap = "on", .sharded = true}, {});
+  };
+  if (ranks == 1) return void(make());
+  EXPECT_THROW(make(), AgreedFault);
+}
+
 }  // namespace
 }  // namespace lockstep

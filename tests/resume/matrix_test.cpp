@@ -2,6 +2,8 @@
 // One state hash, whatever trains and whoever computes: everything that a run may combine, against a world of
 // one. Every two values of any two factors are together in one of the cases; the whole product is the nightly
 // one's.
+#include <gmock/gmock.h>
+
 #include <algorithm>
 #include <array>
 #include <iterator>
@@ -44,16 +46,19 @@ const Course kCourses[] = {{"By1", {1}},
 struct Road {
   const char* name;
   std::vector<std::string> overrides;
+  std::vector<std::string> on_one_host = {};  // and these
 };
 const Road kRoads[] = {
     {"", {}},  // in memory that ranks of a host have in common
     {"ByMessages", {"dist.shared_memory=false", "dist.overlap=off"}},
-    {"InEarlyBuckets", {"dist.shared_memory=false", "dist.overlap=on", "dist.bucket_mb=0.01"}},
+    // Between two hosts from memory that the ranks of each have in common.
+    {"InEarlyBuckets", {"dist.overlap=on", "dist.bucket_mb=0.01"}, {"dist.shared_memory=false"}},
     {"ByMessagesWithShardedState",
      {"dist.shared_memory=false", "optim.sharded=true", "checkpoint.layout=sharded"}},
     // What between hosts alone is something of its own.
     {"WithShardedState", {"optim.sharded=true"}},
-    {"WithShardedStateInShards", {"optim.sharded=true", "checkpoint.layout=sharded"}}};
+    {"WithShardedStateInShardsInEarlyBuckets",
+     {"optim.sharded=true", "checkpoint.layout=sharded", "dist.overlap=on", "dist.bucket_mb=0.01"}}};
 constexpr std::size_t kShardedByMessages = 3, kFirstBetweenHosts = 4;
 
 // The factors, and what their values are called.
@@ -131,29 +136,18 @@ std::string reference_of(const Row& row) {
   return reference_hash(kModels[row[kModel]].config(), overrides_of(row));
 }
 
-const std::vector<std::string> kTwoHosts = {LOCKSTEP_SOURCE_DIR "/tests/support/two_hosts"};
-
-// Empty where this machine makes two hosts.
-const std::string& no_hosts() {
-  static const std::string kWhy = [] {
-    const ProcessResult result = run({kTwoHosts.front(), "--check"});
-    return result.code == 77 ? "no network namespaces here: " + result.out : std::string();
-  }();
-  return kWhy;
-}
-
 // The life of these ranks; killed in `killed_in`, if that is not 0.
 ProcessResult live(const Job& job, const Row& row, int ranks, int killed_in) {
   Start start{.ranks = ranks, .overrides = overrides_of(row)};
-  std::ranges::copy(kRoads[row[kRoad]].overrides, std::back_inserter(start.overrides));
+  const Road& road = kRoads[row[kRoad]];
+  std::ranges::copy(road.overrides, std::back_inserter(start.overrides));
+  if (!kCourses[row[kCourse]].two_hosts)
+    std::ranges::copy(road.on_one_host, std::back_inserter(start.overrides));
   if (row[kRecomputed] == 1) start.overrides.push_back("train.recompute=blocks");
   if (killed_in > 0)
     start.fault = "kill@rank=1,point=reduce,step=" + std::to_string(killed_in) +
                   ",file=" + job.path("fired." + std::to_string(ranks));
-  if (kCourses[row[kCourse]].two_hosts) {
-    start.launcher = Launcher::kNone;
-    start.before = kTwoHosts;
-  }
+  if (kCourses[row[kCourse]].two_hosts) start.on_two_hosts();
   return job.train(start);
 }
 
@@ -164,7 +158,8 @@ void expect_hash(const Row& row, const std::string& reference) {
   // The last lives to its end; each before it is killed one step later than the one before.
   for (std::size_t i = 0; i + 1 < lives.size(); ++i) {
     const int step = model.steps - static_cast<int>(lives.size()) + 2 + static_cast<int>(i);
-    EXPECT_EQ(live(job, row, lives[i], step).code, 137);
+    // 76 where a rank that sees that another is gone has ended before the launcher looked.
+    EXPECT_THAT(live(job, row, lives[i], step).code, ::testing::AnyOf(137, 76));
     EXPECT_EQ(injections(job.path("fired." + std::to_string(lives[i]))), 1);
   }
   const ProcessResult result = live(job, row, lives.back(), 0);
@@ -178,8 +173,9 @@ void expect_hash(const Row& row, const std::string& reference) {
 TEST(TwoHosts, AreTwoToTheirRanks) {
   if (!no_hosts().empty()) GTEST_SKIP() << no_hosts();
   const Job job(mlp_config());
-  const ProcessResult result =
-      job.train({.launcher = Launcher::kNone, .overrides = {"--dry-run"}, .before = kTwoHosts});
+  Start start{.overrides = {"--dry-run"}};
+  start.on_two_hosts();
+  const ProcessResult result = job.train(start);
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_NE(result.out.find("memory on h1, the fullest of 2 hosts (2 ranks)"), std::string::npos)
       << result.out;
