@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <c10/util/ParallelGuard.h>
 #include <pthread.h>
 #include <signal.h>
 
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include "parallel/carrier.h"
+#include "tensors/in_parallel.h"
 
 namespace lockstep {
 namespace {
@@ -53,7 +53,7 @@ class ThreadCarrier : public Carrier {
 
  private:
   void run() {
-    const c10::ParallelGuard alone(true);
+    compute_alone();
     std::unique_lock lock(mutex_);
     while (true) {
       changed_.wait(lock, [&] { return ends_ || !queue_.empty(); });

@@ -17,4 +17,8 @@ namespace lockstep {
 void in_parallel(std::int64_t begin, std::int64_t end, std::int64_t grain,
                  const std::function<void(std::int64_t first, std::int64_t last)>& work);
 
+// Local. From here on the calling thread computes alone whatever it computes, in LibTorch's operators, too.
+// (at::parallel_for asks OpenMP alone; a c10::ParallelGuard says nothing to it.)
+void compute_alone();
+
 }  // namespace lockstep

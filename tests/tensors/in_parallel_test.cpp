@@ -54,6 +54,18 @@ TEST_P(InParallel, RethrowsWhatTheWorkThrows) {
                std::runtime_error);
 }
 
+TEST_P(InParallel, IsAloneOnAThreadThatComputesAloneAndThereOnly) {
+  std::thread([] {
+    compute_alone();
+    EXPECT_EQ(at::get_num_threads(), 1);
+    int calls = 0;
+    in_parallel(0, 1000, 1, [&](std::int64_t, std::int64_t) { ++calls; });
+    EXPECT_EQ(calls, 1);
+  }).join();
+  EXPECT_EQ(at::get_num_threads(), GetParam());
+  std::thread([] { EXPECT_EQ(at::get_num_threads(), GetParam()); }).join();
+}
+
 INSTANTIATE_TEST_SUITE_P(Threads, InParallel, ::testing::Values(1, 2, 3));
 
 }  // namespace
