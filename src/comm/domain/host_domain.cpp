@@ -204,9 +204,15 @@ void HostDomain::look_for_the_dead() const {
   }
 }
 
+// Of a domain of one, too, so that all ranks of a world count alike.
 void HostDomain::barrier(const char* name) {
-  if (size() == 1) return;
+  if (is_alone()) return;
   world_.watch().collective_begins(name, 0);
+  if (size() > 1) wait_for_all();
+  world_.watch().collective_ends();
+}
+
+void HostDomain::wait_for_all() {
   const std::uint32_t before = turnstile_->opened.load(std::memory_order_acquire);
   if (turnstile_->arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == static_cast<std::uint32_t>(size())) {
     turnstile_->arrived.store(0, std::memory_order_relaxed);
@@ -222,7 +228,6 @@ void HostDomain::barrier(const char* name) {
     ::syscall(SYS_futex, &turnstile_->opened, FUTEX_WAIT, before, &moment, nullptr, 0);
     if (turnstile_->opened.load(std::memory_order_acquire) == before) look_for_the_dead();
   }
-  world_.watch().collective_ends();
 }
 
 }  // namespace lockstep

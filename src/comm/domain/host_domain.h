@@ -70,6 +70,7 @@ class HostDomain {
   bool connect(const std::vector<std::int32_t>& pids);
   // Collective. Runs `work` of this rank; empty where no rank's threw a Fault, else why it did.
   std::string refused(const std::function<void()>& work) const;
+  void wait_for_all();
   void look_for_the_dead() const;
   // Collective over the domain. The file of rank `from` to the others; empty where it did not arrive.
   Descriptor hand_out(const std::optional<Descriptor>& file, int from) const;
