@@ -35,11 +35,21 @@ std::string directives(const SlurmScript& script) {
   return text + directive("array", script.array);
 }
 
+// As in slurm/train.sbatch.
+constexpr const char* kEarlySignals = R"(
+# What Slurm sends before lockstep listens must not end this shell: it is sent once more where env keeps it until then.
+early=; trap 'early=USR1' USR1; trap 'early=TERM' TERM
+block=(env --block-signal=USR1 --block-signal=TERM); "${block[@]}" true 2>/dev/null || block=()
+
+)";
+constexpr const char* kStart = R"(trap '' USR1 TERM
+# shellcheck disable=SC2016 # sh is to read it
+exec "${block[@]}" sh -c '[ -z "$0" ] || kill -s "$0" $$; exec "$@"' "$early" \
+  "${LOCKSTEP_BIN:-$lockstep}" run --slurm --ranks-per-node )";
+
 std::string command(const SlurmScript& script) {
   std::string text = fmt::format("lockstep={}\n", shell_word(script.binary));
-  text +=
-      fmt::format("exec \"${{block[@]}}\" \"${{LOCKSTEP_BIN:-$lockstep}}\" run --slurm --ranks-per-node {}",
-                  script.ranks_per_node);
+  text += kStart + std::to_string(script.ranks_per_node);
   std::string config = shell_word(script.config);
   for (const std::string& one : script.overrides) config += " " + shell_word(one);
   if (script.container.empty()) return fmt::format("{} {} \"$@\"\n", text, config);
@@ -62,10 +72,7 @@ std::string slurm_script(const SlurmScript& script) {
   text +=
       "# Submit it from the folder that config and run.dir are relative to: sbatch FILE [key=value …]\n#\n";
   text += directives(script);
-  text += "\n# What Slurm sends before lockstep listens must not end this shell; env keeps it until then.\n";
-  text += "trap '' USR1 TERM\n";
-  text +=
-      "block=(env --block-signal=USR1 --block-signal=TERM)\n\"${block[@]}\" true 2>/dev/null || block=()\n\n";
+  text += kEarlySignals;
   for (const std::string& module : script.modules) text += "module load " + shell_word(module) + "\n";
   return text + command(script);
 }
