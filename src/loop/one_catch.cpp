@@ -2,6 +2,7 @@
 #include "loop/one_catch.h"
 
 #include <chrono>
+#include <thread>
 
 #include "base/foreign_exception.h"
 #include "comm/agree.h"
@@ -15,6 +16,8 @@
 namespace lockstep {
 namespace {
 
+// Once one rank has ended the launcher ends the others: the one that speaks goes first.
+constexpr auto kFirstSpeaks = std::chrono::seconds(1);
 // A disk that does not answer keeps nobody from leaving.
 constexpr auto kLastLines = std::chrono::seconds(2);
 
@@ -42,7 +45,10 @@ int with_the_one_catch(const char* doing, const std::function<int()>& work) {
     return static_cast<int>(fault.code());
   } catch (const Fault& fault) {
     // All ranks were given the same words: one of them says what is wrong with these.
-    if (fault.code() == ExitCode::kUsage && !is_first_process()) abort_job(fault.code());
+    if (fault.code() == ExitCode::kUsage && !is_first_process()) {
+      std::this_thread::sleep_for(kFirstSpeaks);
+      abort_job(fault.code());
+    }
     end_alone(fault.code(), fault.what());
   } catch (const Bug& bug) {
     end_alone(ExitCode::kBug, bug.what());
