@@ -83,7 +83,7 @@ def main():
         for run, name in enumerate(in_turns(list(ROADS), options.rounds)):
             steps = steps_of(folder, options.lockstep, f"run{run}", ROADS[name])
             losses.add(tuple(step["loss"] for step in steps))
-            report.add("resnet18", name, [1e3 * sum(step["seconds"].values()) for step in steps[WARM_UP:]])
+            report.add("mlp" if options.tiny else "resnet18", name, [1e3 * sum(step["seconds"].values()) for step in steps[WARM_UP:]])
     if len(losses) != 1:
         sys.exit("between_hosts.py: the roads lead to different losses")
     report.sort(list(ROADS))
