@@ -71,6 +71,10 @@ def main():
     parser.add_argument("--lockstep", default=str(ROOT / "build/dev/src/lockstep"))
     parser.add_argument("--tiny", action="store_true")
     options = parser.parse_args()
+    if "LOCKSTEP_TEST_HOSTS" not in os.environ:
+        checked = subprocess.run([ROOT / "tests/support/two_hosts", "--check"], check=False)
+        if checked.returncode != 0:
+            return checked.returncode
     hosts.enter()
     report = Report("between_hosts", "Milliseconds a step", options.lockstep, rate=options.rate, rounds=options.rounds)
     losses = set()
