@@ -32,9 +32,8 @@ std::vector<Row> dist_rows() {
           .says(
               "Where messages move gradients, from rank to rank or between hosts (dist.domain), those leave "
               "during the backward pass of a rank's last micro-batch. auto: on a CPU only where each rank "
-              "has "
-              "a core more than train.threads for the thread that sends them; always on a GPU. The bits of "
-              "reduce: exact are the same."),
+              "has a core more than train.threads for the thread that sends them; always on a GPU. The bits "
+              "of reduce: exact are the same."),
       row("dist.bucket_mb", &RunConfig::dist, &DistOptions::bucket_mb)
           .in(above(0), "MiB")
           .may_change()

@@ -57,6 +57,7 @@ std::unique_ptr<CommonSums> CommonSums::make(HostDomain& domain, const ModelAren
   }
   all->first_nodes_ = std::move(first_nodes);
   all->born_ = std::move(born);
+  all->cut_into_pieces();
   return all;
 }
 
@@ -69,7 +70,8 @@ void CommonSums::gather(HostDomain& domain, const std::vector<PartialSum>& sums)
   for (const PartialSum& sum : sums) check(has(sum.flat), "partial sums lie where all ranks can read them");
   if (born_ != nullptr) born_->publish(sums);
   domain.barrier("partial sums are there");
-  if (born_ != nullptr) born_->look();
+  if (born_ == nullptr) return;
+  born_->look();
   cut_into_pieces();
 }
 

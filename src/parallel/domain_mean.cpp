@@ -27,12 +27,15 @@ DomainMean::DomainMean(HostDomain& domain, const ModelArena& arena, int micro_ba
   plan_rests(nodes(domain.index()), first_node);
 }
 
+void DomainMean::leave(Slice slice, std::size_t own_nodes, Rank to) {
+  for (std::size_t node = 0; node < own_nodes; ++node)
+    leaving_.push_back({to, node, slice, empty(slice.count())});
+}
+
 void DomainMean::plan_messages(std::size_t own_nodes, const std::vector<std::size_t>& first_node) {
   others_.assign(slices_.own.size(), std::vector<torch::Tensor>(first_node.back()));
   for (const DomainSlices::Peer& peer : slices_.peers) {
-    for (const Slice& slice : peer.theirs)
-      for (std::size_t node = 0; node < own_nodes; ++node)
-        leaving_.push_back({Rank(peer.rank), node, slice, empty(slice.count())});
+    for (const Slice& slice : peer.theirs) leave(slice, own_nodes, Rank(peer.rank));
     for (const std::size_t own : peer.own)
       for (std::size_t node = first_node[peer.domain]; node < first_node[peer.domain + 1]; ++node) {
         others_[own][node] = empty(slices_.own[own].count());
@@ -52,8 +55,7 @@ void DomainMean::plan_rests(std::size_t own_nodes, const std::vector<std::size_t
   for (std::size_t other = 0; other < domain_.domains().size(); ++other) {
     if (other == domain_.index()) continue;
     const Rank first(domain_.domains()[other].front());
-    for (std::size_t node = 0; node < own_nodes; ++node)
-      leaving_.push_back({first, node, rest, empty(rest.count())});
+    leave(rest, own_nodes, first);
     for (std::size_t node = first_node[other]; node < first_node[other + 1]; ++node)
       arriving_.push_back({first, node, rest, other_rests_[node]});
   }

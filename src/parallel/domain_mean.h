@@ -70,6 +70,7 @@ class DomainMean {
   };
   void plan_messages(std::size_t own_nodes, const std::vector<std::size_t>& first_node);
   void plan_rests(std::size_t own_nodes, const std::vector<std::size_t>& first_node);
+  void leave(Slice slice, std::size_t own_nodes, Rank to);
   void send_sums(const CommonSums& sums, std::span<const Slice> ranges);
   void find_means(const CommonSums& sums, std::span<const Slice> ranges);
   void share(const torch::Tensor& flat, std::int64_t begin, std::int64_t unit, std::span<const Slice> ranges);

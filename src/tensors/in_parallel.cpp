@@ -18,8 +18,7 @@ void in_parallel(std::int64_t begin, std::int64_t end, std::int64_t grain,
 }
 
 void compute_alone() {
-  // They set a thread's number the first time they are asked: LibTorch's, and what is compiled into this
-  // file.
+  // Each sets a thread's number the first time it is asked: LibTorch's, and the one compiled into this file.
   at::get_num_threads();
   at::internal::lazy_init_num_threads();
   omp_set_num_threads(1);
