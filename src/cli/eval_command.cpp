@@ -10,7 +10,6 @@
 #include "cli/name_rules.h"
 #include "comm/agree.h"
 #include "loop/standard_streams.h"
-#include "named/open_weights.h"
 #include "train/evaluator.h"
 #include "train/start_weights.h"
 
@@ -57,8 +56,8 @@ int eval_command(const EvalArguments& arguments, const Registries& registries) {
     data = open_data(job.config, registries, arguments.part);
     model = registries.models.make(job.config.model);
     move_model(*model, job.compute);
-    fill_model(*model, *open_weights(arguments.weights), name_rules(job.config.model, arguments.names));
   });
+  fill_model(job.world, *model, arguments.weights, name_rules(job.config.model, arguments.names));
   agree_same(job.world, "the data", data->fingerprint().hex(), ExitCode::kInputMissing);
   const auto means =
       evaluate({job.world, *model, *data, job.compute},

@@ -17,11 +17,18 @@
 namespace lockstep {
 namespace {
 
-// What rank 0 found, and the directory all ranks read.
+// What rank 0 found, and what all ranks must find.
 struct Candidate {
   std::unique_ptr<CheckpointReader> reader;  // on rank 0
   std::string directory;                     // empty: nothing to go on from
+  std::string contents;
+  std::string host;  // of rank 0
 };
+
+std::string contents_of(const CheckpointReader& checkpoint) {
+  return fmt::format("state hash {}, manifest {}", checkpoint.state_hash().hex(),
+                     checkpoint.manifest().digest.hex());
+}
 
 std::unique_ptr<CheckpointReader> find(const ResumeParts& parts, const ResumeOptions& options) {
   if (options.from() == ResumeFrom::kNever) {
@@ -39,12 +46,15 @@ std::unique_ptr<CheckpointReader> find(const ResumeParts& parts, const ResumeOpt
 
 Candidate next_candidate(const ResumeParts& parts, const ResumeOptions& options) {
   Candidate candidate;
-  std::string mine;
   on_root(parts.world, [&] {
     candidate.reader = find(parts, options);
-    if (candidate.reader) mine = candidate.reader->directory();
+    if (!candidate.reader) return;
+    candidate.directory = candidate.reader->directory();
+    candidate.contents = contents_of(*candidate.reader);
   });
-  candidate.directory = agree_on_root(parts.world, mine).value;
+  candidate.directory = agree_on_root(parts.world, candidate.directory).value;
+  candidate.contents = agree_on_root(parts.world, candidate.contents).value;
+  candidate.host = agree_on_root(parts.world, parts.world.place().host).value;
   return candidate;
 }
 
@@ -56,17 +66,30 @@ ReadOptions reading_of(const World& world) {
   return {std::clamp(cores / ranks, 1, kMost), /*alone=*/ranks == 1};
 }
 
-// Rank 0 has opened it. A network file system may show the other hosts for a while what was there before the
-// rename that made it, and that is no damage.
-std::unique_ptr<CheckpointReader> open_as_root_did(const ResumeParts& parts, const std::string& directory) {
+// Note [one checkpoint]: a path may lead each host to a folder of its own, or for a while, on a network file
+// system, to what was there before the rename that made this one. That is no damage of what rank 0 opened,
+// and must not be mixed with it where ranks have memory in common: before a byte of it is read, all have
+// opened the manifest that rank 0 has.
+std::unique_ptr<CheckpointReader> open_as_root_did(const ResumeParts& parts, const Candidate& candidate) {
   constexpr int kTries = 100;
   constexpr std::chrono::milliseconds kBetween{100};
-  for (int left = parts.world.is_root() ? 0 : kTries; left > 0; --left) try {
-      return CheckpointReader::open(parts.disk, directory);
-    } catch (const CheckpointDamage&) {
-      std::this_thread::sleep_for(kBetween);
+  std::string instead;
+  for (int tries = 0; tries <= kTries; ++tries) {
+    if (tries > 0) std::this_thread::sleep_for(kBetween);
+    try {
+      auto reader = CheckpointReader::open(parts.disk, candidate.directory);
+      instead = contents_of(*reader);
+      if (instead == candidate.contents) return reader;
+    } catch (const CheckpointDamage& damage) {
+      instead = damage.fact();
     }
-  return CheckpointReader::open(parts.disk, directory);
+  }
+  throw Fault(ExitCode::kRunDirectory,
+              fmt::format("{} is not one checkpoint on all ranks: on rank 0 ({}) {}; on rank {} ({}) {}",
+                          candidate.directory, candidate.host, candidate.contents, parts.world.rank().value,
+                          parts.world.place().host, instead),
+              "Keep the run on one file system that all ranks see at this path: no folder of a host's own, "
+              "no volume of a container's own");
 }
 
 // What is wrong with a candidate.
@@ -83,12 +106,16 @@ struct Refusal {
 std::optional<Refusal> restore(const ResumeParts& parts, const Candidate& candidate, ResumedFrom& from) {
   std::optional<CheckpointDamage> seen_here;
   try {
+    std::unique_ptr<CheckpointReader> own;
+    together(parts.world, [&] {
+      if (!parts.world.is_root()) own = open_as_root_did(parts, candidate);
+    });
+    const CheckpointReader& reader = own ? *own : *candidate.reader;
     together(parts.world, [&] {
       try {
-        const auto reader = open_as_root_did(parts, candidate.directory);
-        const std::vector<MutableStateTensor> places = parts.target.places(*reader);
-        reader->read(places, /*all=*/true, reading_of(parts.world));
-        from = {reader->record(), reader->state_hash(), false};
+        const std::vector<MutableStateTensor> places = parts.target.places(reader);
+        reader.read(places, /*all=*/true, reading_of(parts.world));
+        from = {reader.record(), reader.state_hash(), false};
       } catch (const CheckpointDamage& damage) {
         seen_here = damage;
         throw;

@@ -5,9 +5,12 @@
 #include <fmt/ranges.h>
 
 #include <map>
+#include <span>
 
+#include "comm/agree.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
+#include "named/open_weights.h"
 #include "parallel/arena.h"
 #include "tensors/tensor_span.h"
 
@@ -25,33 +28,45 @@ std::vector<ModelTensor> tensors_of(torch::nn::Module& model) {
   return tensors;
 }
 
-WeightsMatch fill_model(torch::nn::Module& model, const WeightsSource& source, const NameRules& rules) {
+FilledModel fill_model(torch::nn::Module& model, const WeightsSource& source, const NameRules& rules) {
   torch::NoGradGuard no_grad;
   const std::vector<ModelTensor> wanted = tensors_of(model);
   std::vector<WeightsPlace> places;
   for (const ModelTensor& item : wanted)
     places.push_back({item.names, {dtype_of(item.tensor.scalar_type()), item.tensor.sizes().vec()}});
+  Hasher contents;
   WeightsMatch match = match_weights(places, source, rules, Conversion::kWithin);
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     if (match.from[i] == nullptr) continue;
     const torch::Tensor host = torch::empty(match.from[i]->shape, scalar_type_of(match.from[i]->dtype));
-    source.read(match.from[i]->key.name, {static_cast<std::byte*>(host.data_ptr()), host.nbytes()});
+    const std::span bytes(static_cast<std::byte*>(host.data_ptr()), host.nbytes());
+    source.read(match.from[i]->key.name, bytes);
+    contents.update(wanted[i].names.front());
+    contents.update(digest_of(bytes));
     torch::Tensor into = wanted[i].tensor;
     into.copy_(host);
   }
   for (const std::string& sentence : match.said) log_info("weights: {}", sentence);
-  return match;
+  return {std::move(match.skipped), std::move(match.idle_skips), contents.digest()};
 }
 
-std::vector<std::string> start_model(torch::nn::Module& model, const WeightsSource& source,
+FilledModel fill_model(World& world, torch::nn::Module& model, const std::string& path,
+                       const NameRules& rules) {
+  FilledModel filled;
+  together(world, [&] { filled = fill_model(model, *open_weights(path), rules); });
+  agree_same(world, "what is read from " + path, filled.contents.hex(), ExitCode::kConfig);
+  return filled;
+}
+
+std::vector<std::string> start_model(World& world, torch::nn::Module& model, const std::string& path,
                                      const NameRules& rules) {
-  WeightsMatch match = fill_model(model, source, rules);
-  if (!match.idle_skips.empty())
-    throw Fault(ExitCode::kConfig,
-                fmt::format("model.weights_skip: {} names no tensor of the model or of the file",
-                            fmt::join(match.idle_skips, ", ")),
-                "Correct the name, or leave it out");
-  return std::move(match.skipped);
+  FilledModel filled = fill_model(world, model, path, rules);
+  if (!filled.idle_skips.empty())
+    throw AgreedFault(ExitCode::kConfig,
+                      fmt::format("model.weights_skip: {} names no tensor of the model or of the file",
+                                  fmt::join(filled.idle_skips, ", ")),
+                      "Correct the name, or leave it out");
+  return std::move(filled.skipped);
 }
 
 }  // namespace lockstep

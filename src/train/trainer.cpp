@@ -13,7 +13,6 @@
 #include "lockstep/base/log.h"
 #include "loop/module_modes.h"
 #include "loop/run_keeper.h"
-#include "named/open_weights.h"
 #include "optim/clip.h"
 #include "optim/schedule.h"
 #include "parallel/gradient_exchange.h"
@@ -164,12 +163,10 @@ StepRecord Trainer::take_over(const ResumedFrom& from) {
 
 void Trainer::start_from_weights() {
   if (options_.weights.empty()) return;
-  std::vector<std::string> skipped;
-  together(parts_.world, [&] {
-    skipped = start_model(engine_->state.model(), *open_weights(options_.weights), options_.weights_names);
-  });
   std::string names;
-  for (const std::string& name : skipped) names += " " + name;
+  for (const std::string& name :
+       start_model(parts_.world, engine_->state.model(), options_.weights, options_.weights_names))
+    names += " " + name;
   parts_.reporter.event("started_from_weights", {{"file", options_.weights}, {"initialised", names}});
 }
 

@@ -289,5 +289,66 @@ TEST(StartFromWeights, RefusesAnotherShapeUnlessItIsSkippedByName) {
       std::string::npos);
 }
 
+// Ranks to which one path means a folder each, as on hosts with disks of their own.
+class FoldersApart : public ::testing::Test {
+ protected:
+  // Rank 0's and rank 1's, each trained to step 6 by itself.
+  void train_each(const std::vector<std::string>& of_rank_1) {
+    for (const int rank : {0, 1}) {
+      Start start = kFirstHalf;
+      start.overrides.push_back("run.dir=run");
+      if (rank == 1) start.overrides.insert(start.overrides.end(), of_rank_1.begin(), of_rank_1.end());
+      start.before = in_folder(rank);
+      const ProcessResult result = job_.train(start);
+      ASSERT_EQ(result.code, 0) << result.err;
+    }
+  }
+  std::vector<std::string> in_folder(int rank) const {
+    const std::string folder = job_.path(rank == 0 ? "first" : "second");
+    std::filesystem::create_directories(folder);
+    return {"env", "-C", folder};
+  }
+  ProcessResult train_together(const std::vector<std::string>& changes) const {
+    Start start = second_half(changes);
+    start.ranks = 2;
+    start.launcher = Launcher::kMpirun;
+    start.before_rank = {in_folder(0), in_folder(1)};
+    return job_.train(start);
+  }
+
+  Job job_{mlp_config()};
+};
+
+TEST_F(FoldersApart, WithCheckpointsThatDifferAreRefusedAndNothingIsSetAside) {
+  train_each({"optim.lr=5e-3"});
+  const std::string first = job_.path("first/run/ckpt/step-00000006");
+  const std::string second = job_.path("second/run/ckpt/step-00000006");
+  const ProcessResult result = train_together({"run.dir=run"});
+  EXPECT_EQ(result.code, 73) << result.err;
+  for (const std::string& text :
+       {std::string("rank 1"), job_.show(first).at("state_hash").get<std::string>(),
+        job_.show(second).at("state_hash").get<std::string>(), std::string("one file system")})
+    EXPECT_NE(result.err.find(text), std::string::npos) << text << " in " << result.err;
+  EXPECT_EQ(result.err.find("lockstep: error"), result.err.rfind("lockstep: error")) << result.err;
+  for (const std::string& kept : {first, second}) EXPECT_TRUE(job_.verifies(kept));
+}
+
+TEST_F(FoldersApart, WithNoCheckpointOnOneRankAreRefusedAndNothingIsSetAside) {
+  train_each({});
+  std::filesystem::remove_all(job_.path("second/run/ckpt"));
+  const ProcessResult result = train_together({"run.dir=run"});
+  EXPECT_EQ(result.code, 73) << result.err;
+  EXPECT_NE(result.err.find("does not exist"), std::string::npos) << result.err;
+  EXPECT_TRUE(job_.verifies(job_.path("first/run/ckpt/step-00000006")));
+}
+
+TEST_F(FoldersApart, WithWeightsThatDifferAreRefused) {
+  train_each({"run.seed=8"});
+  const ProcessResult result = train_together({"run.dir=" + job_.run(), "model.weights=run/weights.h5"});
+  EXPECT_EQ(result.code, 78) << result.err;
+  EXPECT_NE(result.err.find("run/weights.h5"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("unlike rank 0: 1"), std::string::npos) << result.err;
+}
+
 }  // namespace
 }  // namespace lockstep::testing
