@@ -78,7 +78,7 @@ int train_command(const TrainArguments& arguments, const Registries& registries)
   if (arguments.dry_run) return describe_training(job, registries);
   if (job.world.is_root()) answer_stop_signals();
   std::optional<Profile> profile;
-  if (arguments.profile) together(job.world, [&] { profile.emplace(job.world, *arguments.profile); });
+  if (arguments.profile) profile.emplace(job.world, *arguments.profile);
   Preparation made = prepare_training(job, registries);
   Trainer trainer(std::move(made.parts), made.options);
   const Ending ending = trainer.run();
