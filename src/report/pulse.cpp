@@ -33,6 +33,14 @@ std::string word(const Json& json, const char* key) {
   return found != json.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
+std::map<std::string, double> phases_of(const Json& line) {
+  std::map<std::string, double> seconds;
+  if (const auto phases = line.find("seconds"); phases != line.end() && phases->is_object())
+    for (const auto& [phase, value] : phases->items())
+      if (value.is_number()) seconds[phase] = value.get<double>();
+  return seconds;
+}
+
 bool is_one_of(const std::string& name, const std::set<std::string>& names) {
   return names.count(name) > 0;
 }
@@ -69,7 +77,7 @@ void PulseReader::metrics(const std::string& line) {
   } else if (!newest_.empty()) {
     pulse_.longest_s = std::max(pulse_.longest_s, time - newest_.back().time);
   }
-  newest_.push_back({step, time});
+  newest_.push_back({step, time, phases_of(json)});
   if (newest_.size() > kLines) newest_.pop_front();
   pulse_.step = step;
   pulse_.attempt = attempt;
@@ -79,10 +87,6 @@ void PulseReader::metrics(const std::string& line) {
   pulse_.time = time;
   pulse_.samples_per_s = number(json, "samples_per_s", 0);
   pulse_.straggler_ratio = number(json, "straggler_ratio", 0);
-  pulse_.seconds.clear();
-  if (const auto phases = json.find("seconds"); phases != json.end() && phases->is_object())
-    for (const auto& [phase, value] : phases->items())
-      if (value.is_number()) pulse_.seconds[phase] = value.get<double>();
   keep({step, pulse_.last_loss});
 }
 
@@ -115,11 +119,19 @@ void PulseReader::event(const std::string& line) {
 }
 
 void PulseReader::measure() {
+  if (newest_.empty()) return;
   std::vector<double> gaps;
   for (std::size_t i = 1; i < newest_.size(); ++i) gaps.push_back(newest_[i].time - newest_[i - 1].time);
   // Of a fast run many lines are of one millisecond: not the median of each.
   const double time = gaps.empty() ? 0 : newest_.back().time - newest_.front().time;
-  pulse_.step_s = gaps.empty() ? 0 : time / static_cast<double>(newest_.back().step - newest_.front().step);
+  const auto steps = static_cast<double>(newest_.back().step - newest_.front().step);
+  pulse_.step_s = gaps.empty() ? 0 : time / steps;
+  pulse_.seconds.clear();
+  // Of a first line nobody knows how long its steps took in all.
+  if (gaps.empty()) pulse_.seconds = newest_.back().seconds;
+  for (std::size_t i = 1; i < newest_.size(); ++i)
+    for (const auto& [phase, seconds] : newest_[i].seconds)
+      pulse_.seconds[phase] += seconds * static_cast<double>(newest_[i].step - newest_[i - 1].step) / steps;
   pulse_.gap_s = median(std::move(gaps));
 }
 

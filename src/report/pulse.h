@@ -23,12 +23,12 @@ struct Pulse {
   double time = 0;  // of that line, in seconds since 1970; 0: no line yet
   double samples_per_s = 0;
   double straggler_ratio = 0;
-  std::map<std::string, double> seconds;  // of a step, by phase
-  Series loss;                            // thinned; what was done anew is gone
+  Series loss;  // thinned; what was done anew is gone
 
-  double step_s = 0;     // the mean of late
-  double gap_s = 0;      // between two lines, as usual of late …
-  double longest_s = 0;  // … and at most, in this attempt
+  double step_s = 0;                      // the mean of late; 0: not known yet
+  std::map<std::string, double> seconds;  // … by phase, of the same steps
+  double gap_s = 0;                       // between two lines, as usual of late …
+  double longest_s = 0;                   // … and at most, in this attempt
 
   StoryEvent newest;      // of all events but those of saves
   StoryEvent supervisor;  // of those that tell what is done with an attempt
@@ -49,6 +49,7 @@ class PulseReader {
   struct Line {
     std::int64_t step = 0;
     double time = 0;
+    std::map<std::string, double> seconds;  // of a step since the line before, by phase
   };
   void metrics(const std::string& line);
   void event(const std::string& line);

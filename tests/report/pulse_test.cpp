@@ -87,6 +87,18 @@ TEST_F(Following, KnowsTheUsualStepOfLateAndNoneAcrossARestart) {
   EXPECT_EQ(pulse.loss.size(), 16u) << "what was done anew is gone";
 }
 
+// The last line of a run has its last save, and tells little of the steps before.
+TEST_F(Following, PhasesAreOfTheSameStepsAsTheLengthOfAStep) {
+  step(1, 1000, R"(,"seconds":{"compute":9,"other":9})");
+  EXPECT_EQ(reader_.read_on().step_s, 0);
+  for (int i = 1; i <= 10; ++i) step(1 + 10 * i, 1000 + 2 * i, R"(,"seconds":{"compute":0.15,"other":0.05})");
+  step(106, 1025, R"(,"seconds":{"compute":0.2,"other":0.8})");
+  const Pulse& pulse = reader_.read_on();
+  EXPECT_NEAR(pulse.step_s, 25.0 / 105, 1e-9);
+  EXPECT_NEAR(pulse.seconds.at("compute"), (100 * 0.15 + 5 * 0.2) / 105, 1e-9);
+  EXPECT_NEAR(pulse.seconds.at("compute") + pulse.seconds.at("other"), pulse.step_s, 1e-9);
+}
+
 TEST_F(Following, KeepsTheShapeOfALongRunInBoundedMemory) {
   std::string text;
   for (int i = 1; i <= 20000; ++i) text += fmt::format(R"({{"step":{},"attempt":1,"loss":{}}})", i, i) + "\n";
