@@ -3,15 +3,26 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
+#include <optional>
 
+#include "base/run_layout.h"
+#include "base/shell_word.h"
 #include "checkpoint/reader.h"
 #include "cli/ckpt_common.h"
 #include "cli/ckpt_verbs.h"
 #include "lockstep/base/error.h"
+#include "lockstep/base/log.h"
 #include "models/python_names.h"
+#include "named/find_checkpoint.h"
+#include "named/what_is.h"
+#include "shelf/pointer.h"
 
 namespace lockstep {
+
+namespace fs = std::filesystem;
+
 namespace {
 
 struct ExportArguments {
@@ -85,11 +96,44 @@ std::string python_for(const ExportArguments& arguments, const ExportReport& rep
   }
 }
 
+// A run's file of weights is no checkpoint, and the one it was made of is near.
+void refuse_weights_file(const std::string& given) {
+  if (checkpoint_of_file(given) || what_is(given).kind != PathKind::kHdf5) return;
+  const fs::path folder = fs::path(given).parent_path() / kCheckpointsFolder;
+  std::error_code ignored;
+  std::string remedy = "h5py reads it as it is; or give a run directory, its ckpt folder or a checkpoint";
+  for (const char* pointer : {"latest", "best"})
+    if (fs::exists(folder / pointer, ignored))
+      remedy = "Export the checkpoint it was made of: lockstep ckpt export " +
+               shell_word((folder / pointer).string()) + " --weights-only";
+  throw Fault(ExitCode::kInputMissing, printable(given) + ": no checkpoint, but a file of HDF5", remedy);
+}
+
+// Of a folder of checkpoints, of which the newest is taken: which is the best, where there is one.
+std::optional<Step> best_of(const CkptTarget& target) {
+  if (target.is_checkpoint) return std::nullopt;
+  const auto best = read_pointer(real_disk(), target.path + "/best");
+  return best ? step_of_directory(best->directory) : std::nullopt;
+}
+
+// " (the newest; the best is step 8: runs/digits/ckpt/best)"
+std::string newest_or_best(const std::string& given, Step exported, std::optional<Step> best) {
+  if (!best || *best == exported) return "";
+  std::error_code ignored;
+  const fs::path folder(given);
+  const bool is_run = fs::is_directory(folder / kCheckpointsFolder, ignored);
+  const fs::path pointer = (is_run ? folder / kCheckpointsFolder : folder) / "best";
+  return fmt::format(" (the newest; the best is step {}: {})", best->value, printable(pointer.string()));
+}
+
 void run_export(const ExportArguments& arguments) {
   const ExportFormat format = format_named(arguments.to);
   if (arguments.max_shard_bytes > 0 && format != ExportFormat::kSafetensors)
     throw Fault(ExitCode::kUsage, "--max-shard-size is for --to safetensors; other formats are one file");
-  const auto reader = CheckpointReader::open(real_disk(), one_checkpoint(resolve_ckpt(arguments.directory)));
+  refuse_weights_file(arguments.directory);
+  const CkptTarget target = resolve_ckpt(arguments.directory);
+  const auto reader = CheckpointReader::open(real_disk(), one_checkpoint(target));
+  const std::optional<Step> best = best_of(target);
   const auto& config = reader->manifest().record.config;
   const auto type = config.find("model.type");
   const auto names = second_names_in_python(type == config.end() ? "" : type->second);
@@ -99,12 +143,15 @@ void run_export(const ExportArguments& arguments) {
   const std::string python = python_for(arguments, report);
   if (arguments.json)
     return print(pretty(OrderedJson{{"checkpoint", reader->directory()},
+                                    {"best_step", best ? OrderedJson(best->value) : OrderedJson()},
                                     {"files", report.files},
                                     {"tensors", report.tensors},
                                     {"bytes", report.bytes},
                                     {"python", python}}));
-  print(fmt::format("{}: {} tensors of step {}, {} bytes\n\nIn Python:\n\n{}", arguments.output,
-                    report.tensors, reader->record().step.value, report.bytes, python));
+  const Step step = reader->record().step;
+  print(fmt::format("{}: {} tensors of step {}{}, {} bytes\n\nIn Python:\n\n{}", arguments.output,
+                    report.tensors, step.value, newest_or_best(arguments.directory, step, best), report.bytes,
+                    python));
 }
 
 }  // namespace
@@ -113,11 +160,12 @@ void add_ckpt_export(CLI::App& ckpt) {
   CLI::App* verb = ckpt.add_subcommand(
       "export",
       "Examples:\n"
-      "  lockstep ckpt export runs/digits --to pth -o digits.pth\n"
+      "  lockstep ckpt export runs/digits/ckpt/best --to pth -o digits.pth\n"
       "  lockstep ckpt export runs/digits/ckpt/step-00000400 --to safetensors -o digits.safetensors\n\n"
       "Writes a checkpoint as a file that Python reads, and prints the lines that read it.");
   const auto arguments = std::make_shared<ExportArguments>();
-  verb->add_option("DIR", arguments->directory, "A run directory, its ckpt folder, or a checkpoint")
+  verb->add_option("DIR", arguments->directory,
+                   "A run directory or its ckpt folder (the newest), or a checkpoint: DIR/ckpt/best")
       ->required();
   verb->add_option("--to", arguments->to, "pth, safetensors or hdf5")
       ->required()
