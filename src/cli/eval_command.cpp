@@ -9,6 +9,7 @@
 #include "cli/job.h"
 #include "cli/name_rules.h"
 #include "comm/agree.h"
+#include "lockstep/base/log.h"
 #include "loop/standard_streams.h"
 #include "train/evaluator.h"
 #include "train/start_weights.h"
@@ -59,9 +60,14 @@ int eval_command(const EvalArguments& arguments, const Registries& registries) {
   });
   fill_model(job.world, *model, arguments.weights, name_rules(job.config.model, arguments.names));
   agree_same(job.world, "the data", data->fingerprint().hex(), ExitCode::kInputMissing);
-  const auto means =
-      evaluate({job.world, *model, *data, job.compute},
-               {job.config.train.micro_batch, {job.config.train.loss, job.config.data.ignore_label}});
+  const EvaluationParts parts{job.world, *model, *data, job.compute};
+  const EvaluationOptions options{job.config.train.micro_batch,
+                                  {job.config.train.loss, job.config.data.ignore_label}};
+  const auto means = evaluate(parts, options);
+  const auto odd = odd_evaluation(parts, options, means);
+  if (odd && job.world.is_root())
+    log_warning("the {} of the {} data is {}: {}", odd->name,
+                arguments.part == "train" ? "training" : "validation", odd->value, odd->cause);
   if (job.world.is_root()) print(arguments.json ? as_json(means) : as_table(means));
   return 0;
 }

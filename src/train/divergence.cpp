@@ -10,6 +10,7 @@
 #include "data/host_batch.h"
 #include "lockstep/models/autocast.h"
 #include "parallel/micro_batch_key.h"
+#include "train/odd_values.h"
 #include "train/user_code.h"
 
 namespace lockstep {
@@ -26,16 +27,6 @@ struct Finding {
   std::int64_t rank_among() const { return (static_cast<std::int64_t>(suspect) << 32) + micro_batch; }
 };
 
-bool finite(const torch::Tensor& values) {
-  return torch::isfinite(values).all().item<bool>();
-}
-
-std::string first_odd_value(const torch::Tensor& values) {
-  const torch::Tensor flat = values.flatten();
-  const auto at = torch::isfinite(flat).logical_not().nonzero()[0][0].item<std::int64_t>();
-  return fmt::format("value {} of {} is {}", at, flat.numel(), without_sign(flat[at].item<double>()));
-}
-
 std::vector<std::int64_t> samples_of(const DivergedStep& diverged, int micro_batch) {
   std::vector<std::int64_t> indices;
   for (std::int64_t i = 0; i < diverged.plan.micro_batch; ++i)
@@ -43,31 +34,19 @@ std::vector<std::int64_t> samples_of(const DivergedStep& diverged, int micro_bat
   return indices;
 }
 
-// The first value of a sample that is no number, as the model gets it: it may be too large for train.dtype
-// only.
-std::optional<Finding> look_at_sample(const DivergedStep& diverged, int number, std::int64_t slot,
-                                      const Batch& batch) {
-  for (const auto& [name, tensor] : batch.tensors()) {
-    const torch::Tensor values = tensor[slot];
-    if (!values.is_floating_point() || finite(values)) continue;
-    const int micro_batch = diverged.plan.mine.first + number;
-    const std::int64_t index =
-        (*diverged.batch)[static_cast<std::size_t>(number)].indices()[static_cast<std::size_t>(slot)];
-    return Finding{Suspect::kSample,
-                   micro_batch,
-                   {fmt::format("the {} of {} is not finite: {} (micro-batch {})", name,
-                                places_of(diverged.data, {index}), first_odd_value(values), micro_batch),
-                    "Mend that sample or leave it out, then start again"}};
-  }
-  return std::nullopt;
-}
-
 std::optional<Finding> look_at_samples(const DivergedStep& diverged) {
   for (int number = 0; number < diverged.plan.mine.count; ++number) {
     const HostBatch& host = (*diverged.batch)[static_cast<std::size_t>(number)];
     const Batch batch = to_device(host, {torch::kCPU, diverged.state.compute().dtype});
-    for (std::int64_t slot = 0; slot < host.samples(); ++slot)
-      if (const auto found = look_at_sample(diverged, number, slot, batch)) return found;
+    const int micro_batch = diverged.plan.mine.first + number;
+    for (std::int64_t slot = 0; slot < host.samples(); ++slot) {
+      const std::int64_t index = host.indices()[static_cast<std::size_t>(slot)];
+      if (const auto odd = odd_sample({diverged.data, index, batch, slot}))
+        return Finding{Suspect::kSample,
+                       micro_batch,
+                       {fmt::format("{} (micro-batch {})", *odd, micro_batch),
+                        "Mend that sample or leave it out, then start again"}};
+    }
   }
   return std::nullopt;
 }
@@ -75,7 +54,7 @@ std::optional<Finding> look_at_samples(const DivergedStep& diverged) {
 std::optional<Finding> look_at_parameters(const DivergedStep& diverged) {
   for (const ArenaEntry& entry : diverged.state.arena().parameters()) {
     const torch::Tensor values = ModelArena::view(diverged.state.arena().values(), entry);
-    if (finite(values)) continue;
+    if (all_finite(values)) continue;
     const std::int64_t update = diverged.step.value - (diverged.batch == nullptr ? 0 : 1);
     return Finding{
         Suspect::kParameter,
@@ -118,7 +97,7 @@ std::optional<Finding> look_at_micro_batch(const DivergedStep& diverged, const R
   const auto gradients =
       torch::autograd::grad({loss}, parameters, {}, std::nullopt, false, /*allow_unused=*/true);
   for (std::size_t i = 0; i < gradients.size(); ++i)
-    if (gradients[i].defined() && !finite(gradients[i]))
+    if (gradients[i].defined() && !all_finite(gradients[i]))
       return Finding{
           Suspect::kGradient,
           micro_batch,
@@ -148,19 +127,7 @@ Finding look(const DivergedStep& diverged) {
   return best;
 }
 
-// Exactly one rank's text, on all of them.
-std::string from_first(World& world, bool mine, const std::string& text) {
-  std::string first;
-  for (const std::string& one : gather_on_root(world, mine ? text : ""))
-    if (first.empty()) first = one;
-  return agree_on_root(world, first).value;
-}
-
 }  // namespace
-
-double without_sign(double value) {
-  return std::isnan(value) ? std::fabs(value) : value;
-}
 
 DivergenceCause find_cause(const DivergedStep& diverged) {
   Finding mine;
@@ -177,8 +144,8 @@ DivergenceCause find_cause(const DivergedStep& diverged) {
   const Agreed<std::int64_t> first = agree_min(world, mine.rank_among());
   const bool is_mine = first.value == mine.rank_among();
   const bool is_state = first.value >> 32 == static_cast<std::int64_t>(Suspect::kParameter);
-  return {from_first(world, is_mine, mine.cause.fact), from_first(world, is_mine, mine.cause.remedy),
-          is_state};
+  return {text_of_first(world, is_mine ? mine.cause.fact : ""),
+          text_of_first(world, is_mine ? mine.cause.remedy : ""), is_state};
 }
 
 }  // namespace lockstep

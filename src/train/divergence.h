@@ -12,9 +12,6 @@
 
 namespace lockstep {
 
-// Local. A NaN as people write it, whatever its sign bit; other numbers as they are.
-double without_sign(double value);
-
 // A step whose loss or gradient is not finite, as it was before its update.
 struct DivergedStep {
   World& world;

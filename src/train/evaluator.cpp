@@ -15,6 +15,7 @@
 #include "lockstep/models/autocast.h"
 #include "loop/module_modes.h"
 #include "parallel/chunk_sums.h"
+#include "train/odd_values.h"
 #include "train/user_code.h"
 
 namespace lockstep {
@@ -86,7 +87,92 @@ std::vector<std::string> names_of(const MetricSums& sums, const Field& target) {
   return names;
 }
 
+// The name to look for; the loss first, as others follow from it.
+std::string odd_name(const std::map<std::string, double>& means) {
+  const double loss = means.at("loss");
+  if (!std::isfinite(loss)) return "loss";
+  for (const auto& [name, value] : means)
+    if (!std::isfinite(value) && !(name == "perplexity" && value == std::exp(loss))) return name;
+  return "";
+}
+
+// In the order in which they are believed.
+enum class OddPart : int { kSample = 0, kState = 1, kChunk = 2, kNone = 3 };
+
+struct OddFinding {
+  OddPart part = OddPart::kNone;
+  std::int64_t chunk = 0;
+  std::string cause = "every chunk of it is finite: their sum is too large";
+
+  std::int64_t rank_among() const { return (static_cast<std::int64_t>(part) << 48) + chunk; }
+};
+
+std::optional<OddFinding> look_at_samples(const EvaluationParts& parts, const EvaluationOptions& options,
+                                          std::int64_t chunk) {
+  const std::int64_t first = chunk * options.chunk;
+  HostBatch host;
+  read_chunk(parts.dataset,
+             {first, std::min(options.chunk, parts.dataset.size() - first), options.targets.ignore}, host);
+  const Batch batch = to_device(host, {torch::kCPU, parts.compute.dtype});
+  for (std::int64_t slot = 0; slot < host.samples(); ++slot)
+    if (const auto odd = odd_sample({parts.dataset, first + slot, batch, slot}))
+      return OddFinding{OddPart::kSample, chunk, *odd};
+  return std::nullopt;
+}
+
+std::optional<OddFinding> look_at_state(const Model& model) {
+  const auto look = [](const char* what, const auto& named) -> std::optional<OddFinding> {
+    for (const auto& item : named)
+      if (!all_finite(item.value()))
+        return OddFinding{
+            OddPart::kState, 0,
+            fmt::format("{} {} is not finite ({})", what, item.key(), first_odd_value(item.value()))};
+    return std::nullopt;
+  };
+  if (const auto odd = look("parameter", model.named_parameters())) return odd;
+  return look("buffer", model.named_buffers());
+}
+
+// This rank's chunks; what it finds first.
+OddFinding look_again(const EvaluationParts& parts, const EvaluationOptions& options,
+                      const std::string& name) {
+  const std::int64_t chunks = (parts.dataset.size() + options.chunk - 1) / options.chunk;
+  const std::int64_t stride = parts.world.size().value;
+  const std::int64_t mine = parts.world.rank().value;
+  for (std::int64_t chunk = mine; chunk < chunks; chunk += stride)
+    if (const auto odd = look_at_samples(parts, options, chunk)) return *odd;
+  if (const auto odd = look_at_state(parts.model)) return *odd;
+  for (std::int64_t chunk = mine; chunk < chunks; chunk += stride) {
+    const std::int64_t first = chunk * options.chunk;
+    const double sum = measure(parts, options, first).at(name).sum;
+    if (std::isfinite(sum)) continue;
+    const std::int64_t last = std::min(first + options.chunk, parts.dataset.size()) - 1;
+    return {OddPart::kChunk, chunk,
+            fmt::format("the {} of samples {} to {} is {}, from inputs and parameters that are finite", name,
+                        first, last, without_sign(sum))};
+  }
+  return {};
+}
+
 }  // namespace
+
+std::optional<OddEvaluation> odd_evaluation(const EvaluationParts& parts, const EvaluationOptions& options,
+                                            const std::map<std::string, double>& means) {
+  const std::string name = odd_name(means);
+  if (name.empty()) return std::nullopt;
+  const EvalMode eval_mode(parts.model);
+  const c10::InferenceMode inference_mode;
+  OddFinding mine;
+  try {
+    mine = look_again(parts, options, name);
+  } catch (const std::exception& error) {
+    mine.cause = fmt::format("looking for the cause failed: {}", error.what());
+  }
+  const Agreed<std::int64_t> first = agree_min(parts.world, mine.rank_among());
+  const bool is_mine = first.value == mine.rank_among();
+  return OddEvaluation{name, without_sign(means.at(name)),
+                       text_of_first(parts.world, is_mine ? mine.cause : "")};
+}
 
 std::vector<std::string> try_chunks(const EvaluationParts& parts, const EvaluationOptions& options) {
   const EvalMode eval_mode(parts.model);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,19 @@ struct EvaluationParts {
 // Collective. The model is in eval mode under inference mode meanwhile; then each module has its former mode,
 // also after an exception.
 std::map<std::string, double> evaluate(const EvaluationParts& parts, const EvaluationOptions& options);
+
+// A number that an evaluation gave and that is none, and what is known of why.
+struct OddEvaluation {
+  std::string name;
+  double value = 0;
+  std::string cause;
+};
+
+// Collective. Empty where all of `means` (of evaluate()) are finite; a perplexity too large for a double is
+// its loss's, and none. Else found by looking again: the first sample with a value that is not finite, else
+// the first such parameter or buffer, else the first chunk. The same on every rank.
+std::optional<OddEvaluation> odd_evaluation(const EvaluationParts& parts, const EvaluationOptions& options,
+                                            const std::map<std::string, double>& means);
 
 // Local. The names of what evaluate() gives, from the first and the last chunk. The model's modes are put
 // back, its buffers are whatever the model makes of them. Throws Fault (78) where it will fail on these.

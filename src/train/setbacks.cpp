@@ -10,7 +10,7 @@
 #include "checkpoint/catalog.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/log.h"
-#include "train/divergence.h"
+#include "train/odd_values.h"
 
 namespace lockstep {
 namespace {

@@ -20,6 +20,7 @@
 #include "train/checked_step.h"
 #include "train/divergence.h"
 #include "train/evaluator.h"
+#include "train/odd_values.h"
 #include "train/rehearsal.h"
 #include "train/start_weights.h"
 #include "train/step_engine.h"
@@ -336,10 +337,20 @@ bool Trainer::evaluation_is_due(Step step) const {
 void Trainer::evaluate_now(StepRecord& record) {
   const PhaseScope evaluation(watch(), Phase::kEvaluation);
   fault_point("eval");
-  const auto means = evaluate({parts_.world, engine_->state.model(), *parts_.valid_data, parts_.compute},
-                              evaluation_options());
+  const EvaluationParts parts{parts_.world, engine_->state.model(), *parts_.valid_data, parts_.compute};
+  const auto means = evaluate(parts, evaluation_options());
   for (const auto& [name, value] : means) record.metrics["valid_" + name] = value;
+  if (const auto odd = odd_evaluation(parts, evaluation_options(), means)) warn_of(*odd, record.step);
   hooks_.evaluated(record);
+}
+
+void Trainer::warn_of(const OddEvaluation& odd, Step step) {
+  if (parts_.world.is_root())
+    log_warning("step {}: valid_{} is {}: {}", step.value, odd.name, odd.value, odd.cause);
+  parts_.reporter.event("evaluation_not_finite", {{"step", std::to_string(step.value)},
+                                                  {"metric", "valid_" + odd.name},
+                                                  {"value", fmt::format("{}", odd.value)},
+                                                  {"cause", odd.cause}});
 }
 
 // A step that nobody reads does not look at its gradients (norm_is_needed); what is kept is looked at here.

@@ -26,6 +26,7 @@ class Checkpointer;
 class Loader;
 class RunKeeper;
 struct EvaluationOptions;
+struct OddEvaluation;
 struct PartialSum;
 struct StepEngine;
 
@@ -86,6 +87,7 @@ class Trainer {
   void reduce(const std::vector<PartialSum>& sums);
   void report(const StepRecord& record, bool last);
   void evaluate_now(StepRecord& record);
+  void warn_of(const OddEvaluation& odd, Step step);
   void rehearse_rest(Step first);
   void look_before_saving(const StepRecord& record);
   void save_now(const StepRecord& record);

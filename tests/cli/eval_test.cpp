@@ -3,6 +3,9 @@
 
 #include "cli/binary.h"
 #include "cli/digit_files.h"
+#include "data/data_files.h"
+#include "exchange/formats/zip_writer.h"
+#include "support/memory_file.h"
 
 namespace lockstep::testing {
 namespace {
@@ -71,6 +74,56 @@ TEST_F(Eval, JudgesRegressionByMseAndMae) {
   EXPECT_EQ(means["loss"], means["mse"]);
   EXPECT_GT(means["mae"], 0);
   EXPECT_FALSE(means.contains("accuracy"));
+}
+
+// Forty rows; the 24th has a NaN in place of its fourth number, where `odd`.
+std::string forty_rows(bool odd) {
+  std::vector<float> inputs(40 * 16);
+  for (std::size_t i = 0; i < inputs.size(); ++i) inputs[i] = static_cast<float>(i % 7) - 3;
+  if (odd) inputs[23 * 16 + 3] = std::nanf("");
+  std::vector<std::int64_t> labels(40);
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<std::int64_t>(i % 4);
+  MemoryFile file;
+  ZipWriter zip(file);
+  zip.add("x.npy", npy("<f4", "(40, 16)", raw(inputs)));
+  zip.add("y.npy", npy("<i8", "(40,)", raw(labels)));
+  zip.finish();
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+TEST_F(Eval, ALossThatIsNoNumberIsSaidWithTheSampleThatMakesItSo) {
+  write_file(dir_ / "good.npz", forty_rows(false));
+  write_file(dir_ / "odd.npz", forty_rows(true));
+  const std::vector<std::string> good = {
+      "data={type: npz, train: {path: good.npz}, valid: {path: good.npz}}"};
+  const std::vector<std::string> odd = {"data={type: npz, train: {path: good.npz}, valid: {path: odd.npz}}"};
+  const std::string cause = "the x of odd.npz, row 23 is not finite: value 3 of 16 is nan";
+  std::vector<std::string> words = {"train", "-c", "run.yaml", odd[0]};
+  const ProcessResult trained = ranks(2, words);
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_THAT(trained.err, ::testing::HasSubstr("step 6: valid_loss is nan: " + cause));
+  std::vector<int> steps;
+  for (const std::string& line : lines_of(read_file(dir_ / "runs/small/events.jsonl"))) {
+    const json event = json::parse(line);
+    if (event["event"] != "evaluation_not_finite") continue;
+    steps.push_back(event["step"].is_string() ? std::stoi(event["step"].get<std::string>())
+                                              : event["step"].get<int>());
+    EXPECT_EQ(event["metric"], "valid_loss");
+    EXPECT_EQ(event["cause"], cause);
+  }
+  EXPECT_THAT(steps, ::testing::ElementsAre(6, 12));
+  for (const int number : {1, 3}) {
+    const ProcessResult result =
+        ranks(number, {"eval", "-c", "run.yaml", odd[0], "--weights", "runs/small/weights.h5", "--json"});
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_TRUE(json::parse(result.out)["loss"].is_null());
+    const std::string warning = "the loss of the validation data is nan: " + cause;
+    EXPECT_THAT(result.err, ::testing::HasSubstr(warning));
+    EXPECT_EQ(result.err.find(warning), result.err.rfind(warning));
+  }
+  const ProcessResult sound =
+      lockstep({"eval", "-c", "run.yaml", good[0], "--weights", "runs/small/weights.h5"});
+  EXPECT_THAT(sound.err, ::testing::Not(::testing::HasSubstr("not finite"))) << sound.err;
 }
 
 TEST_F(Eval, OfTheTrainingPartIsAskedForByName) {
