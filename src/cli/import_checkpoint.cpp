@@ -63,6 +63,7 @@ TrainRecord record_of(const RunConfig& config, const AdoptedCheckpoint& from, St
   record.micro_batches = config.train.global_batch / config.train.micro_batch;
   record.config = config.flat;
   record.metadata = config.run.metadata;
+  record.extra = from.extra;
   return record;
 }
 
@@ -120,8 +121,9 @@ ImportedCheckpoint import_checkpoint(const CheckpointImport& import, const Regis
                               config.train.dtype == "float64" ? torch::kFloat64 : torch::kFloat32};
   TrainingState state(registries.models.make(config.model), config.optim, compute);
   ImportedCheckpoint made;
-  made.from = adopt_checkpoint(
-      state, import.file, {import.keys, import.place, name_rules(config.model, import.names), config.optim});
+  made.from = adopt_checkpoint(state, import.file,
+                               {import.keys, import.place, name_rules(config.model, import.names),
+                                config.optim, config.train.precision});
   made.step = step_of(made.from, order, import.file);
   order.start = place_of(made.from, made.step, order);
   made.epoch = order.epoch_of(made.step);

@@ -12,6 +12,7 @@
 #include "exchange/formats/safetensors_format.h"
 #include "exchange/formats/safetensors_writer.h"
 #include "exchange/formats/torch_writer.h"
+#include "exchange/grad_scaler.h"
 #include "exchange/param_groups.h"
 #include "exchange/python_optimizer.h"
 #include "hdf5/link_name.h"
@@ -87,6 +88,7 @@ class TorchExport {
     auto extra = nlohmann::ordered_json::parse(record.extra);
     extra.erase(kParamGroups);  // the optimizer has them
     if (!extra.empty()) set("extra", value_of(extra, pool_));
+    if (const auto scaler = scaler_of(record.extra)) set("scaler_state_dict", python_scaler(*scaler, pool_));
     if (PyValue* sections = extra_tensors()) set("extra_tensors", sections);
     return root;
   }

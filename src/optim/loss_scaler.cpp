@@ -5,15 +5,6 @@
 #include <limits>
 
 namespace lockstep {
-namespace {
-
-// torch.amp.GradScaler's.
-constexpr double kFirstScale = 65536;
-constexpr double kGrowth = 2;
-constexpr double kBackoff = 0.5;
-constexpr std::int64_t kGrowthInterval = 2000;
-
-}  // namespace
 
 LossScaler::LossScaler() : state_(torch::zeros({3}, torch::kFloat64)) {
   restore(kFirstScale, 0, 0);

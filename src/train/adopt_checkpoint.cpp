@@ -16,6 +16,7 @@
 #include "exchange/match_weights.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/log.h"
+#include "train/adopt_extra.h"
 #include "train/option_differences.h"
 #include "train/parameter_order.h"
 #include "train/start_weights.h"
@@ -142,6 +143,15 @@ class UpdateCounts {
   std::map<std::string, double> counts_;
 };
 
+// Adds the keys of the file that are used up.
+void take_extra(AdoptedCheckpoint& adopted, AdoptedExtra extra, std::set<std::string>& known) {
+  known.merge(extra.keys);
+  adopted.extra = std::move(extra.record);
+  adopted.said.insert(adopted.said.end(), extra.said.begin(), extra.said.end());
+  adopted.differences.insert(adopted.differences.end(), extra.differences.begin(), extra.differences.end());
+  adopted.unused = std::move(extra.unused);
+}
+
 class Adoption {
  public:
   Adoption(TrainingState& state, const std::string& path, const AdoptionOptions& options)
@@ -228,6 +238,7 @@ class Adoption {
       if (!slot.empty())
         refuse(fmt::format("{}: the file's optimizer has {} of {}, the config's has not", path_,
                            slot.begin()->first, printable(name)));
+    require_kind(optimizer, options_.optim.type);
   }
 
   void take_slot(const MutableStateTensor& place, std::map<std::string, OptimizerState::Slots>& slots) {
@@ -256,8 +267,9 @@ class Adoption {
     compare_counts(adopted, place.step_key);
     const PyValue* loss = root.find("loss");
     adopted.loss = loss == nullptr ? std::nan("") : as_number(*loss, *file_);
-    const std::set<std::string> known = {place.epoch_key, place.step_key, "loss", parts_.model_key,
-                                         parts_.optimizer_key};
+    std::set<std::string> known = {place.epoch_key, place.step_key, "loss", parts_.model_key,
+                                   parts_.optimizer_key};
+    take_extra(adopted, adopt_extra(*file_, options_.precision, path_), known);
     for (std::size_t i = 0; i < root.items.size(); i += 2)
       if (root.items[i]->is_text() && !known.contains(root.items[i]->text))
         adopted.unused.push_back(root.items[i]->text);

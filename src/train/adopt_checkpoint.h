@@ -23,13 +23,15 @@ struct AdoptedCheckpoint {
   std::vector<std::string> differences;  // from the config, and within the file, a sentence each
   std::vector<std::string> unused;       // keys of the file that Lockstep has no use for
   std::optional<double> lr;              // of its optimizer
+  std::string extra = "{}";              // for the record: loss scale and what else a trainer goes on from
 };
 
 struct AdoptionOptions {
   StateDictKeys keys;
   PlaceKeys place;
   NameRules names;
-  OptimOptions optim;  // of the config
+  OptimOptions optim;     // of the config
+  std::string precision;  // of the config: train.precision
 };
 
 // Local. Fills parameters, buffers and optimizer slots of `state` from a file of torch.save's with a model

@@ -6,12 +6,9 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "exchange/grad_scaler.h"
+
 namespace lockstep {
-namespace {
-
-const char* const kMember = "loss_scaler";
-
-}  // namespace
 
 bool LossScaling::has_overflowed(const StepRecord& record) const {
   return is_on_ && std::isfinite(record.loss) && !std::isfinite(record.grad_norm) && scaler_.scale() >= 1;
@@ -41,7 +38,7 @@ void LossScaling::describe(StepRecord& record) const {
 std::string LossScaling::add_to(const std::string& extra) const {
   if (!is_on_) return extra;
   auto json = nlohmann::json::parse(extra);
-  json[kMember] = {
+  json[kLossScaler] = {
       {"scale", scaler_.scale()}, {"good_steps", scaler_.good_steps()}, {"overflows", scaler_.overflows()}};
   return json.dump();
 }
@@ -49,8 +46,8 @@ std::string LossScaling::add_to(const std::string& extra) const {
 void LossScaling::go_on_from(const std::string& extra) {
   scaler_ = LossScaler();
   const auto json = nlohmann::json::parse(extra, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains(kMember) || !json[kMember].is_object()) return;
-  const auto number = [&state = json[kMember]](const char* name, double otherwise) {
+  if (!json.is_object() || !json.contains(kLossScaler) || !json[kLossScaler].is_object()) return;
+  const auto number = [&state = json[kLossScaler]](const char* name, double otherwise) {
     const auto found = state.find(name);
     return found != state.end() && found->is_number() ? found->get<double>() : otherwise;
   };

@@ -84,7 +84,25 @@ class Differences {
   std::vector<std::string> out_;
 };
 
+// `key`: an option that the optimizer has had in every version of torch, and `others`, which keep the same
+// state, have not.
+void require_option(const OptimizerState& optimizer, const char* key, const char* name, const char* others) {
+  for (const PyValue* group : optimizer.groups)
+    if (group->find(key) == nullptr)
+      throw Fault(
+          ExitCode::kConfig,
+          fmt::format("the file's optimizer keeps the state of {}, but is none: its groups have no {} "
+                      "(as those of {} have none)",
+                      name, key, others),
+          "Start a new run from the weights: model.weights");
+}
+
 }  // namespace
+
+void require_kind(const OptimizerState& optimizer, const std::string& type) {
+  if (type == "sgd") require_option(optimizer, "dampening", "SGD", "Muon");
+  if (type == "adam" || type == "adamw") require_option(optimizer, "amsgrad", "Adam", "RAdam and SparseAdam");
+}
 
 std::vector<std::string> option_differences(const OptimizerState& optimizer,
                                             const std::vector<OptimOptions>& config,

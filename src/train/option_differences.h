@@ -16,4 +16,8 @@ namespace lockstep {
 std::vector<std::string> option_differences(const OptimizerState& optimizer,
                                             const std::vector<OptimOptions>& config, const ForeignFile& file);
 
+// Local. Optimizers of torch.optim that keep the same state are told by the options of their groups. Throws
+// Fault (78) where they are not those of the config's `type`: RAdam's for adam, Muon's for sgd.
+void require_kind(const OptimizerState& optimizer, const std::string& type);
+
 }  // namespace lockstep

@@ -17,8 +17,6 @@ namespace {
 
 constexpr int kMostSkips = 10;     // in a row
 constexpr int kMostRollbacks = 3;  // that come no further
-const char* const kRecord = "left_out";
-const char* const kLosses = "losses";
 
 Remedy remedy_named(const std::string& word) {
   if (word == "skip") return Remedy::kSkip;

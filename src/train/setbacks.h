@@ -29,6 +29,10 @@ struct BadStep {
 // ranks decide alike: the losses are the same, and so is what is restored.
 class Setbacks {
  public:
+  // Members of a checkpoint's `extra`: the record (LeftOut::encode), and the losses of the scale.
+  static constexpr const char* kRecord = "left_out";
+  static constexpr const char* kLosses = "losses";
+
   // The referenced parts outlive it.
   struct Parts {
     World& world;

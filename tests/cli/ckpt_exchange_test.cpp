@@ -58,6 +58,45 @@ TEST_F(CkptExchange, WhatIsExportedAndImportedTrainsOnBitForBit) {
   }
 }
 
+// In the first steps some micro-batches overflow float16 and lower the scale (as in resume/precision_test).
+TEST_F(CkptExchange, ALossScaleThatMovedAndTheLossesOfSpikesGoThereAndBack) {
+  write_file(dir_ / "run.yaml", R"(version: 1
+run: {name: small, seed: 7}
+model: {type: mlp, inputs: 16, hidden: [8], outputs: 1, dropout: 0.1}
+data: {type: synthetic, samples: 120, input_shape: [16], classes: 0, targets: 1}
+train: {steps: 12, global_batch: 6, micro_batch: 1, grad_clip: 1.0, precision: fp16}
+optim: {type: adamw, lr: 1e-2}
+on_spike: {window: 5}
+checkpoint: {async: false, every_steps: 4}
+log: {every_steps: 1}
+)");
+  train();
+  const auto extra_of = [&](const std::string& folder) {
+    return json::parse(read_file(dir_ / (folder + "/manifest.json")))["extra"];
+  };
+  const json before = extra_of("runs/small/ckpt/step-00000008");
+  ASSERT_LT(before["loss_scaler"]["scale"], 65536);
+  ASSERT_EQ(before["losses"].size(), 5u);
+  ckpt_json({"export", "runs/small/ckpt/step-00000008", "--to", "pth", "-o", "e.pth"});
+  const json made = ckpt_json({"import", "e.pth", "-c", "run.yaml", "-o", "imported"});
+  EXPECT_THAT(made["said"].dump(), HasSubstr("loss scale goes on at"));
+  EXPECT_EQ(made["left_out"], json({"metrics", "metadata"})) << made;
+  const json after = extra_of("imported");
+  EXPECT_EQ(after["loss_scaler"], before["loss_scaler"]);
+  EXPECT_EQ(after["losses"], before["losses"]);
+  train({"run.dir=runs/again", "resume.mode=imported"});
+  EXPECT_EQ(hash_of("runs/again/DONE"), hash_of("runs/small/DONE"));
+  EXPECT_EQ(extra_of("runs/again/ckpt/step-00000012")["loss_scaler"],
+            extra_of("runs/small/ckpt/step-00000012")["loss_scaler"]);
+  // What torch.amp.GradScaler.load_state_dict() asks for.
+  const json values = ckpt_json({"show", "e.pth"})["values"];
+  EXPECT_EQ(values["scaler_state_dict.scale"], before["loss_scaler"]["scale"]);
+  EXPECT_EQ(values["scaler_state_dict._growth_tracker"], before["loss_scaler"]["good_steps"]);
+  EXPECT_EQ(values["scaler_state_dict.growth_factor"], 2.0);
+  EXPECT_EQ(values["scaler_state_dict.backoff_factor"], 0.5);
+  EXPECT_EQ(values["scaler_state_dict.growth_interval"], 2000);
+}
+
 TEST_F(CkptExchange, EvalSaysTheSameOfEveryExport) {
   train();
   const std::string expected = eval("runs/small/ckpt/step-00000012");
@@ -78,6 +117,25 @@ TEST_F(CkptExchange, EvalSaysTheSameOfEveryImport) {
   ckpt_json({"import", "from-pth.h5", "-o", "from-hdf5.h5"});
   for (const char* weights : {"from-shards.h5", "from-hdf5.h5"})
     EXPECT_EQ(eval(weights), expected) << weights;
+}
+
+TEST_F(CkptExchange, ExportOfARunSaysThatItIsTheNewestAndWhichIsTheBest) {
+  // Made worse from the first evaluation on.
+  train({"checkpoint.keep_best={metric: valid_loss, mode: max, count: 1}", "train.eval_every=2"});
+  const std::string best = ckpt_json({"show", "runs/small/ckpt/best"})["step"].dump();
+  ASSERT_NE(best, "12");
+  const ProcessResult newest = ckpt({"export", "runs/small", "--to", "pth", "--weights-only", "-o", "n.pth"});
+  EXPECT_THAT(newest.out,
+              HasSubstr("of step 12 (the newest; the best is step " + best + ": runs/small/ckpt/best)"));
+  EXPECT_THAT(ckpt({"export", "runs/small/ckpt", "--to", "pth", "-o", "m.pth"}).out,
+              HasSubstr("is step " + best + ": runs/small/ckpt/best)"));
+  const std::string chosen =
+      ckpt({"export", "runs/small/ckpt/best", "--to", "pth", "--weights-only", "-o", "b.pth"}).out;
+  EXPECT_THAT(chosen, HasSubstr("of step " + best + ", "));
+  EXPECT_EQ(eval("b.pth"), eval("runs/small/weights.h5")) << "weights.h5 is of the best";
+  expect_refused(
+      ckpt({"export", "runs/small/weights.h5", "--to", "pth", "-o", "w.pth"}), 66,
+      {"no checkpoint, but a file of HDF5", "lockstep ckpt export runs/small/ckpt/best --weights-only"});
 }
 
 TEST_F(CkptExchange, ExportPrintsTheLinesThatReadIt) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cmath>
 #include <filesystem>
 
 #include "cli/binary.h"
@@ -49,11 +50,9 @@ class ForeignWeightsCommand : public Binary {
   static PyValue* group(PythonFile& file, std::vector<int> numbers, const Items& more = {}) {
     std::vector<PyValue*> parameters;
     for (const int number : numbers) parameters.push_back(file.integer(number));
-    Items items = {{"lr", file.number(1e-2)},
-                   {"betas", file.pair(0.9, 0.999)},
-                   {"eps", file.number(1e-8)},
-                   {"weight_decay", file.number(0.01)},
-                   {"params", file.list(parameters)}};
+    Items items = {{"lr", file.number(1e-2)},      {"betas", file.pair(0.9, 0.999)},
+                   {"eps", file.number(1e-8)},     {"weight_decay", file.number(0.01)},
+                   {"amsgrad", file.truth(false)}, {"params", file.list(parameters)}};
     for (const auto& item : more)
       std::erase_if(items, [&](const auto& has) { return has.first == item.first; });
     items.insert(items.end(), more.begin(), more.end());
@@ -88,6 +87,17 @@ TEST_F(ForeignWeightsCommand, WrappersComeOffByThemselvesAndOthersByName) {
     EXPECT_EQ(lockstep({"ckpt", "import", "w.pth", "-o", "w.h5", "--strip", "net."}).code, 0);
     EXPECT_EQ(eval("w.h5").out, expected.out);
   }
+}
+
+TEST_F(ForeignWeightsCommand, AWeightThatIsNoNumberIsNamedWhereItMakesTheLossSo) {
+  PythonFile file;
+  Items items = state(file);
+  items[1].second = file.tensor_of({8}, {0, 0, std::nanf(""), 0, 0, 0, 0, 0});
+  save("w.pth", items, file);
+  const ProcessResult result = eval("w.pth");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("the loss of the validation data is nan: parameter layers.0.bias is not "
+                                    "finite (value 2 of 8 is nan)"));
 }
 
 TEST_F(ForeignWeightsCommand, TheRemedyOfSkippingWorksWhereItIsPrinted) {
@@ -256,6 +266,85 @@ TEST_F(ForeignWeightsCommand, OptionsOfTheFileThatTheConfigHasOtherwiseAreSaid) 
     EXPECT_EQ(refused.code, 78);
     EXPECT_THAT(refused.err, HasSubstr(option));
   }
+}
+
+// RAdam keeps exp_avg, exp_avg_sq and step like Adam, and Muon a momentum_buffer like SGD.
+TEST_F(ForeignWeightsCommand, AnOptimizerThatKeepsTheSameStateIsToldByItsOptions) {
+  PythonFile file;
+  const auto common = [&](Items more) {
+    more.push_back({"lr", file.number(1e-2)});
+    more.push_back({"weight_decay", file.number(0)});
+    more.push_back(
+        {"params", file.list({file.integer(0), file.integer(1), file.integer(2), file.integer(3)})});
+    return file.dict(more);
+  };
+  const auto save_with = [&](PyValue* optimizer) {
+    save("c.pth", {{"step", file.integer(5)}, {"model", file.dict(state(file))}, {"optimizer", optimizer}},
+         file);
+  };
+  save_with(adam(file, shapes(), 5,
+                 {common({{"betas", file.pair(0.9, 0.999)},
+                          {"eps", file.number(1e-8)},
+                          {"maximize", file.truth(false)},
+                          {"decoupled_weight_decay", file.truth(false)}})}));
+  for (const char* type : {"optim.type=adam", "optim.type=adamw"})
+    expect_refused(import("c.pth", "made", {type}), 78,
+                   {"state of Adam", "amsgrad", "RAdam", "model.weights"});
+
+  std::vector<PyValue*> states;
+  for (const Shape& shape : shapes())
+    states.push_back(file.dict({{"momentum_buffer", file.tensor(shape, 0)}}));
+  const auto momentum = [&](Items more) {
+    more.push_back({"momentum", file.number(0.9)});
+    more.push_back({"nesterov", file.truth(false)});
+    return file.dict({{"state", file.numbered(states)}, {"param_groups", file.list({common(more)})}});
+  };
+  const std::vector<std::string> sgd = {"optim.type=sgd", "optim.momentum=0.9"};
+  save_with(momentum({{"ns_steps", file.integer(5)}}));
+  expect_refused(import("c.pth", "made", sgd), 78, {"state of SGD", "dampening", "Muon", "model.weights"});
+  save_with(momentum({{"dampening", file.integer(0)}}));
+  EXPECT_EQ(import("c.pth", "made", sgd).code, 0);
+}
+
+TEST_F(ForeignWeightsCommand, AGradScalersStateGoesOnInFp16) {
+  PythonFile file;
+  const auto made_with = [&](const Items& more, std::vector<std::string> overrides) {
+    Items items = {{"step", file.integer(5)},
+                   {"model", file.dict(state(file))},
+                   {"optimizer", adam(file, shapes(), 5, {group(file, {0, 1, 2, 3})})}};
+    items.insert(items.end(), more.begin(), more.end());
+    save("c.pth", items, file);
+    return import("c.pth", "made", std::move(overrides));
+  };
+  const std::vector<std::string> fp16 = {"train.precision=fp16"};
+  const auto scaler = [&](double scale, std::int64_t interval) {
+    return file.dict({{"scale", file.number(scale)},
+                      {"growth_factor", file.number(2)},
+                      {"backoff_factor", file.number(0.5)},
+                      {"growth_interval", file.integer(interval)},
+                      {"_growth_tracker", file.integer(17)}});
+  };
+  // Under whatever key: torch's recipe, Lightning's.
+  for (const char* key : {"scaler_state_dict", "scaler", "MixedPrecision"}) {
+    const ProcessResult made = made_with({{key, scaler(1024, 2000)}}, fp16);
+    ASSERT_EQ(made.code, 0) << made.err;
+    EXPECT_THAT(made.out,
+                AllOf(HasSubstr("the loss scale goes on at 1024, with 17 steps"), HasSubstr(key),
+                      ::testing::Not(HasSubstr("left out")), ::testing::Not(HasSubstr("which counts"))));
+    const json extra = json::parse(read_file(dir_ / "made/manifest.json"))["extra"];
+    EXPECT_EQ(extra["loss_scaler"], (json{{"scale", 1024}, {"good_steps", 17}, {"overflows", 0}})) << extra;
+  }
+  EXPECT_THAT(
+      made_with({{"scaler", scaler(1024, 500)}}, fp16).out,
+      HasSubstr("growth_interval of the loss scale: 500 in the file, 2000 in Lockstep, which counts"));
+  // One that was switched off, and none.
+  for (const Items& none : {Items{{"scaler", file.dict({})}}, Items{}})
+    EXPECT_THAT(made_with(none, fp16).out,
+                HasSubstr("loss scale: none in the file, so that it starts anew at 65536"));
+  const ProcessResult full = made_with({{"scaler", scaler(1024, 2000)}}, {});
+  EXPECT_THAT(full.out, AllOf(HasSubstr("left out: scaler"), ::testing::Not(HasSubstr("loss scale"))));
+  expect_refused(made_with({{"scaler", scaler(-1, 2000)}}, fp16), 65, {"scale", "no positive number"});
+  expect_refused(made_with({{"g", scaler(1, 2000)}, {"d", scaler(2, 2000)}}, fp16), 65, {"2 GradScalers"});
 }
 
 }  // namespace

@@ -20,6 +20,12 @@ namespace lockstep {
 //   if (scaler.unscale(model->parameters())) optimizer.step();
 class LossScaler {
  public:
+  // As torch.amp.GradScaler is made.
+  static constexpr double kFirstScale = 65536;
+  static constexpr double kGrowth = 2;
+  static constexpr double kBackoff = 0.5;
+  static constexpr std::int64_t kGrowthInterval = 2000;
+
   LossScaler();
 
   // The same loss, in float32, whose backward gives gradients times scale().
