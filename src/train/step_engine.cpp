@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/step_engine.h"
 
+#include <optional>
+#include <utility>
+
 #include "comm/agree.h"
 #include "comm/domain/meet_domain.h"
 #include "lockstep/base/error.h"
@@ -28,6 +31,14 @@ TrainingPlan agreed_plan(const TrainOptions& options, const SampleOrder& order,
   return plan;
 }
 
+// Nor is a model, or an optim.groups, that there is nothing to train of.
+TrainingState agreed_state(const std::shared_ptr<Model>& model, const OptimOptions& optim,
+                           const StepEngine::Parts& parts) {
+  std::optional<TrainingState> state;
+  together(parts.world, [&] { state.emplace(model, optim, parts.compute); });
+  return std::move(*state);
+}
+
 // Gradients are there at the end of a graph, and not during it.
 ExchangePlan exchange_plan(const TrainerOptions& options, int micro_batches, HostDomain* domain) {
   const DistOptions& dist = options.dist;
@@ -51,7 +62,7 @@ RecordGraph recorder(const TrainOptions& options, const ComputeDevice& compute) 
 StepEngine::StepEngine(const Parts& parts, const std::shared_ptr<Model>& model, const TrainerOptions& options)
     : order{options.run.seed, parts.data.size(), options.train.global_batch, options.shuffle},
       plan(agreed_plan(options.train, order, parts)),
-      state(model, options.optim, parts.compute),
+      state(agreed_state(model, options.optim, parts)),
       domain(parts.compute.device.is_cpu() ? meet_domain(parts.world, options.dist, options.optim.sharded)
                                            : nullptr),
       exchange(make_exchange(parts.world, state.arena(),

@@ -72,6 +72,18 @@ TEST_F(ExitCodes, AreSeventyEightForMoreRanksThanMicroBatches) {
   EXPECT_EQ(ranks(2, {"train", "-c", "run.yaml"}).code, 0);
 }
 
+// Found where the model is laid out, which every rank does for itself.
+TEST_F(ExitCodes, AreSeventyEightOnceAJobForGroupsThatLeaveNothingToTrain) {
+  for (const auto& [groups, fact] :
+       {std::pair("optim.groups=[{match: [\"*\"], frozen: true}]", "there is nothing to train"),
+        std::pair("optim.groups=[{match: [no.such.*], lr: 1}]", "no.such.*")}) {
+    const ProcessResult result = ranks(2, {"train", "-c", "run.yaml", groups});
+    expect_refused(result, 78, {fact});
+    EXPECT_EQ(result.err.find("error: "), result.err.rfind("error: ")) << result.err;
+    EXPECT_THAT(result.err, ::testing::Not(HasSubstr("asked to stop")));
+  }
+}
+
 TEST_F(ExitCodes, AreSixtyNineForADeviceThatIsNotThere) {
   const ProcessResult result =
       lockstep({"train", "-c", "run.yaml", "train.device=cuda"}, {{"CUDA_VISIBLE_DEVICES", ""}});
