@@ -66,7 +66,6 @@ model: {type: mlp, inputs: 16, hidden: [8], outputs: 1, dropout: 0.1}
 data: {type: synthetic, samples: 120, input_shape: [16], classes: 0, targets: 1}
 train: {steps: 12, global_batch: 6, micro_batch: 1, grad_clip: 1.0, precision: fp16}
 optim: {type: adamw, lr: 1e-2}
-on_spike: {window: 5}
 checkpoint: {async: false, every_steps: 4}
 log: {every_steps: 1}
 )");
@@ -76,7 +75,7 @@ log: {every_steps: 1}
   };
   const json before = extra_of("runs/small/ckpt/step-00000008");
   ASSERT_LT(before["loss_scaler"]["scale"], 65536);
-  ASSERT_EQ(before["losses"].size(), 5u);
+  ASSERT_GT(before["losses"].size(), 1u);
   ckpt_json({"export", "runs/small/ckpt/step-00000008", "--to", "pth", "-o", "e.pth"});
   const json made = ckpt_json({"import", "e.pth", "-c", "run.yaml", "-o", "imported"});
   EXPECT_THAT(made["said"].dump(), HasSubstr("loss scale goes on at"));

@@ -94,12 +94,16 @@ std::string forty_rows(bool odd) {
 TEST_F(Eval, ALossThatIsNoNumberIsSaidWithTheSampleThatMakesItSo) {
   write_file(dir_ / "good.npz", forty_rows(false));
   write_file(dir_ / "odd.npz", forty_rows(true));
-  const std::vector<std::string> good = {
-      "data={type: npz, train: {path: good.npz}, valid: {path: good.npz}}"};
-  const std::vector<std::string> odd = {"data={type: npz, train: {path: good.npz}, valid: {path: odd.npz}}"};
-  const std::string cause = "the x of odd.npz, row 23 is not finite: value 3 of 16 is nan";
-  std::vector<std::string> words = {"train", "-c", "run.yaml", odd[0]};
-  const ProcessResult trained = ranks(2, words);
+  const auto config_of = [](const std::string& valid) {
+    std::string text = kSmallConfig;
+    const auto data = text.find("data: ");
+    return text.replace(data, text.find('\n', data) - data,
+                        "data: {type: npz, train: {path: good.npz}, valid: {path: " + valid + "}}");
+  };
+  write_file(dir_ / "good.yaml", config_of("good.npz"));
+  write_file(dir_ / "odd.yaml", config_of("odd.npz"));
+  const std::string cause = "the x of " + (dir_ / "odd.npz") + ", row 23 is not finite: value 3 of 16 is nan";
+  const ProcessResult trained = ranks(2, {"train", "-c", "odd.yaml"});
   ASSERT_EQ(trained.code, 0) << trained.err;
   EXPECT_THAT(trained.err, ::testing::HasSubstr("step 6: valid_loss is nan: " + cause));
   std::vector<int> steps;
@@ -114,15 +118,14 @@ TEST_F(Eval, ALossThatIsNoNumberIsSaidWithTheSampleThatMakesItSo) {
   EXPECT_THAT(steps, ::testing::ElementsAre(6, 12));
   for (const int number : {1, 3}) {
     const ProcessResult result =
-        ranks(number, {"eval", "-c", "run.yaml", odd[0], "--weights", "runs/small/weights.h5", "--json"});
+        ranks(number, {"eval", "-c", "odd.yaml", "--weights", "runs/small/weights.h5", "--json"});
     EXPECT_EQ(result.code, 0) << result.err;
     EXPECT_TRUE(json::parse(result.out)["loss"].is_null());
     const std::string warning = "the loss of the validation data is nan: " + cause;
     EXPECT_THAT(result.err, ::testing::HasSubstr(warning));
     EXPECT_EQ(result.err.find(warning), result.err.rfind(warning));
   }
-  const ProcessResult sound =
-      lockstep({"eval", "-c", "run.yaml", good[0], "--weights", "runs/small/weights.h5"});
+  const ProcessResult sound = lockstep({"eval", "-c", "good.yaml", "--weights", "runs/small/weights.h5"});
   EXPECT_THAT(sound.err, ::testing::Not(::testing::HasSubstr("not finite"))) << sound.err;
 }
 
