@@ -7,3 +7,4 @@
 #include "lockstep/loop/data_parallel.h"
 #include "lockstep/loop/session.h"
 #include "lockstep/optim/loss_scaler.h"
+#include "lockstep/tensors/each_once.h"

@@ -3,9 +3,9 @@
 
 #include <ATen/autocast_mode.h>
 
-#include <algorithm>
 #include <utility>
 
+#include "lockstep/tensors/each_once.h"
 #include "tensors/generator_states.h"
 
 namespace lockstep {
@@ -110,9 +110,9 @@ struct Recomputed : torch::autograd::Function<Recomputed> {
 }  // namespace
 
 Tensor recomputed(ModelPart part, const Tensor& input, const std::vector<Tensor>& parameters) {
-  variable_list trained;
-  std::ranges::copy_if(parameters, std::back_inserter(trained),
-                       [](const Tensor& parameter) { return parameter.requires_grad(); });
+  // A variable that is listed twice would have its gradient twice.
+  variable_list trained = each_once(parameters);
+  std::erase_if(trained, [](const Tensor& parameter) { return !parameter.requires_grad(); });
   const bool wants_gradient = input.requires_grad() || !trained.empty();
   if (!torch::GradMode::is_enabled() || !wants_gradient) return part(input);
   return Recomputed::apply(c10::make_intrusive<Part>(std::move(part), input.device()), input,

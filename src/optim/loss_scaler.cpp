@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "lockstep/tensors/each_once.h"
+
 namespace lockstep {
 
 LossScaler::LossScaler() : state_(torch::zeros({3}, torch::kFloat64)) {
@@ -29,7 +31,7 @@ torch::Tensor LossScaler::scaled(const torch::Tensor& loss) const {
 bool LossScaler::unscale(const std::vector<torch::Tensor>& parameters) {
   const torch::NoGradGuard no_grad;
   bool finite = true;
-  for (const torch::Tensor& parameter : parameters) {
+  for (const torch::Tensor& parameter : each_once(parameters)) {
     torch::Tensor gradient = parameter.grad();
     if (!gradient.defined()) continue;
     finite = finite && torch::isfinite(gradient).all().item<bool>();

@@ -114,6 +114,18 @@ TEST(Recomputed, IsAPlainCallWhereNobodyWantsAGradient) {
   EXPECT_EQ(noted.with_graph, std::vector<bool>({false, true}));
 }
 
+// As parameters() does of tied weights.
+TEST(Recomputed, GivesAParameterThatIsListedTwiceItsGradientOnce) {
+  const auto gradient = [](bool recomputes) {
+    Tensor weight = torch::arange(1, 5, torch::kFloat32).view({2, 2}).set_requires_grad(true);
+    const auto part = [&](const Tensor& x) { return torch::tanh(x.matmul(weight)).matmul(weight.t()); };
+    const Tensor x = torch::full({3, 2}, 0.1);
+    (recomputes ? recomputed(part, x, {weight, weight}) : part(x)).sum().backward();
+    return weight.grad();
+  };
+  EXPECT_TRUE(torch::equal(gradient(false), gradient(true)));
+}
+
 // A weight that is cast inside is used outside too, in one autocast.
 TEST(Recomputed, DoesNotHideAWeightFromItsOtherUse) {
   const auto gradient = [](bool recomputes) {

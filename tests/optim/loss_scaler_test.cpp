@@ -74,6 +74,15 @@ TEST(LossScaler, UnscalesGradientsAndSaysWhetherTheyAreFinite) {
   EXPECT_EQ(scaler.scale(), 32768);
 }
 
+// As parameters() does of tied weights.
+TEST(LossScaler, UnscalesAParameterThatIsListedTwiceOnce) {
+  LossScaler scaler;
+  torch::Tensor tied = torch::ones({2}, torch::requires_grad());
+  tied.mutable_grad() = torch::full({2}, 3 * 65536.0F);
+  EXPECT_TRUE(scaler.unscale({tied, tied}));
+  EXPECT_TRUE(torch::equal(tied.grad(), torch::full({2}, 3.0F)));
+}
+
 // A checkpoint writes into the tensor.
 TEST(LossScaler, GoesOnFromItsState) {
   LossScaler before, after;

@@ -30,7 +30,8 @@ class LossScaler {
 
   // The same loss, in float32, whose backward gives gradients times scale().
   torch::Tensor scaled(const torch::Tensor& loss) const;
-  // Divides each .grad by scale(), then counts. False where one is not finite: make no update.
+  // Divides each .grad by scale(), also of what is listed twice once, then counts. False where one is not
+  // finite: make no update.
   [[nodiscard]] bool unscale(const std::vector<torch::Tensor>& parameters);
   // Counts a step whose scaled gradient was finite, or was not.
   void count(bool finite);
