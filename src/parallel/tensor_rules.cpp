@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <string>
 #include <vector>
@@ -27,6 +28,15 @@ Extent extent_of(const std::string& name, const torch::Tensor& tensor) {
   return {begin, begin + static_cast<std::uintptr_t>((last + 1) * tensor.element_size()), name};
 }
 
+// Gradients and buffers are summed.
+void require_summable(const std::string& what, const torch::Tensor& tensor) {
+  const torch::ScalarType type = tensor.scalar_type();
+  constexpr std::array kSummed = {torch::kFloat64, torch::kFloat32, torch::kBFloat16, torch::kFloat16};
+  if (tensor.is_floating_point() && std::ranges::find(kSummed, type) == kSummed.end())
+    throw Fault(ExitCode::kConfig, fmt::format("{} is {}, which has no sums", what, c10::toString(type)),
+                "Keep it as float32, float64, bfloat16 or float16, and convert it in forward()");
+}
+
 void require_parameter(const std::string& name, const torch::Tensor& tensor) {
   if (!tensor.is_floating_point())
     throw Fault(ExitCode::kConfig,
@@ -37,6 +47,7 @@ void require_parameter(const std::string& name, const torch::Tensor& tensor) {
                                     : "Register it as a buffer");
   if (tensor.layout() != torch::kStrided)
     throw Fault(ExitCode::kConfig, fmt::format("parameter {} is not dense", name), "Make it dense");
+  if (tensor.requires_grad()) require_summable("parameter " + name, tensor);
   if (!tensor.is_leaf())
     throw Fault(ExitCode::kConfig,
                 fmt::format("parameter {} is computed from other tensors, so it cannot be trained", name),
@@ -73,6 +84,7 @@ void require_ordinary_tensors(const torch::nn::Module& model) {
     if (item.value().is_complex())
       throw Fault(ExitCode::kConfig, fmt::format("buffer {} is complex", item.key()),
                   "Keep it as a real tensor (torch::view_as_real)");
+    require_summable("buffer " + item.key(), item.value());
     note(item.key(), item.value());
   }
   require_apart(std::move(extents));

@@ -46,6 +46,19 @@ TEST(TensorRules, RefuseComplexAndIntegerParametersByName) {
   EXPECT_EQ(refusal_of(third), "buffer rotation is complex");
 }
 
+TEST(TensorRules, RefuseWhatHasNoSumsWhereItIsSummed) {
+  const torch::Tensor tiny = torch::ones({2}).to(torch::kFloat8_e4m3fn);
+  Net net;
+  net.register_parameter("tiny", tiny);
+  EXPECT_EQ(refusal_of(net), "parameter tiny is Float8_e4m3fn, which has no sums");
+  Net other;
+  other.register_buffer("tiny", tiny);
+  EXPECT_EQ(refusal_of(other), "buffer tiny is Float8_e4m3fn, which has no sums");
+  Net frozen;
+  frozen.register_parameter("tiny", tiny, /*requires_grad=*/false);
+  EXPECT_EQ(refusal_of(frozen), "nothing was refused");
+}
+
 TEST(TensorRules, RefuseTwoTensorsOverOneMemory) {
   Net net;
   net.b->weight.set_data(net.a->weight.detach());
