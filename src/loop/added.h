@@ -15,11 +15,9 @@
 #include "exchange/param_groups.h"
 #include "lockstep/loop/data_parallel.h"
 #include "loop/session_impl.h"
+#include "loop/stored_state.h"
 
 namespace lockstep {
-
-// The section of a checkpoint that numbers, texts and tensors of a loop's own lie in.
-inline constexpr const char* kLoopSection = "loop";
 
 // One tensor of what was added, as it is now.
 struct Kept {
@@ -31,8 +29,6 @@ struct Kept {
 
 // Names of parameters, by their TensorImpl.
 using ParameterNames = std::map<const void*, std::string>;
-// What a checkpoint holds, by path.
-using StoredState = std::map<std::string, torch::Tensor>;
 
 // Something that a loop wants in its checkpoints. Local.
 class Added {
@@ -48,6 +44,12 @@ class Added {
   virtual torch::Tensor place(const TensorKey& /*key*/) const { return {}; }
   // Throws Fault (78) for what it needs and is not there.
   virtual void take(const StoredState& stored, const ParameterNames& names) = 0;
+
+  // After take(): what of the program's own is otherwise than it was, a sentence each.
+  virtual std::vector<std::string> differences(const StoredState& /*stored*/,
+                                               const ParameterNames& /*names*/) const {
+    return {};
+  }
 
   virtual torch::nn::Module* module() const { return nullptr; }
   virtual std::vector<torch::Tensor> optimized() const { return {}; }
@@ -71,10 +73,11 @@ std::unique_ptr<Added> add_optimizer(Session::Impl& session, const std::string& 
                                      torch::optim::Optimizer& optimizer);
 std::unique_ptr<Added> add_scheduler(const std::string& name, torch::optim::LRScheduler& scheduler);
 std::unique_ptr<Added> add_parallel(const std::string& name, DataParallel& parallel);
+// Throws Fault (78) for one that no checkpoint holds: undefined, not dense, complex.
 std::unique_ptr<Added> add_tensor(const std::string& name, torch::Tensor& tensor);
 std::unique_ptr<Added> add_text(const std::string& name, std::string& text);
 // A number as a tensor of no dimension, and back.
-std::unique_ptr<Added> add_number(const std::string& name, std::function<torch::Tensor()> get,
-                                  std::function<void(const torch::Tensor&)> set);
+std::unique_ptr<Added> add_number(const std::string& name, const std::function<torch::Tensor()>& get,
+                                  const std::function<void(const torch::Tensor&)>& set);
 
 }  // namespace lockstep

@@ -255,10 +255,11 @@ Checkpoints& Checkpoints::add_number(const std::string& name, NumberAccess acces
     if (const auto* real = std::get_if<double>(&value)) return torch::tensor(*real, torch::kFloat64);
     return torch::tensor(std::get<std::int64_t>(value), torch::kInt64);
   };
-  impl_->state.add(lockstep::add_number(name, exact, [access](const torch::Tensor& stored) {
+  const auto set = [access](const torch::Tensor& stored) {
     access.set(stored.is_floating_point() ? StoredNumber(stored.item<double>())
                                           : StoredNumber(stored.item<std::int64_t>()));
-  }));
+  };
+  impl_->add(name, [&] { return lockstep::add_number(name, exact, set); });
   return *this;
 }
 

@@ -7,15 +7,19 @@
 #include <cmath>
 
 #include "base/foreign_exception.h"
+#include "base/some_of.h"
 #include "comm/agree.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/hash.h"
+#include "lockstep/base/log.h"
 #include "lockstep/base/random.h"
 #include "loop/data_parallel_impl.h"
 #include "loop/module_modes.h"
+#include "loop/outside_holders.h"
 #include "loop/same_module.h"
 #include "optim/clip.h"
+#include "optim/parameter_names.h"
 #include "parallel/chunk_sums.h"
 #include "parallel/ownership.h"
 #include "parallel/tensor_rules.h"
@@ -53,6 +57,16 @@ std::string text_of(const OptimOptions& optim, double clip) {
                         group.lr.value_or(-1), fmt::join(group.betas.value_or(std::array{-1.0, -1.0}), ","),
                         group.eps.value_or(-1), group.weight_decay.value_or(-1));
   return text;
+}
+
+void require_updatable(const ModelArena& arena) {
+  const torch::ScalarType type = arena.values().scalar_type();
+  if (arena.trainable().empty() || type == torch::kFloat32 || type == torch::kFloat64) return;
+  throw Fault(ExitCode::kConfig,
+              fmt::format("parameter {} is {}; optimize_with() updates float32 and float64",
+                          arena.trainable().front().name, c10::toString(type)),
+              "Keep parameters in float32 and compute under an Autocast, or take backward() and an optimizer "
+              "of torch::optim");
 }
 
 // Of what a function given to the verb `name` threw.
@@ -108,6 +122,7 @@ void DataParallel::Impl::lay_out() {
   if (!(options.bucket_mb > 0))
     throw Fault(ExitCode::kConfig, fmt::format("bucket_mb is {}", options.bucket_mb), "Give more than 0");
   require_ordinary_tensors(module);
+  warn_of_aliases();
   module.to(session.device);
   claim();
   std::vector<const ModelArena*> arenas;
@@ -125,6 +140,17 @@ void DataParallel::Impl::lay_out() {
   session.fast = session.fast || options.fast;
 }
 
+void DataParallel::Impl::warn_of_aliases() {
+  const std::vector<std::string> held = held_elsewhere(module, session.once_parallel);
+  for (const auto& item : module.named_parameters())
+    session.once_parallel.insert(item.value().unsafeGetTensorImpl());
+  if (!held.empty() && session.world.is_root())
+    log_warning(
+        "of {} there is another tensor over the same memory (detach(), data(), a view), which no longer "
+        "follows: a DataParallel gives a module memory of its own. Make such a tensor after it",
+        some_of(held));
+}
+
 void DataParallel::Impl::claim() {
   for (const auto& item : module.named_parameters())
     if (session.parallel_parameters.contains(item.value().unsafeGetTensorImpl()))
@@ -136,11 +162,12 @@ void DataParallel::Impl::claim() {
     if (item.value().is_floating_point()) session.parallel_buffers.insert(item.value().unsafeGetTensorImpl());
 }
 
-double DataParallel::Impl::reduce(const std::string& name, std::int64_t step, const Loss& loss) {
+double DataParallel::Impl::reduce(const std::string& name, const std::string& numbers, std::int64_t step,
+                                  const Loss& loss) {
   World& world = session.world;
   Watch& watch = world.watch();
   set_fault_step(step + 1);
-  session.begin_verb(fmt::format("{}(step {})", name, step), moved());
+  session.begin_verb(fmt::format("{}(step {}{})", name, step, numbers), moved());
   supervisor_line().progress(Step(step + 1));
   fault_point("step");
   if (step == 0 && options.check_model && pass->computed() == 0) pass->check_next();
@@ -209,13 +236,10 @@ void DataParallel::Impl::make_optimizers(const OptimOptions& wanted, double clip
 }
 
 void DataParallel::Impl::lay_out_optimizers(const OptimOptions& wanted) {
-  // All names, for what a group means does not depend on dtypes, nor on what is frozen.
-  std::vector<std::string> names;
-  for (const Lane& lane : lanes)
-    for (const ArenaEntry& entry : lane.arena->parameters()) names.push_back(entry.name);
-  const std::vector<int> all = groups_of(wanted, names);
-  for (std::size_t i = 0; i < names.size(); ++i) group_of[names[i]] = all[i];
+  // Of all parameters, for what a group means does not depend on dtypes, nor on what is frozen.
+  group_of = groups_by_name(wanted, module);
   for (Lane& lane : lanes) {
+    require_updatable(*lane.arena);
     ParameterOffsets offsets;
     ParameterGroups groups;
     for (const ArenaEntry& entry : lane.arena->trainable()) {
@@ -244,7 +268,7 @@ DataParallel::DataParallel(Session& session, torch::nn::Module& module, const Pa
 DataParallel::~DataParallel() = default;
 
 double DataParallel::backward(std::int64_t step, const Loss& loss) {
-  const double mean_loss = impl_->reduce("backward", step, loss);
+  const double mean_loss = impl_->reduce("backward", "", step, loss);
   for (const Impl::Lane& lane : impl_->lanes) {
     lane.exchange->average();
     impl_->given.add(lane.arena->trainable_tensors());
@@ -287,7 +311,7 @@ void DataParallel::optimize_with(const Sgd& wanted) {
 
 double DataParallel::update(std::int64_t step, const Loss& loss) {
   check(impl_->built_in.has_value(), "update() follows optimize_with()");
-  const double mean_loss = impl_->reduce("update", step, loss);
+  const double mean_loss = impl_->reduce("update", fmt::format(", lr {}", impl_->lr), step, loss);
   impl_->update();
   return mean_loss;
 }

@@ -28,7 +28,8 @@ struct DataParallel::Impl {
   ~Impl();
 
   // What the verb `name` begins with: all lanes have reduced. The mean loss, of the most precise lane.
-  double reduce(const std::string& name, std::int64_t step, const Loss& loss);
+  // `numbers`: what else ranks must give alike.
+  double reduce(const std::string& name, const std::string& numbers, std::int64_t step, const Loss& loss);
   // What was done to the module that must not be, since the last step.
   std::optional<Fault> moved() const;
   void make_optimizers(const OptimOptions& wanted, double clip_to);
@@ -43,13 +44,14 @@ struct DataParallel::Impl {
   std::unique_ptr<MicroBatchPass> pass;
   GivenGradients given;
   std::optional<OptimOptions> built_in;
-  std::map<std::string, int> group_of;  // of each parameter, by the module's name for it
+  std::map<std::string, int> group_of;  // of each parameter, by its first name
   double lr = 0;                        // of the next update
   double clip = 0;
 
  private:
   void lay_out();
   void lay_out_optimizers(const OptimOptions& wanted);
+  void warn_of_aliases();
   void claim();
 };
 

@@ -17,8 +17,10 @@ namespace lockstep {
 std::vector<ParamGroup> groups_to_keep(const OptimOptions& optim,
                                        const std::map<int, std::vector<std::string>>& names, double lr);
 
-// Local. The options of a torch.optim group that its Python namesake has too; none for other kinds than SGD,
-// Adam and AdamW.
-std::map<std::string, std::vector<double>> options_to_keep(const torch::optim::OptimizerOptions& options);
+// Local. The options of a torch.optim group, under the names that its Python namesake has; flags are 0 and 1.
+std::map<std::string, std::vector<double>> options_of(const torch::optim::OptimizerOptions& options);
+
+// Local. Whether an export has the groups of such an optimizer: SGD, Adam and AdamW.
+bool can_be_exported(const torch::optim::Optimizer& optimizer);
 
 }  // namespace lockstep

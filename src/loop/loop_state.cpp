@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
+#include "base/some_of.h"
 #include "checkpoint/reader.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/hash.h"
@@ -17,8 +19,6 @@
 
 namespace lockstep {
 namespace {
-
-const char* const kAllParameters = "all_parameters";
 
 std::span<const std::byte> bytes_of(const torch::Tensor& host) {
   return {static_cast<const std::byte*>(host.data_ptr()), static_cast<std::size_t>(host.nbytes())};
@@ -43,29 +43,48 @@ void join_steps(std::vector<Kept>& all) {
   all.push_back(std::move(joined));
 }
 
-ParameterNames names_of(const std::vector<std::unique_ptr<Added>>& added) {
-  ParameterNames names;
+using All = std::vector<std::unique_ptr<Added>>;
+
+// Of all modules, one name after the other: tied weights have several.
+void each_name(const All& added, const std::function<void(const std::string&, const torch::Tensor&)>& visit) {
   for (const auto& one : added) {
     if (one->module() == nullptr) continue;
     for (const auto& item : one->module()->named_parameters())
-      names.emplace(item.value().unsafeGetTensorImpl(), name_in_checkpoint(one->name(), item.key()));
+      visit(name_in_checkpoint(one->name(), item.key()), item.value());
   }
+}
+
+// Each parameter once, under its first name.
+void each_parameter(const All& added,
+                    const std::function<void(const std::string&, const torch::Tensor&)>& visit) {
+  std::set<const void*> seen;
+  each_name(added, [&](const std::string& name, const torch::Tensor& parameter) {
+    if (seen.insert(parameter.unsafeGetTensorImpl()).second) visit(name, parameter);
+  });
+}
+
+ParameterNames names_of(const All& added) {
+  ParameterNames names;
+  each_parameter(added, [&](const std::string& name, const torch::Tensor& parameter) {
+    names.emplace(parameter.unsafeGetTensorImpl(), name);
+  });
   return names;
 }
 
-// A checkpoint's one step is that of every parameter with other state.
-void split_steps(StoredState& stored) {
-  const auto all = stored.find(TensorKey{kStepSlot, kAllParameters}.path());
-  if (all == stored.end()) return;
-  const torch::Tensor step = all->second;
-  StoredState own;
-  for (const auto& [path, tensor] : stored) {
-    constexpr std::string_view kGroup = "optimizer/";
-    if (!path.starts_with(kGroup)) continue;
-    const std::size_t end = path.find('/', kGroup.size());
-    own[TensorKey{kStepSlot, path.substr(end + 1)}.path()] = step;
-  }
-  stored.merge(own);
+// LibTorch's parameters() lists tied weights under each of their names, and step() goes through the list.
+void require_listed_once(const All& added, const Added& optimizer) {
+  std::set<const void*> seen, twice;
+  for (const torch::Tensor& parameter : optimizer.optimized())
+    if (!seen.insert(parameter.unsafeGetTensorImpl()).second) twice.insert(parameter.unsafeGetTensorImpl());
+  if (twice.empty()) return;
+  std::vector<std::string> names;
+  each_name(added, [&](const std::string& name, const torch::Tensor& parameter) {
+    if (twice.contains(parameter.unsafeGetTensorImpl())) names.push_back(name);
+  });
+  throw Fault(ExitCode::kConfig,
+              fmt::format("{} lists one tensor more than once, so that step() would update it as often ({})",
+                          optimizer.name(), some_of(names)),
+              "Give it each tensor once: each_once(net->parameters())");
 }
 
 }  // namespace
@@ -87,7 +106,8 @@ std::string LoopState::description() const {
 void LoopState::require_complete() const {
   const ParameterNames names = names_of(added_);
   std::set<const void*> seen;
-  for (const auto& one : added_)
+  for (const auto& one : added_) {
+    require_listed_once(added_, *one);
     for (const torch::Tensor& parameter : one->optimized()) {
       const void* const impl = parameter.unsafeGetTensorImpl();
       if (!names.contains(impl))
@@ -100,6 +120,7 @@ void LoopState::require_complete() const {
             fmt::format("{} has parameter {}, which another optimizer has too", one->name(), names.at(impl)),
             "Let one optimizer update each parameter");
     }
+  }
 }
 
 bool LoopState::refresh() {
@@ -107,10 +128,12 @@ bool LoopState::refresh() {
   std::vector<Kept> all;
   for (const auto& one : added_)
     for (Kept& kept : one->kept(names)) all.push_back(std::move(kept));
+  for (const auto& one : added_) require_listed_once(added_, *one);  // a group may have been added
   join_steps(all);
   const auto layout = [](const std::vector<Persisted>& list) {
-    std::vector<std::pair<std::string, std::vector<std::int64_t>>> out;
-    for (const Persisted& item : list) out.emplace_back(item.key.path(), item.live.sizes().vec());
+    std::vector<std::tuple<std::string, torch::ScalarType, std::vector<std::int64_t>>> out;
+    for (const Persisted& item : list)
+      out.emplace_back(item.key.path(), item.live.scalar_type(), item.live.sizes().vec());
     return out;
   };
   const auto before = layout(persisted_);
@@ -176,23 +199,15 @@ std::string LoopState::changed_since() const {
 
 std::vector<std::string> LoopState::parameter_order() const {
   std::vector<std::string> order;
-  std::set<const void*> seen;
-  for (const auto& one : added_) {
-    if (one->module() == nullptr) continue;
-    for (const auto& item : one->module()->named_parameters())
-      if (seen.insert(item.value().unsafeGetTensorImpl()).second)
-        order.push_back(name_in_checkpoint(one->name(), item.key()));
-  }
+  each_parameter(added_, [&](const std::string& name, const torch::Tensor&) { order.push_back(name); });
   return order;
 }
 
 std::vector<std::string> LoopState::frozen() const {
   std::vector<std::string> frozen;
-  for (const auto& one : added_) {
-    if (one->module() == nullptr) continue;
-    for (const auto& item : one->module()->named_parameters())
-      if (!item.value().requires_grad()) frozen.push_back(name_in_checkpoint(one->name(), item.key()));
-  }
+  each_parameter(added_, [&](const std::string& name, const torch::Tensor& parameter) {
+    if (!parameter.requires_grad()) frozen.push_back(name);
+  });
   return frozen;
 }
 
@@ -254,10 +269,24 @@ std::vector<MutableStateTensor> LoopState::places(const CheckpointReader& checkp
   return list;
 }
 
+// What is left of the checkpoint that the program has not taken, and what it has otherwise.
+void LoopState::warn_of_differences(const ParameterNames& names) const {
+  std::set<std::string> paths;
+  for (const auto& one : added_)
+    for (const Kept& kept : one->kept(names)) paths.insert(kept.key.path());
+  const std::vector<std::string> left = not_taken(restored_, paths);
+  if (!left.empty())
+    log_warning("the checkpoint has {}, which nothing that was added takes, so it is left out",
+                some_of(left));
+  for (const auto& one : added_)
+    for (const std::string& difference : one->differences(restored_, names)) log_warning("{}", difference);
+}
+
 void LoopState::take_over(TrainRecord& record) {
   split_steps(restored_);
   const ParameterNames names = names_of(added_);
   for (const auto& one : added_) one->take(restored_, names);
+  if (session_.world.is_root()) warn_of_differences(names);
   restored_.clear();
   for (const auto& one : added_) {
     if (one->module() == nullptr) continue;

@@ -27,7 +27,8 @@ class LoopState : public SavedState, public ResumeTarget {
   void add(std::unique_ptr<Added> added);
   // What was added and what it is, one line each: the same on every rank.
   std::string description() const;
-  // Throws Fault (78) for an optimizer's parameter that no module has, or two optimizers have.
+  // Throws Fault (78) for an optimizer's parameter that no module has, that two optimizers have, or one
+  // twice.
   void require_complete() const;
 
   bool refresh() override;
@@ -52,6 +53,8 @@ class LoopState : public SavedState, public ResumeTarget {
   void take_over(TrainRecord& record) override;
 
  private:
+  void warn_of_differences(const ParameterNames& names) const;
+
   Session::Impl& session_;
   std::vector<std::unique_ptr<Added>> added_;
   std::set<std::string> names_;

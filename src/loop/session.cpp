@@ -94,8 +94,8 @@ void Session::Impl::begin_verb(const std::string& verb, const std::optional<Faul
   const std::string text = lockstep::agree_on_root(world, world.is_root() ? who_said_what(verbs) : "").value;
   throw AgreedFault(
       ExitCode::kBug, "the ranks called different things: " + text,
-      "Every rank calls the same collective functions in the same order, for the same step: none of "
-      "them may stand in an `if` that depends on the rank or its data");
+      "Every rank calls the same collective functions in the same order, for the same step and with the "
+      "same numbers: none of them may stand in an `if` that depends on the rank or its data");
 }
 
 HostDomain* Session::Impl::domain() {

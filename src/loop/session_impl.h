@@ -42,7 +42,8 @@ struct Session::Impl {
   std::optional<ExitCode> ending;             // of a body that returns
   std::set<const void*> parallel_parameters;  // TensorImpl of those under a DataParallel
   std::set<const void*> parallel_buffers;
-  std::uint64_t seed = 0;  // of the first DataParallel
+  std::set<const void*> once_parallel;  // under one at some time: others here look at their memory
+  std::uint64_t seed = 0;               // of the first DataParallel
   int micro_batches = 1;
   bool fast = false;  // one of them is
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tensors/tensor_span.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -27,6 +28,10 @@ constexpr std::array<std::pair<DType, torch::ScalarType>, 12> kTypes = {{
 MutableSpan span_of(const torch::Tensor& tensor) {
   check(tensor.is_contiguous(), "a span is contiguous");
   return {tensor.data_ptr(), static_cast<std::size_t>(tensor.numel()), dtype_of(tensor.scalar_type())};
+}
+
+bool has_dtype(torch::ScalarType type) {
+  return std::ranges::any_of(kTypes, [&](const auto& pair) { return pair.second == type; });
 }
 
 DType dtype_of(torch::ScalarType type) {

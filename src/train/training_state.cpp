@@ -10,6 +10,7 @@
 #include "comm/agree.h"
 #include "lockstep/base/error.h"
 #include "loop/kept_groups.h"
+#include "optim/parameter_names.h"
 #include "parallel/gradient_exchange.h"
 #include "parallel/parted_slots.h"
 #include "tensors/tensor_span.h"
@@ -33,18 +34,12 @@ std::vector<std::string> names_of(const std::vector<ArenaEntry>& entries) {
 
 // Before the arena, for which what is frozen has no gradient.
 void freeze_groups(Model& model, const OptimOptions& optim) {
-  std::vector<std::string> names;
-  std::vector<torch::Tensor> tensors;
-  std::set<const void*> seen;
-  for (const auto& item : model.named_parameters()) {
-    if (!seen.insert(item.value().unsafeGetTensorImpl()).second) continue;
-    names.push_back(item.key());
-    tensors.push_back(item.value());
+  const auto groups = groups_by_name(optim, model);
+  for (const NamedParameter& one : parameters_with_names(model)) {
+    const int group = groups.at(one.names.front());
+    if (group != kNoGroup && optim.groups[static_cast<std::size_t>(group)].frozen)
+      torch::Tensor(one.tensor).requires_grad_(false);
   }
-  const ParameterGroups groups = groups_of(optim, names);
-  for (std::size_t i = 0; i < groups.size(); ++i)
-    if (groups[i] != kNoGroup && optim.groups[static_cast<std::size_t>(groups[i])].frozen)
-      tensors[i].requires_grad_(false);
 }
 
 std::shared_ptr<Model> prepared(std::shared_ptr<Model> model, const OptimOptions& optim,
@@ -54,17 +49,10 @@ std::shared_ptr<Model> prepared(std::shared_ptr<Model> model, const OptimOptions
   return model;
 }
 
-// By name. Of all, for what a group means does not depend on what is frozen.
-std::map<std::string, int> grouped(const OptimOptions& optim, const ModelArena& arena) {
-  const std::vector<std::string> names = names_of(arena.parameters());
-  const ParameterGroups groups = groups_of(optim, names);
-  std::map<std::string, int> by_name;
-  for (std::size_t i = 0; i < names.size(); ++i) by_name[names[i]] = groups[i];
-  return by_name;
-}
-
-std::unique_ptr<FlatOptimizer> make_optimizer(const OptimOptions& optim, const ModelArena& arena) {
-  const auto by_name = grouped(optim, arena);
+// Groups are those of all parameters, for what one means does not depend on what is frozen.
+std::unique_ptr<FlatOptimizer> make_optimizer(const OptimOptions& optim, const Model& model,
+                                              const ModelArena& arena) {
+  const auto by_name = lockstep::groups_by_name(optim, model);
   ParameterGroups groups;
   ParameterShapes shapes;
   for (const ArenaEntry& entry : arena.trainable()) {
@@ -83,7 +71,7 @@ TrainingState::TrainingState(std::shared_ptr<Model> model, const OptimOptions& o
       optim_(optim),
       compute_(compute),
       arena_(*model_),
-      optimizer_(make_optimizer(optim, arena_)) {}
+      optimizer_(make_optimizer(optim, *model_, arena_)) {}
 
 StateCopies TrainingState::share(GradientExchange& exchange) {
   copies_ = exchange.share_state(arena_, *optimizer_);
@@ -186,7 +174,7 @@ std::vector<ParamGroup> TrainingState::param_groups(double lr) const {
 }
 
 std::map<std::string, int> TrainingState::groups_by_name() const {
-  return grouped(optim_, arena_);
+  return lockstep::groups_by_name(optim_, *model_);
 }
 
 std::uint64_t TrainingState::bytes() {

@@ -9,6 +9,7 @@
 #include "comm/loopback/loopback_world.h"
 #include "lockstep/base/error.h"
 #include "lockstep/loop/data_parallel.h"
+#include "lockstep/tensors/each_once.h"
 #include "loop/refusal.h"
 #include "loop/session_over.h"
 
@@ -92,7 +93,7 @@ TEST_F(LoopStateTest, WantsTheModuleOfEveryOptimizer) {
   EXPECT_THAT(refusal_of([&] { state_.require_complete(); }), HasSubstr("belongs to no module"));
   state_.add(add_module(session_->impl(), "model", net_));
   EXPECT_NO_THROW(state_.require_complete());
-  torch::optim::SGD sgd(net_.parameters(), 0.1);
+  torch::optim::SGD sgd(each_once(net_.parameters()), 0.1);
   state_.add(add_optimizer(session_->impl(), "another", sgd));
   EXPECT_THAT(refusal_of([&] { state_.require_complete(); }),
               HasSubstr("another has parameter second.weight, which another optimizer has too"));

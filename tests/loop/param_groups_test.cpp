@@ -12,6 +12,7 @@
 #include "lockstep/base/error.h"
 #include "lockstep/loop/checkpoints.h"
 #include "lockstep/loop/data_parallel.h"
+#include "loop/refusal.h"
 #include "loop/session_over.h"
 #include "support/scratch_folder.h"
 
@@ -85,6 +86,51 @@ TEST(LoopGroups, ThatMatchNothingAreRefused) {
   } catch (const Fault& fault) {
     EXPECT_EQ(fault.code(), ExitCode::kConfig);
     EXPECT_THAT(fault.what(), HasSubstr("'ln.*' of group 0 matches none of the model's parameters"));
+  }
+}
+
+struct Layer : torch::nn::Module {
+  explicit Layer(const torch::Tensor& tensor) { weight = register_parameter("weight", tensor); }
+  torch::Tensor weight;
+};
+
+TEST(LoopGroups, HaveATiedParameterByAnyOfItsNames) {
+  struct Tied : torch::nn::Module {
+    Tied() {
+      in = register_module("in", std::make_shared<Layer>(torch::ones({2})));
+      out = register_module("out", std::make_shared<Layer>(in->weight));
+      bias = register_parameter("bias", torch::ones({2}));
+    }
+    std::shared_ptr<Layer> in, out;
+    torch::Tensor bias;
+  };
+  for (const char* const name : {"in.*", "out.*"}) {
+    const auto session = serial_session();
+    Tied net;
+    DataParallel parallel(*session, net);
+    parallel.optimize_with(Sgd{.lr = 0.1, .groups = {{.match = {name}, .lr = 0.0}}});
+    parallel.update(0, [&](MicroBatch) { return (net.in->weight * net.bias).sum(); });
+    EXPECT_TRUE(torch::equal(net.out->weight, torch::ones({2}))) << name;
+    EXPECT_TRUE(torch::equal(net.bias, torch::full({2}, 0.9F))) << name;
+  }
+  const auto session = serial_session();
+  Tied net;
+  DataParallel parallel(*session, net);
+  EXPECT_THAT(refusal_of([&] {
+                parallel.optimize_with(
+                    Sgd{.groups = {{.match = {"in.*"}, .lr = 0.0}, {.match = {"out.*"}, .lr = 1.0}}});
+              }),
+              HasSubstr("parameter out.weight is matched by groups 0 and 1"));
+}
+
+TEST(BuiltInOptimizer, RefusesParametersOfHalfPrecisionByName) {
+  for (const auto type : {torch::kBFloat16, torch::kHalf}) {
+    const auto session = serial_session();
+    Net net;
+    net.last->to(type);
+    DataParallel parallel(*session, net);
+    EXPECT_THAT(refusal_of([&] { parallel.optimize_with(AdamW{}); }),
+                HasSubstr(std::string("parameter last.weight is ") + c10::toString(type)));
   }
 }
 

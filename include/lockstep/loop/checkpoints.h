@@ -61,14 +61,18 @@ class Checkpoints {
   // throws, as AgreedFault (78). Parameters and buffers, under PyTorch's names: those of the module called
   // "model" as they are, of any other behind "<name>.".
   Checkpoints& add(const std::string& name, torch::nn::Module& module);
-  // State under torch.optim's names, and learning rates. Its parameters belong to modules that were added.
+  // State under torch.optim's names, and learning rates. Its parameters belong to modules that were added,
+  // and it lists each once (each_once(net->parameters()) where weights are tied). Other options are the
+  // program's: what differs from the checkpoint is said in a warning.
   Checkpoints& add(const std::string& name, torch::optim::Optimizer& optimizer);
   // The count of its steps.
   Checkpoints& add(const std::string& name, torch::optim::LRScheduler& scheduler);
   // The state of the optimizer inside (DataParallel::optimize_with); its module is added by itself.
   Checkpoints& add(const std::string& name, DataParallel& parallel);
+  // Dense and real; of unsigned integers uint8. It may change its shape and dtype.
   Checkpoints& add(const std::string& name, torch::Tensor& tensor);
   Checkpoints& add(const std::string& name, std::string& text);
+  // A number of the same kind at every start, integer or floating-point, and wide enough.
   template <class Number>
   requires std::integral<Number> || std::floating_point<Number> Checkpoints& add(const std::string& name,
                                                                                  Number& number) {

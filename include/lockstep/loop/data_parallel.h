@@ -51,7 +51,7 @@ struct ParallelOptions {
 // Parameters that a built-in optimizer updates with numbers of their own; what is not given is the
 // optimizer's.
 struct ParameterGroup {
-  std::vector<std::string> match;  // globs of names in named_parameters(): "*.bias"
+  std::vector<std::string> match;  // globs of names in named_parameters(): "*.bias"; any name of tied weights
   std::optional<double> lr;        // set_lr() changes it in proportion
   std::optional<double> weight_decay;
   std::optional<std::array<double, 2>> betas;
@@ -92,10 +92,11 @@ class DataParallel {
   using Loss = std::function<torch::Tensor(MicroBatch)>;
 
   // Collective, verb. Moves `module` to the session's device (its tensors stay the objects they are, so an
-  // optimizer may be made before), lays its parameters out in flat tensors, one for each dtype, and gives all
-  // ranks what rank 0 has. The session outlives it. From here on the module is not moved, re-typed, frozen or
-  // thawed. Throws AgreedFault (78) for more ranks than micro-batches, for a module that differs between
-  // ranks, for a parameter that another DataParallel has, for tensors that cannot be kept as they are meant.
+  // optimizer may be made before; a detach() or view of one stays behind, with a warning), lays its
+  // parameters out in flat tensors, one for each dtype, and gives all ranks what rank 0 has. The session
+  // outlives it. From here on the module is not moved, re-typed, frozen or thawed. Throws AgreedFault (78)
+  // for more ranks than micro-batches, for a module that differs between ranks, for a parameter that another
+  // DataParallel has, for tensors that cannot be kept as they are meant.
   DataParallel(Session& session, torch::nn::Module& module, const ParallelOptions& options = {});
   ~DataParallel();
   DataParallel(const DataParallel&) = delete;
@@ -120,7 +121,7 @@ class DataParallel {
   // Collective, verb. As backward(), and one update of the parameters in the same pass; .grad is left empty.
   // Bug without optimize_with().
   double update(std::int64_t step, const Loss& loss);
-  // Local. From the next update() on.
+  // Local. From the next update() on, which throws AgreedFault (70) where ranks were given other rates.
   void set_lr(double lr);
 
   // Collective, verb. The means of what `measure` gives for each of `chunks` chunks, shared among the ranks:

@@ -175,6 +175,13 @@ std::map<std::string, Misuse> misuses_of_checkpoints() {
         }}},
       {"other-numbers-of-the-optimizer-on-one-rank",
        {At::kMade, [](Loop& l) { l.parallel->optimize_with(AdamW{.lr = l.odd ? 2e-2 : 1e-2}); }}},
+      {"other-rate-on-one-rank",
+       {At::kMade,
+        [](Loop& l) {
+          l.built_in = true;
+          l.parallel->optimize_with(AdamW{.lr = 1e-2});
+          if (l.odd) l.parallel->set_lr(2e-2);
+        }}},
       {"other-optimizer-than-was-saved",
        {At::kMade, [](Loop& l) { l.optimizer = make<torch::optim::Adagrad>(l.net->parameters()); }}},
       {"other-width-than-was-saved", {At::kBegin, [](Loop& l) { l.width = 16; }}},

@@ -123,6 +123,7 @@ module() {
   ends layer-replaced 78 1 'in.weight'
   ends the-one-copy-changed-in-place 78 1 'parameter in.weight was changed in place between two updates'
   ends other-numbers-of-the-optimizer-on-one-rank 70 0 'the ranks called different things: optimize_with('
+  ends other-rate-on-one-rank 70 0 'update(step 0, lr 0.01) of rank 0; update(step 0, lr 0.02) of rank 1'
   ends parameter-changed-on-one-rank 70 1 'the ranks hold different states'
   ends integers-of-the-data 70 0 'integer buffer seen differs between micro-batches'
   ends integers-of-the-data-of-a-rank 70 0 'seen is not the same on rank 1 as on rank 0'
