@@ -28,7 +28,7 @@ Extent extent_of(const std::string& name, const torch::Tensor& tensor) {
   return {begin, begin + static_cast<std::uintptr_t>((last + 1) * tensor.element_size()), name};
 }
 
-// Gradients and buffers are summed.
+// Of every dtype that a module has, gradients and buffers are summed.
 void require_summable(const std::string& what, const torch::Tensor& tensor) {
   const torch::ScalarType type = tensor.scalar_type();
   constexpr std::array kSummed = {torch::kFloat64, torch::kFloat32, torch::kBFloat16, torch::kFloat16};
@@ -47,7 +47,7 @@ void require_parameter(const std::string& name, const torch::Tensor& tensor) {
                                     : "Register it as a buffer");
   if (tensor.layout() != torch::kStrided)
     throw Fault(ExitCode::kConfig, fmt::format("parameter {} is not dense", name), "Make it dense");
-  if (tensor.requires_grad()) require_summable("parameter " + name, tensor);
+  require_summable("parameter " + name, tensor);
   if (!tensor.is_leaf())
     throw Fault(ExitCode::kConfig,
                 fmt::format("parameter {} is computed from other tensors, so it cannot be trained", name),
