@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 
@@ -22,14 +23,17 @@ namespace {
 // Who is asked to has been told so; longer than a busy machine takes.
 constexpr int kSeconds = 20;
 
-Descriptor new_socket() {
-  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+// Of each socket, for one that accept() makes has nothing of its listener's.
+Descriptor patient(Descriptor socket) {
   const timeval limit{kSeconds, 0};
-  if (socket.get() >= 0) {
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-  }
+  for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO})
+    if (socket.get() < 0 || ::setsockopt(socket.get(), SOL_SOCKET, option, &limit, sizeof limit) != 0)
+      return Descriptor(-1);
   return socket;
+}
+
+Descriptor new_socket() {
+  return patient(Descriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
 }
 
 struct Address {
@@ -45,7 +49,21 @@ struct Address {
   socklen_t length;
 };
 
-// A message of one byte with room for one descriptor beside it.
+// What stands beside a descriptor.
+struct Label {
+  std::uint64_t turn = 0;
+  std::uint64_t bytes = 0;  // of the file
+
+  bool operator==(const Label&) const = default;
+};
+
+std::optional<Label> label_of(const Descriptor& file, std::uint64_t turn) {
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) return std::nullopt;
+  return Label{turn, static_cast<std::uint64_t>(status.st_size)};
+}
+
+// A label with room for one descriptor beside it.
 struct Message {
   Message() {
     header.msg_iov = &part;
@@ -54,8 +72,8 @@ struct Message {
     header.msg_controllen = control.size();
   }
 
-  char byte = 0;
-  iovec part{&byte, 1};
+  Label label;
+  iovec part{&label, sizeof label};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
   msghdr header{};
 };
@@ -92,7 +110,7 @@ Descriptor accept_for_descriptors(const Descriptor& listener) {
   pollfd wanted{listener.get(), POLLIN, 0};
   const auto wait = [&] { return ::poll(&wanted, 1, kSeconds * 1000); };
   if (retry_interrupted(wait) != 1) return Descriptor(-1);
-  Descriptor socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  Descriptor socket = patient(Descriptor(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC)));
   const std::optional<ucred> peer = peer_of(socket);
   return peer && peer->uid == ::geteuid() ? std::move(socket) : Descriptor(-1);
 }
@@ -102,26 +120,31 @@ pid_t process_at(const Descriptor& socket) {
   return peer ? peer->pid : 0;
 }
 
-bool send_descriptor(const Descriptor& socket, const Descriptor& file) {
+bool send_descriptor(const Descriptor& socket, const Descriptor& file, std::uint64_t turn) {
   Message message;
+  const std::optional<Label> label = label_of(file, turn);
+  if (!label) return false;
+  message.label = *label;
   cmsghdr* const beside = CMSG_FIRSTHDR(&message.header);
   beside->cmsg_level = SOL_SOCKET;
   beside->cmsg_type = SCM_RIGHTS;
   beside->cmsg_len = CMSG_LEN(sizeof(int));
   const int number = file.get();
   std::memcpy(CMSG_DATA(beside), &number, sizeof number);
-  return retry_interrupted([&] { return ::sendmsg(socket.get(), &message.header, MSG_NOSIGNAL); }) == 1;
+  const auto send = [&] { return ::sendmsg(socket.get(), &message.header, MSG_NOSIGNAL); };
+  return retry_interrupted(send) == static_cast<ssize_t>(sizeof message.label);
 }
 
-Descriptor receive_descriptor(const Descriptor& socket) {
+Descriptor receive_descriptor(const Descriptor& socket, std::uint64_t turn) {
   Message message;
-  if (retry_interrupted([&] { return ::recvmsg(socket.get(), &message.header, MSG_CMSG_CLOEXEC); }) != 1)
-    return Descriptor(-1);
+  const auto receive = [&] { return ::recvmsg(socket.get(), &message.header, MSG_CMSG_CLOEXEC); };
+  const bool whole = retry_interrupted(receive) == static_cast<ssize_t>(sizeof message.label);
   const cmsghdr* const beside = CMSG_FIRSTHDR(&message.header);
-  if (beside == nullptr || beside->cmsg_type != SCM_RIGHTS) return Descriptor(-1);
+  if (!whole || beside == nullptr || beside->cmsg_type != SCM_RIGHTS) return Descriptor(-1);
   int number = -1;
   std::memcpy(&number, CMSG_DATA(beside), sizeof number);
-  return Descriptor(number);
+  Descriptor file(number);
+  return label_of(file, turn) == message.label ? std::move(file) : Descriptor(-1);
 }
 
 }  // namespace lockstep

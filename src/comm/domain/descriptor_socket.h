@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 
 #include "base/descriptor.h"
@@ -21,7 +22,9 @@ Descriptor accept_for_descriptors(const Descriptor& listener);
 // The process at the other end; 0 where the kernel does not say.
 pid_t process_at(const Descriptor& socket);
 
-bool send_descriptor(const Descriptor& socket, const Descriptor& file);
-Descriptor receive_descriptor(const Descriptor& socket);
+// `turn` is the receiver's too, or it takes nothing. A file in memory whose length changed on the way is not
+// taken either. errno says why, or is 0.
+bool send_descriptor(const Descriptor& socket, const Descriptor& file, std::uint64_t turn);
+Descriptor receive_descriptor(const Descriptor& socket, std::uint64_t turn);
 
 }  // namespace lockstep

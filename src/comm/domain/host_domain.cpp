@@ -122,34 +122,20 @@ bool HostDomain::connect(const std::vector<std::int32_t>& pids) {
   name.copy(mine.listens.data(), mine.listens.size() - 1);
   const auto first = static_cast<std::size_t>(members().front());
   name = gather(world_, mine)[first].listens.data();
-  if (!is_first()) sockets_.push_back(connect_for_descriptors(name));
+  std::vector<Descriptor> sockets;
+  if (!is_first()) sockets.push_back(connect_for_descriptors(name));
   // Who has connected waits in the listener's queue.
-  const bool reached = is_first() ? listener.get() >= 0 : sockets_.front().get() >= 0;
+  const bool reached = is_first() ? listener.get() >= 0 : sockets.front().get() >= 0;
   if (!all(reached)) return false;
-  for (int rank = 1; is_first() && rank < size(); ++rank)
-    sockets_.push_back(accept_for_descriptors(listener));
+  for (int rank = 1; is_first() && rank < size(); ++rank) sockets.push_back(accept_for_descriptors(listener));
   // As they came.
   if (is_first())
-    std::ranges::sort(sockets_, {}, [&](const Descriptor& socket) {
+    std::ranges::sort(sockets, {}, [&](const Descriptor& socket) {
       return std::ranges::find(pids, process_at(socket)) - pids.begin();
     });
-  const bool met = std::ranges::all_of(sockets_, [](const Descriptor& one) { return one.get() >= 0; });
+  const bool met = std::ranges::all_of(sockets, [](const Descriptor& one) { return one.get() >= 0; });
+  files_ = FileHandover(rank(), size(), std::move(sockets));
   return all(met);
-}
-
-Descriptor HostDomain::hand_out(const std::optional<Descriptor>& file, int from) const {
-  if (rank() != from && rank() != 0) return receive_descriptor(sockets_.front());
-  const auto socket_to = [&](int other) -> const Descriptor& {
-    return sockets_[static_cast<std::size_t>(rank() == 0 ? other - 1 : 0)];
-  };
-  Descriptor handed = rank() == from ? Descriptor(::dup(file->get())) : receive_descriptor(socket_to(from));
-  if (rank() != 0) {
-    send_descriptor(socket_to(0), handed);
-    return handed;
-  }
-  for (int other = 1; other < size(); ++other)
-    if (other != from) send_descriptor(socket_to(other), handed);
-  return handed;
 }
 
 bool HostDomain::all(bool here) const {
@@ -157,35 +143,49 @@ bool HostDomain::all(bool here) const {
 }
 
 std::string HostDomain::refused(const std::function<void()>& work) const {
-  std::string why;
   try {
-    work();
-  } catch (const Fault& fault) {
-    why = fault.fact();
+    together(world_, work);
+  } catch (const AgreedFault& fault) {
+    return fault.fact();
   }
-  if (all(why.empty())) return "";
-  return why.empty() ? "another rank could not map it" : why;
+  return "";
+}
+
+std::string HostDomain::cut_off(const std::function<void()>& work) {
+  const std::string why = refused(work);
+  if (why.empty()) return "";
+  // Of a turn that failed something may still be on its way.
+  files_.close();
+  hands_over_ = false;
+  warn_of_messages(world_, why);
+  return why;
 }
 
 std::shared_ptr<SharedMemory> HostDomain::memory(std::size_t bytes, Pages pages) {
+  if (!hands_over_) return nullptr;
   std::optional<Descriptor> made;
   std::string why = refused([&] {
     if (is_first()) made = SharedMemory::make(bytes, pages);
   });
+  Descriptor file(-1);
+  if (why.empty() && !cut_off([&] { file = files_.pass(made ? made->get() : -1, 0); }).empty())
+    return nullptr;
   std::shared_ptr<SharedMemory> memory;
-  if (why.empty()) why = refused([&] { memory = std::make_shared<SharedMemory>(hand_out(made, 0), bytes); });
+  if (why.empty()) why = refused([&] { memory = std::make_shared<SharedMemory>(file, bytes); });
   if (why.empty()) return memory;
   warn_of_messages(world_, why);
   return nullptr;
 }
 
 HostDomain::PeerMemories HostDomain::show_each_other(int file) {
+  if (!hands_over_) return {};
+  std::vector<Descriptor> files;
+  const bool arrived = cut_off([&] {
+                         for (int from = 0; from < size(); ++from) files.push_back(files_.pass(file, from));
+                       }).empty();
+  if (!arrived) return {};
   PeerMemories memories;
   const std::string why = refused([&] {
-    // A rank that cannot map one still hands on the others.
-    std::vector<Descriptor> files;
-    for (int from = 0; from < size(); ++from)
-      files.push_back(hand_out(from == rank() ? std::optional(Descriptor(::dup(file))) : std::nullopt, from));
     for (int from = 0; from < size(); ++from)
       memories.push_back(
           from == rank() ? nullptr : std::make_unique<PeerMemory>(files[static_cast<std::size_t>(from)]));

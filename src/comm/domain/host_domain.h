@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/descriptor.h"
+#include "comm/domain/file_handover.h"
 #include "comm/domain/peer_memory.h"
 #include "comm/domain/shared_memory.h"
 #include "comm/watch/local_peers.h"
@@ -49,7 +50,7 @@ class HostDomain {
   bool all(bool here) const;
 
   // Collective. So many bytes that every rank of the domain maps, zeros. Null on all where there is no room,
-  // which is said once.
+  // or a file once did not reach a rank; it is said once.
   std::shared_ptr<SharedMemory> memory(std::size_t bytes, Pages pages = Pages::kReserved);
 
   // Collective. Every rank gives a file in memory, and maps those of the others of its domain: in their
@@ -68,19 +69,19 @@ class HostDomain {
   explicit HostDomain(World& world) : world_(world) {}
   bool is_first() const { return rank_ == 0; }
   bool connect(const std::vector<std::int32_t>& pids);
-  // Collective. Runs `work` of this rank; empty where no rank's threw a Fault, else why it did.
+  // Collective. Runs `work` of this rank; empty where no rank's threw a Fault, else why the first one's did.
   std::string refused(const std::function<void()>& work) const;
+  // Collective. The same for work that hands over files: where one did not arrive none is handed over again.
+  std::string cut_off(const std::function<void()>& work);
   void wait_for_all();
   void look_for_the_dead() const;
-  // Collective over the domain. The file of rank `from` to the others; empty where it did not arrive.
-  Descriptor hand_out(const std::optional<Descriptor>& file, int from) const;
 
   World& world_;
   std::vector<std::vector<int>> domains_ = {};
   std::size_t index_ = 0;  // of this rank's
   int rank_ = 0;
-  // Its first rank: to the second, the third, …; else to the first alone.
-  std::vector<Descriptor> sockets_;
+  FileHandover files_;
+  bool hands_over_ = true;  // the same on every rank
   LocalPeers peers_;
   std::shared_ptr<SharedMemory> page_;
   Turnstile* turnstile_ = nullptr;

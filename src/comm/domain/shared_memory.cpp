@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <cstring>
 #include <string>
@@ -33,6 +34,10 @@ Descriptor SharedMemory::make(std::size_t bytes, Pages pages) {
 }
 
 SharedMemory::SharedMemory(const Descriptor& file, std::size_t bytes) : bytes_(bytes) {
+  struct stat status {};
+  // Behind the end of the file a mapping has no pages, and whoever comes there is ended.
+  if (::fstat(file.get(), &status) != 0 || static_cast<std::size_t>(status.st_size) != bytes)
+    no_room(bytes, "the file is of another length");
   void* const place = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
   if (place == MAP_FAILED) no_room(bytes, std::strerror(errno));
   data_ = static_cast<std::byte*>(place);
