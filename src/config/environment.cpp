@@ -6,6 +6,7 @@
 #include <cctype>
 #include <charconv>
 #include <cstdlib>
+#include <sstream>
 
 #include "config/secrets.h"
 #include "lockstep/base/error.h"
@@ -37,13 +38,11 @@ std::optional<double> seconds_of(const char* name) {
 // An allow-list: an environment is full of things that are nobody else's business.
 constexpr std::array kReportable = {
     "ATEN_CPU_CAPABILITY",
-    "CUBLAS_WORKSPACE_CONFIG",
     "CUDA_VISIBLE_DEVICES",
     "LOCKSTEP_END_TIME",
     "LOCKSTEP_FAULT",
     "LOCKSTEP_GRACE_S",
     "LOCKSTEP_TERMINAL",
-    "MKL_CBWR",
     "MKL_NUM_THREADS",
     "NCCL_ALGO",
     "NCCL_DEBUG",
@@ -63,6 +62,46 @@ constexpr std::array kReportable = {
     "SLURM_RESTART_COUNT",
     "TZ",
 };
+
+// What the libraries read to choose among kernels whose last bits differ, beside ATEN_CPU_CAPABILITY and the
+// number of threads, of which it is known what they came to.
+constexpr std::array kKernelChoice = {
+    "BLIS_ARCH_TYPE",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "DNNL_CPU_ISA_HINTS",
+    "DNNL_DEFAULT_FPMATH_MODE",
+    "DNNL_MAX_CPU_ISA",
+    "MKL_CBWR",
+    "MKL_DEBUG_CPU_TYPE",
+    "MKL_DISABLE_FAST_MM",
+    "MKL_DOMAIN_NUM_THREADS",
+    "MKL_DYNAMIC",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "MKL_NUM_STRIPES",
+    "MKL_VML_DEBUG_CPU_TYPE",
+    "NVIDIA_TF32_OVERRIDE",
+    "ONEDNN_CPU_ISA_HINTS",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    "TORCH_BLAS_PREFER_CUBLASLT",
+    "TORCH_CUDNN_USE_HEURISTIC_MODE_B",
+    "TORCH_CUDNN_V8_API_DISABLED",
+    "TORCH_LINALG_PREFER_CUSOLVER",
+    "TORCH_LINEAR_FLATTEN_3D",
+    "TORCH_MKLDNN_MATMUL_MIN_DIM",
+    "TORCH_MKLDNN_MATMUL_MIN_SIZE",
+};
+
+// Of GLIBC_TUNABLES, those by which the C library chooses its exp and sin.
+std::string tunables_of_kernels() {
+  std::istringstream all(value_of("GLIBC_TUNABLES"));
+  std::string chosen;
+  for (std::string one; std::getline(all, one, ':');)
+    if (one.starts_with("glibc.cpu.")) chosen += (chosen.empty() ? "" : ":") + one;
+  return chosen;
+}
 
 }  // namespace
 
@@ -171,13 +210,26 @@ std::string temporary_folder() {
 }
 
 std::string search_path() {
-  return value_of("PATH");
+  return is_set("PATH") ? value_of("PATH") : "/bin:/usr/bin";  // as execvp() does
+}
+
+std::string kernel_choice() {
+  std::string text;
+  const auto add = [&](const std::string& name, const std::string& value) {
+    if (!value.empty()) text += (text.empty() ? "" : " ") + name + "=" + value;
+  };
+  for (const char* name : kKernelChoice) add(name, value_of(name));
+  add("GLIBC_TUNABLES", tunables_of_kernels());
+  return text;
 }
 
 std::vector<std::pair<std::string, std::string>> reportable_environment() {
   std::vector<std::pair<std::string, std::string>> shown;
-  for (const char* name : kReportable)
+  const auto show = [&](const char* name) {
     if (is_set(name)) shown.emplace_back(name, is_secret(name) ? kMasked : value_of(name));
+  };
+  std::ranges::for_each(kReportable, show);
+  std::ranges::for_each(kKernelChoice, show);
   return shown;
 }
 

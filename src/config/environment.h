@@ -62,11 +62,15 @@ SlurmPlace slurm_place();
 
 // What `lockstep run` asks: LOCKSTEP_BIN, the program of the ranks, empty for its own;
 // LOCKSTEP_RUN_BACKOFF_MS, the unit of its pauses (throws Fault 64 for what is no number); TMPDIR, else /tmp;
-// PATH.
+// PATH, else where execvp() looks.
 std::string rank_binary();
 std::chrono::milliseconds first_restart_pause();
 std::string temporary_folder();
 std::string search_path();
+
+// "MKL_CBWR=AVX2 ONEDNN_MAX_CPU_ISA=AVX2": what is set of the variables by which MKL, oneDNN, LibTorch,
+// cuBLAS and the C library choose kernels. Empty where nothing is, and each chooses by the processor.
+std::string kernel_choice();
 
 // Names and values a report may show: those on a fixed list that are set. A value whose name is that of a
 // secret is masked.

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "comm/agree.h"
+#include "config/environment.h"
 #include "lockstep/base/log.h"
 #include "optim/kernels/update_kernels.h"
 
@@ -74,6 +75,7 @@ std::string unlike_root(const std::vector<std::string>& texts) {
 }  // namespace
 
 Environment describe_environment(const ComputeDevice& compute) {
+  const std::string chosen = kernel_choice();
   return {{"lockstep", "0.1.0"},
           {"kernels", kKernels},
           {kUpdates, compute.device.is_cuda() ? kUpdatesOfATen : std::to_string(kUpdateKernels)},
@@ -83,6 +85,7 @@ Environment describe_environment(const ComputeDevice& compute) {
           {"device", compute.device.is_cuda() ? "cuda" : "cpu"},
           {"cpu_capability", at::get_cpu_capability()},
           {"cpu_features", cpu_features()},
+          {"kernel_choice", chosen.empty() ? "default" : chosen},
           {"threads", std::to_string(at::get_num_threads())}};
 }
 
@@ -105,8 +108,8 @@ bool compare_ranks(World& world, const Environment& mine, const DistOptions& dis
     if (what.empty()) return;
     if (!dist.fast())
       throw Fault(ExitCode::kConfig, what + "; dist.reduce exact promises equal bits",
-                  "Start all ranks on machines of one kind, with equal threads, libraries and "
-                  "ATEN_CPU_CAPABILITY, or set dist.reduce=fast");
+                  "Start all ranks on machines of one kind, with equal threads, libraries and variables that "
+                  "choose kernels, or set dist.reduce=fast");
     log_warning("{}", what);
     reporter.event("ranks_differ", {{"what", what}});
   });

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "optim/kernels/update_kernels.h"
@@ -45,6 +46,27 @@ TEST_F(ResumedUpdates, BehindACheckpointOfATensKernelsWarnOnce) {
       << events;
   EXPECT_NE(events.find("51"), std::string::npos) << events;
   EXPECT_EQ(events.find("environment_changed"), events.rfind("environment_changed"));
+}
+
+TEST_F(ResumedUpdates, WithVariablesThatChooseKernelsWarn) {
+  for (const char* name : {"MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS"}) {
+    const Environment before = here();
+    ASSERT_EQ(::getenv(name), nullptr);
+    ::setenv(name, "AVX2", 1);
+    const Environment now = here();
+    ::unsetenv(name);
+    EXPECT_EQ(difference(before, now), std::string("kernel_choice default -> ") + name + "=AVX2");
+    EXPECT_NE(events_of(now, before).find(std::string(name) + "=AVX2 -> default"), std::string::npos);
+    // What an older checkpoint does not say is not compared.
+    EXPECT_EQ(events_of(without(before, "kernel_choice"), now), "");
+  }
+}
+
+TEST_F(ResumedUpdates, KnowWhichTunablesOfTheCLibraryChooseKernels) {
+  ::setenv("GLIBC_TUNABLES", "glibc.malloc.arena_max=1:glibc.cpu.hwcaps=-AVX2", 1);
+  const std::string chosen = here().at("kernel_choice");
+  ::unsetenv("GLIBC_TUNABLES");
+  EXPECT_EQ(chosen, "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2");
 }
 
 TEST_F(ResumedUpdates, OfTheSameVersionOrOfAForeignFileSayNothing) {
