@@ -9,6 +9,7 @@
 #include <memory>
 #include <new>
 #include <stdexcept>
+#include <system_error>
 
 namespace lockstep {
 namespace {
@@ -47,6 +48,14 @@ bool says_out_of_memory(const std::string& text) {
          text.find("out of memory") != std::string::npos;
 }
 
+// What std::thread throws, and nothing else in a program that waits where it opens and reads.
+Fault no_thread(const std::system_error& error) {
+  return Fault(
+      ExitCode::kCannotStart, fmt::format("no thread could be made: {}", error.code().message()),
+      "Raise the limit of processes and threads (ulimit -u, pids.max of the cgroup), or of addresses "
+      "(ulimit -v)");
+}
+
 }  // namespace
 
 ForeignException foreign_exception() {
@@ -59,6 +68,9 @@ ForeignException foreign_exception() {
     throw;
   } catch (const std::bad_alloc&) {
     return {Kind::kOutOfMemory, type_in_flight(), ""};
+  } catch (const std::system_error& error) {
+    if (error.code() == std::errc::resource_unavailable_try_again) throw no_thread(error);
+    return {Kind::kOther, type_in_flight() + ": " + error.what(), ""};
   } catch (const std::exception& error) {
     const std::string type = type_in_flight();
     const std::string said = without_backtrace(error.what());

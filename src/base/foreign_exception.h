@@ -19,7 +19,7 @@ struct ForeignException {
   std::string asked;  // out of memory: "40000 bytes", "20.00 GiB"; empty when nobody said
 };
 
-// Local, inside a catch block: what is being handled there. Rethrows a Fault and a Bug, which are ours.
+// Local, inside a catch block: what is handled there. Rethrows Fault and Bug; Fault (69): no thread is left.
 ForeignException foreign_exception();
 
 // Local. The end of a process that ran out of memory: code 69, so that no launcher tries the same again.

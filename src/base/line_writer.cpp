@@ -59,7 +59,7 @@ void LineWriter::work() {
 }
 
 void LineWriter::write_next(std::unique_lock<std::mutex>& lock) {
-  const Line line = lines_.front();
+  const Line line = std::move(lines_.front());  // a copy could fail, and this is nobody's to catch
   std::exception_ptr failure;
   lock.unlock();
   try {

@@ -124,8 +124,11 @@ void WatchedDisk::watch() {
     lock.unlock();
     {
       const std::lock_guard telling(telling_);
-      for (const SlowOperation& operation : slow)
-        if (tell_) tell_(operation);
+      // A remark that cannot be made is no reason to end a run.
+      for (const SlowOperation& operation : slow) try {
+          if (tell_) tell_(operation);
+        } catch (const std::exception&) {
+        }
     }
     lock.lock();
   }

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <system_error>
 #include <thread>
 
@@ -236,9 +237,10 @@ void run_jobs(const std::vector<Task>& jobs, const Manifest& manifest, int threa
   std::atomic<std::size_t> next{0};
   std::vector<std::exception_ptr> failed(jobs.size());
   const auto work = [&] {
-    Reader reader(manifest);
+    std::optional<Reader> reader;
     for (std::size_t i = next++; i < jobs.size(); i = next++) try {
-        reader.run(jobs[i]);
+        if (!reader) reader.emplace(manifest);
+        reader->run(jobs[i]);
       } catch (...) {
         failed[i] = std::current_exception();
         next = jobs.size();

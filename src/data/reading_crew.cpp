@@ -7,7 +7,8 @@
 
 namespace lockstep {
 
-ReadingCrew::ReadingCrew(std::int64_t threads) {
+// By way of another constructor: where no more threads can be made, those there are end as they always do.
+ReadingCrew::ReadingCrew(std::int64_t threads) : ReadingCrew() {
   check(threads >= 1, "somebody reads");
   for (std::int64_t i = 1; i < threads; ++i) helpers_.emplace_back([this] { help(); });
 }

@@ -33,6 +33,7 @@ class ReadingCrew {
     std::int64_t failed = 0;  // the lowest number, where there is an error
     std::exception_ptr error;
   };
+  ReadingCrew() = default;
   void help();
   void work_on(std::unique_lock<std::mutex>& lock);
 

@@ -30,6 +30,19 @@ constexpr auto kLastLines = std::chrono::seconds(2);
   abort_job(code);
 }
 
+// What is neither ours nor expected. A host that is too small fails several ranks in the same moment, and one
+// of them says it.
+[[noreturn]] void end_by_foreign(const char* doing) {
+  try {
+    const ForeignException thrown = foreign_exception();
+    if (thrown.kind != ForeignException::Kind::kOutOfMemory) end_alone(ExitCode::kBug, thrown.text);
+    throw out_of_memory(thrown, doing, "Make model, batch or samples smaller");
+  } catch (const Fault& fault) {
+    if (!is_first_process()) std::this_thread::sleep_for(kFirstSpeaks);
+    end_alone(fault.code(), fault.what());
+  }
+}
+
 }  // namespace
 
 int with_the_one_catch(const char* doing, const std::function<int()>& work) {
@@ -53,10 +66,7 @@ int with_the_one_catch(const char* doing, const std::function<int()>& work) {
   } catch (const Bug& bug) {
     end_alone(ExitCode::kBug, bug.what());
   } catch (...) {
-    const ForeignException thrown = foreign_exception();
-    if (thrown.kind != ForeignException::Kind::kOutOfMemory) end_alone(ExitCode::kBug, thrown.text);
-    const Fault fault = out_of_memory(thrown, doing, "Make model, batch or samples smaller");
-    end_alone(fault.code(), fault.what());
+    end_by_foreign(doing);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <new>
+#include <system_error>
 
 namespace c10 {
 // What LibTorch's own looks like from here, where there is no LibTorch.
@@ -57,6 +58,19 @@ TEST(ForeignException, KnowsMemoryAndHowMuchWasAsked) {
   const Fault fault = out_of_memory(host, "forward", "Lower train.micro_batch");
   EXPECT_EQ(fault.code(), ExitCode::kCannotStart);
   EXPECT_EQ(fault.fact(), "out of memory: forward, 40000000000 bytes were asked for");
+}
+
+TEST(ForeignException, KnowsThatNoThreadCouldBeMade) {
+  const auto no_thread = std::make_error_code(std::errc::resource_unavailable_try_again);
+  try {
+    thrown_by([&] { throw std::system_error(no_thread); });
+    ADD_FAILURE() << "it is the end of the process";
+  } catch (const Fault& fault) {
+    EXPECT_EQ(fault.code(), ExitCode::kCannotStart);
+    EXPECT_NE(fault.remedy().find("ulimit -u"), std::string::npos) << fault.remedy();
+  }
+  const auto other = std::make_error_code(std::errc::invalid_argument);
+  EXPECT_EQ(thrown_by([&] { throw std::system_error(other); }).kind, ForeignException::Kind::kOther);
 }
 
 TEST(ForeignException, PassesOnWhatIsOurs) {

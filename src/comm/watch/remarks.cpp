@@ -40,11 +40,18 @@ void Remarks::note_slow_storage(const RankView& view) {
 }
 
 // On a thread of its own: the disk that a log lies on may be the one that does not answer.
-void Remarks::say(std::string event, std::string text, std::map<std::string, std::string> fields) const {
-  std::thread([sink = sink_, event = std::move(event), text = std::move(text), fields = std::move(fields)] {
-    log_warning("{}", text);
-    if (sink) sink(event, fields);
-  }).detach();
+// A remark that cannot be made, for want of a thread or of room, is no reason to end a run.
+void Remarks::say(std::string event, std::string text, std::map<std::string, std::string> fields) const try {
+  const auto speak = [sink = sink_, event = std::move(event), text = std::move(text),
+                      fields = std::move(fields)]() noexcept {
+    try {
+      log_warning("{}", text);
+      if (sink) sink(event, fields);
+    } catch (const std::exception&) {
+    }
+  };
+  std::thread(speak).detach();
+} catch (const std::exception&) {
 }
 
 }  // namespace lockstep
