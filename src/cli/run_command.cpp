@@ -117,6 +117,8 @@ MpirunJob job_of(const RunArguments& arguments, const Registries& registries) {
     if (!is_program(job.program[0], search_path()))
       throw Fault(ExitCode::kCannotStart, "there is no program " + job.program[0], "Give its path");
   }
+  if (search_path().empty())
+    throw Fault(ExitCode::kCannotStart, "PATH is not set, and mpirun needs it", "Set PATH");
   if (!is_program("mpirun", search_path()))
     throw Fault(ExitCode::kCannotStart, "mpirun is missing", "Run launch/setup");
   return job;

@@ -210,7 +210,7 @@ std::string temporary_folder() {
 }
 
 std::string search_path() {
-  return is_set("PATH") ? value_of("PATH") : "/bin:/usr/bin";  // as execvp() does
+  return value_of("PATH");
 }
 
 std::string kernel_choice() {

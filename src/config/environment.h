@@ -62,7 +62,7 @@ SlurmPlace slurm_place();
 
 // What `lockstep run` asks: LOCKSTEP_BIN, the program of the ranks, empty for its own;
 // LOCKSTEP_RUN_BACKOFF_MS, the unit of its pauses (throws Fault 64 for what is no number); TMPDIR, else /tmp;
-// PATH, else where execvp() looks.
+// PATH.
 std::string rank_binary();
 std::chrono::milliseconds first_restart_pause();
 std::string temporary_folder();

@@ -49,6 +49,8 @@ void take_standard_streams() {
     if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
     if (::open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0) std::_Exit(static_cast<int>(ExitCode::kBug));
   }
+  // A file longer than the limit (ulimit -f) is an error of write(), with a message.
+  ::signal(SIGXFSZ, SIG_IGN);
   struct sigaction child {};
   if (::sigaction(SIGCHLD, nullptr, &child) == 0 && child.sa_handler == SIG_IGN) ::signal(SIGCHLD, SIG_DFL);
   unblock(SIGCHLD);

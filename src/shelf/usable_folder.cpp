@@ -42,14 +42,27 @@ void probe_direct_writing(Disk& disk, const std::string& path) {
 }
 
 // A read-only mount or a full inode table shows itself in a write, not in permissions.
-void probe_writing(Disk& disk, const std::string& directory) {
-  const std::string probe = directory + "/.staging-probe";
+void fill(Disk& disk, const std::string& probe) {
   disk.make_directory(probe);
   probe_direct_writing(disk, probe + "/1");
   for (int number = 2; number < kInodesOfARun; ++number) {
     const auto file = disk.create(fmt::format("{}/{}", probe, number));
     file->write_at(0, std::as_bytes(std::span("probe", 5)));
     file->close();
+  }
+}
+
+void probe_writing(Disk& disk, const std::string& directory) {
+  const std::string probe = directory + "/.staging-probe";
+  try {
+    fill(disk, probe);
+  } catch (const Fault&) {
+    // A full disk gets its room back; why it is refused is the first fault.
+    try {
+      remove_tree(disk, probe);
+    } catch (const Fault&) {
+    }
+    throw;
   }
   remove_tree(disk, probe);
 }

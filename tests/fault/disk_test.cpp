@@ -167,6 +167,7 @@ TEST(DiskWithoutInodes, IsRefusedBeforeTraining) {
     EXPECT_EQ(result.code, 73) << result.err;
     EXPECT_NE(result.err.find("No space left"), std::string::npos) << result.err;
     EXPECT_EQ(job.metrics().size(), 0u);
+    EXPECT_FALSE(fs::exists(job.checkpoints() + "/.staging-probe"));
   }
 }
 
