@@ -79,6 +79,14 @@ TEST_F(Streams, ClosedStreamsLeaveEveryFileAsItWouldBe) {
   }
 }
 
+TEST_F(Streams, AFileBeyondItsLimitIsAnErrorOfTheCommand) {
+  train();
+  const ProcessResult result = shell("ulimit -f 1; \"$L\" ckpt export runs/small --to pth -o small.pth");
+  EXPECT_EQ(result.code, 74) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("ulimit -f"));
+  for (const char* left : {"small.pth", "small.pth.part"}) EXPECT_FALSE(fs::exists(dir_ / left)) << left;
+}
+
 TEST_F(Streams, AReaderThatHasEnoughEndsACommandQuietly) {
   train();
   for (const std::string before : {"", "trap '' PIPE; "}) {

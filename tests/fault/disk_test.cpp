@@ -212,6 +212,25 @@ TEST(DescriptorLimit, IsAnErrorWithAMessageAndNothingIsLost) {
   EXPECT_GT(refused, 0);
 }
 
+// What one rank of a host cannot be handed, all do without.
+TEST(DescriptorLimit, OfOneRankIsSaidAndAllExchangeMessages) {
+  const std::string wanted = reference_hash(mlp_config());
+  int said = 0;
+  for (int limit = 24; limit <= 27; ++limit) {
+    const Job job(mlp_config());
+    const ProcessResult result = job.train(
+        {.before_rank = {
+             {}, {"bash", "-c", "ulimit -n " + std::to_string(limit) + "; exec \"$@\"", "limited"}, {}}});
+    SCOPED_TRACE(std::to_string(limit) + ": " + result.err);
+    ASSERT_EQ(result.code, 0);
+    EXPECT_EQ(job.state_hash(), wanted);
+    const std::size_t warning = result.err.find("exchange messages instead");
+    said += warning != std::string::npos ? 1 : 0;
+    EXPECT_EQ(result.err.rfind("exchange messages instead"), warning);
+  }
+  EXPECT_GT(said, 0);
+}
+
 // Stops a run with SIGSTOP, in a step or where `where` says, lets somebody do something to its files, and
 // goes on.
 ProcessResult meanwhile(const Job& job, const std::string& guard, const std::function<void()>& somebody,
