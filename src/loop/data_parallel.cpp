@@ -9,11 +9,13 @@
 #include "base/foreign_exception.h"
 #include "base/some_of.h"
 #include "comm/agree.h"
+#include "comm/agree_alike.h"
 #include "lockstep/base/error.h"
 #include "lockstep/base/fault_point.h"
 #include "lockstep/base/hash.h"
 #include "lockstep/base/log.h"
 #include "lockstep/base/random.h"
+#include "loop/buffer_digests.h"
 #include "loop/data_parallel_impl.h"
 #include "loop/module_modes.h"
 #include "loop/outside_holders.h"
@@ -107,7 +109,9 @@ DataParallel::Impl::Impl(Session& of, torch::nn::Module& trained, const Parallel
 }
 
 DataParallel::Impl::~Impl() {
+  session.release_state();
   for (const Lane& lane : lanes) {
+    lane.exchange->end_sharing(*lane.arena);
     for (const torch::Tensor& tensor : lane.arena->trainable_tensors())
       session.parallel_parameters.erase(tensor.unsafeGetTensorImpl());
     for (const torch::Tensor& buffer : lane.arena->buffer_tensors())
@@ -131,8 +135,14 @@ void DataParallel::Impl::lay_out() {
     lanes.push_back({std::move(arena), nullptr, nullptr});
   }
   const MicroBatchRun mine = run_of(session.world, options.micro_batches);
-  pass = std::make_unique<MicroBatchPass>(arenas, PassOptions{mine, options.micro_batches, options.seed,
-                                                              /*spares_others=*/true, /*first_step=*/0});
+  const bool rounds_losses =
+      std::ranges::all_of(lanes, [](const Lane& lane) { return lane.arena->values().element_size() < 4; });
+  pass = std::make_unique<MicroBatchPass>(
+      arenas, PassOptions{mine, options.micro_batches, options.seed, /*spares_others=*/true,
+                          /*first_step=*/0, /*keeps_losses=*/rounds_losses});
+  // Whoever steps all that has a gradient would go on with one from before it was frozen.
+  for (torch::Tensor parameter : module.parameters())
+    if (!parameter.requires_grad()) parameter.mutable_grad().reset();
   for (const auto& item : module.named_parameters())
     parameters.emplace_back(item.key(), item.value().unsafeGetTensorImpl());
   session.seed = options.seed;
@@ -158,8 +168,28 @@ void DataParallel::Impl::claim() {
                   "Put what is shared into one of the modules, and freeze or leave it out in the other");
   for (const auto& item : module.named_parameters())
     if (item.value().requires_grad()) session.parallel_parameters.insert(item.value().unsafeGetTensorImpl());
-  for (const auto& item : module.named_buffers())
-    if (item.value().is_floating_point()) session.parallel_buffers.insert(item.value().unsafeGetTensorImpl());
+  for (const auto& item : module.named_buffers()) {
+    if (!item.value().is_floating_point()) continue;
+    const void* const impl = item.value().unsafeGetTensorImpl();
+    if (session.parallel_buffers.contains(impl) && !claimed_buffers.contains(impl))
+      throw Fault(ExitCode::kConfig, "buffer " + item.key() + " belongs to another DataParallel already",
+                  "Give each module its own: two would average it, each in its own memory");
+    session.parallel_buffers.insert(impl);
+    claimed_buffers.insert(impl);
+  }
+}
+
+// An edit on one rank would be averaged away, and not be seen again.
+void DataParallel::Impl::require_same_start(std::int64_t step) const {
+  const auto has_buffers = [](const Lane& lane) { return lane.arena->buffer_count() > 0; };
+  if (std::ranges::none_of(lanes, has_buffers)) return;
+  Hasher hasher;
+  for (const Lane& lane : lanes) {
+    const torch::Tensor host = lane.arena->buffer_values().detach().cpu();
+    hasher.update({static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()});
+  }
+  if (agree_alike(session.world, 0, hasher.digest().low).value.alike) return;
+  require_same_buffers(session.world, digests_of_buffers(module), fmt::format("before step {}", step));
 }
 
 double DataParallel::Impl::reduce(const std::string& name, const std::string& numbers, std::int64_t step,
@@ -168,6 +198,10 @@ double DataParallel::Impl::reduce(const std::string& name, const std::string& nu
   Watch& watch = world.watch();
   set_fault_step(step + 1);
   session.begin_verb(fmt::format("{}(step {}{})", name, step, numbers), moved());
+  require_same_start(step);
+  // Until now a resume, or whoever starts from other weights, has written there.
+  if (built_in && !std::exchange(is_sealed, true))
+    for (const Lane& lane : lanes) lane.exchange->state_was_written();
   supervisor_line().progress(Step(step + 1));
   fault_point("step");
   if (step == 0 && options.check_model && pass->computed() == 0) pass->check_next();
@@ -195,9 +229,17 @@ double DataParallel::Impl::reduce(const std::string& name, const std::string& nu
   fault_point("reduce");
   session.release_state();
   for (std::size_t i = 0; i < lanes.size(); ++i) lanes[i].exchange->reduce(pass->sums(i));
+  if (const torch::Tensor losses = pass->losses(); losses.defined()) return mean_of(losses);
   const auto finest = std::ranges::max_element(
       lanes, {}, [](const Lane& lane) { return lane.arena->values().element_size(); });
   return finest->exchange->loss();
+}
+
+// Each was computed on one rank and is 0 elsewhere, so their sum is exact.
+double DataParallel::Impl::mean_of(const torch::Tensor& losses) const {
+  session.world.host().all_reduce(span_of(losses), span_of(losses), ReduceOp::kSum);
+  session.world.host().synchronize();
+  return losses.mean().item<double>();
 }
 
 std::optional<Fault> DataParallel::Impl::moved() const {
@@ -330,6 +372,7 @@ std::map<std::string, double> DataParallel::evaluate(
   const KeptGenerators kept(impl_->session.device);  // Note [draws of a loop]
   // Not inference mode: what a module keeps from a first forward (a mask, a table) is used in training later.
   const torch::NoGradGuard no_grad;
+  SteadyBuffers steady(impl_->module);
   const auto measured = [&](std::int64_t chunk) {
     torch::manual_seed(mix_key({kEvaluationStream, static_cast<std::uint64_t>(chunk)}));
     ChunkSums::Parts sums;
@@ -341,9 +384,12 @@ std::map<std::string, double> DataParallel::evaluate(
           for (const auto& [name, part] : measure(chunk)) sums[name] = {part.sum, part.count};
         },
         fault);
+    steady.note_chunk();
     return sums;
   };
-  return ChunkSums::measured(world, chunks, measured).means();
+  const ChunkSums sums = ChunkSums::measured(world, chunks, measured);
+  steady.require(world);
+  return sums.means();
 }
 
 }  // namespace lockstep

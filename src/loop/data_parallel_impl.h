@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,7 @@ struct DataParallel::Impl {
   std::optional<OptimOptions> built_in;
   std::map<std::string, int> group_of;  // of each parameter, by its first name
   double lr = 0;                        // of the next update
+  bool is_sealed = false;
   double clip = 0;
 
  private:
@@ -53,6 +55,10 @@ struct DataParallel::Impl {
   void lay_out_optimizers(const OptimOptions& wanted);
   void warn_of_aliases();
   void claim();
+  void require_same_start(std::int64_t step) const;
+  double mean_of(const torch::Tensor& losses) const;
+
+  std::set<const void*> claimed_buffers;  // TensorImpl of each
 };
 
 }  // namespace lockstep

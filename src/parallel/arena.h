@@ -23,8 +23,9 @@ struct ArenaEntry {
 
 // Note [arena]: all trainable parameters, then all floating-point buffers of a model, then its frozen
 // parameters, are views of one flat tensor (`values`). Gradients and the buffers a micro-batch leaves behind
-// have the same places in flat tensors of contributions, which end behind them with the loss and with one
-// number for each trainable parameter: how many micro-batches reached it. So one exchange and one fused
+// have the same places in flat tensors of contributions, which end behind them with the loss, with one number
+// for each trainable parameter: how many micro-batches reached it, and one for each floating buffer: how many
+// left other bits there than it had. So one exchange and one fused
 // optimizer call serve a whole step, and what is frozen takes no part in either. Each view starts at a
 // multiple of 64 bytes, one of 64 KiB and more on a page of 4096, and so do the buffers as a whole; the
 // padding is zero and stays zero under every operation here.
@@ -71,11 +72,12 @@ class ModelArena {
   void write_through(const torch::Tensor& writable) { writable_ = writable; }
   torch::Tensor buffer_values() const { return values_.narrow(0, trainable_count(), buffer_count()); }
 
-  // The places in a contribution: gradients from 0, buffers from trainable_count(), the loss, and the number
-  // of micro-batches that reached each of trainable().
+  // The places in a contribution: gradients from 0, buffers from trainable_count(), the loss, the number of
+  // micro-batches that reached each of trainable(), and of those that changed each of buffers().
   std::int64_t loss_offset() const { return buffer_end_; }
   std::int64_t reached_offset() const { return buffer_end_ + 1; }
-  std::int64_t contribution_count() const { return reached_offset() + std::ssize(trainable_); }
+  std::int64_t changed_offset() const { return reached_offset() + std::ssize(trainable_); }
+  std::int64_t contribution_count() const { return changed_offset() + std::ssize(buffers_); }
   // Zeros; the floating dtype and the device of the model.
   torch::Tensor new_contribution() const;
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "parallel/common_tensors.h"
+#include "tensors/page_zeros.h"
 
 namespace lockstep {
 namespace {
@@ -40,7 +41,8 @@ std::unique_ptr<CommonState> CommonState::make(HostDomain& domain, ModelArena& a
   arena.move_to(room.front(), domain.rank() == 0);
   std::vector<std::string> texts;
   for (const ArenaEntry& entry : arena.trainable()) texts.emplace_back(changed(entry.name).what());
-  state->sealed_ = std::make_unique<SealedParameters>(arena, std::move(texts));
+  state->sealed_ =
+      std::make_unique<SealedParameters>(arena, std::move(texts), domain.world().rank().value == 0);
   arena.write_through(state->sealed_->writable());
   const std::vector<torch::Tensor> slots(room.begin() + 1, room.end());
   optimizer.move_to(arena.writable_values(), slots);
@@ -48,6 +50,13 @@ std::unique_ptr<CommonState> CommonState::make(HostDomain& domain, ModelArena& a
   domain.barrier("the state is in common");
   state->written_.note(arena);
   return state;
+}
+
+void CommonState::leave(std::unique_ptr<CommonState> state, ModelArena& arena) {
+  const torch::Tensor own = zeros_from_a_page_on(arena.values().numel(), arena.values().options());
+  state.reset();
+  arena.move_to(own, /*writes_trainable=*/true);
+  arena.write_through({});
 }
 
 void CommonState::was_written() {

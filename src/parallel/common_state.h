@@ -23,6 +23,10 @@ class CommonState {
   static std::unique_ptr<CommonState> make(HostDomain& domain, ModelArena& arena, FlatOptimizer& optimizer,
                                            bool sharded);
 
+  // Local, while nobody copies the state. The parameters are in memory of this rank's own again. `arena` is
+  // that of make().
+  static void leave(std::unique_ptr<CommonState> state, ModelArena& arena);
+
   // As GradientExchange::state_was_written() and touched().
   void was_written();
   std::optional<Fault> touched() const;

@@ -55,6 +55,10 @@ class GradientExchange {
     return StateCopies::kOfEachRank;
   }
 
+  // Local, at the end, while nobody copies the state: the parameters are this rank's own again, and written
+  // by whoever likes. `arena` is that of share_state().
+  virtual void end_sharing(ModelArena& /*arena*/) {}
+
   // Local, after share_state(). Null where slots are whole.
   virtual PartedSlots* parted_slots() { return nullptr; }
 

@@ -18,6 +18,8 @@ class KeptBuffers {
   // Copies them again, as they are now.
   void keep();
   void put_back() const;
+  // [buffers], of the arena's dtype: for each floating buffer 1 where its bits are others now, else 0.
+  torch::Tensor changed() const;
   // Also between a forward and its backward, which needs the others as they are.
   void put_back_integers() const;
 

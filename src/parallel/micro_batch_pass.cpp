@@ -115,6 +115,10 @@ std::vector<PartialSum> MicroBatchPass::sums(std::size_t arena) const {
   return lanes_[arena]->stack.sums();
 }
 
+torch::Tensor MicroBatchPass::losses() const {
+  return losses_.defined() ? losses_.cpu() : losses_;
+}
+
 void MicroBatchPass::drain() {
   for (const auto& lane : lanes_) {
     if (lane->early == nullptr) continue;
@@ -144,6 +148,9 @@ void MicroBatchPass::try_run(Step step, const Loss& loss) {
 
 // False when a gradient was late (Note [gradients]); each time one more parameter is known for it.
 bool MicroBatchPass::run_all(Step step, const Loss& loss) {
+  if (options_.keeps_losses)
+    losses_ = torch::zeros({options_.micro_batches},
+                           lanes_.front()->arena.values().options().dtype(torch::kFloat64));
   for (const auto& lane : lanes_) lane->stack.clear();
   if (check_) check_->bits.clear();
   for (int micro_batch = options_.mine.first; micro_batch < options_.mine.end(); ++micro_batch) {
@@ -232,8 +239,10 @@ bool MicroBatchPass::forward_backward(Step step, int micro_batch, const Loss& lo
         fmt::format("step {}: the loss depends on no parameter of the model that is trained", called(step)),
         "Compute it from the output of that very module; one that takes its place later is another");
   const torch::NoGradGuard no_grad;
+  if (losses_.defined()) losses_[micro_batch].copy_(loss.detach().squeeze());
   for (const auto& lane : lanes_) {
     lane->contribute(lane->arena.trainable_count(), lane->arena.buffer_values());
+    lane->contribute(lane->arena.changed_offset(), lane->start.changed());
     lane->contribute(lane->arena.loss_offset(), loss.detach().view({1}));
   }
   return true;

@@ -25,6 +25,7 @@ struct PassOptions {
   // Leave .grad of other modules that a loss goes through as it was.
   bool spares_others = false;
   std::int64_t first_step = 1;  // what messages call it
+  bool keeps_losses = false;    // for losses(): the model's own dtype is too coarse for their sum
 };
 
 // Forward and backward over this rank's micro-batches of a step.
@@ -60,6 +61,10 @@ class MicroBatchPass {
   // next run().
   std::vector<PartialSum> sums(std::size_t arena = 0) const;
 
+  // Local, after run(). [micro-batches] float64 on the CPU, 0 for those of other ranks; undefined without
+  // PassOptions::keeps_losses.
+  torch::Tensor losses() const;
+
   // Collective, after run(), where ranks meet before the exchange's reduce(): all gradients that leave early
   // have left.
   void drain();
@@ -94,6 +99,7 @@ class MicroBatchPass {
   PassOptions options_;
   std::vector<std::unique_ptr<Lane>> lanes_;  // one an arena
   OtherGradients::Tensors own_;
+  torch::Tensor losses_;  // on the loss's device; undefined: not kept
   std::int64_t computed_ = 0;
   int micro_batch_ = 0;
   std::unique_ptr<Check> check_;  // of the model, at the end of the next run()

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 #include "base/aligned_block.h"
@@ -20,7 +21,9 @@
 namespace lockstep {
 namespace {
 
-std::atomic<const SealedParameters*> sealed{nullptr};
+// All of them, one behind the other. They come and go on the thread that trains, which a fault interrupts
+// elsewhere.
+std::atomic<SealedParameters*> first{nullptr};
 struct sigaction before {};
 
 // A second mapping of the same pages (mremap(2), old_size 0).
@@ -37,29 +40,36 @@ torch::Tensor mapped_again(std::byte* memory, std::size_t bytes, const torch::Te
 
 }  // namespace
 
-SealedParameters::SealedParameters(const ModelArena& arena, std::vector<std::string> texts)
+SealedParameters::SealedParameters(const ModelArena& arena, std::vector<std::string> texts, bool speaks_first)
     : arena_(arena),
       texts_(std::move(texts)),
+      speaks_first_(speaks_first),
       memory_(static_cast<std::byte*>(arena.values().data_ptr())),
       bytes_(round_up_to_direct(arena.trainable_values().nbytes())),
       writable_(mapped_again(memory_, bytes_, arena.trainable_values())) {}
 
 SealedParameters::~SealedParameters() {
   if (!is_sealed_) return;
-  ::sigaction(SIGSEGV, &before, nullptr);
-  sealed.store(nullptr);
+  if (first == this)
+    first = next_;
+  else
+    for (SealedParameters* at = first; at != nullptr; at = at->next_)
+      if (at->next_ == this) at->next_ = next_;
+  if (first == nullptr) ::sigaction(SIGSEGV, &before, nullptr);
   ::mprotect(memory_, bytes_, PROT_READ | PROT_WRITE);
 }
 
 void SealedParameters::seal() {
   if (is_sealed_) return;
-  const SealedParameters* none = nullptr;
-  check(sealed.compare_exchange_strong(none, this), "one set of parameters is sealed at a time");
   is_sealed_ = true;
-  struct sigaction action {};
-  action.sa_sigaction = on_fault;
-  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-  ::sigaction(SIGSEGV, &action, &before);
+  next_ = first;
+  first = this;
+  if (next_ == nullptr) {
+    struct sigaction action {};
+    action.sa_sigaction = on_fault;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    ::sigaction(SIGSEGV, &action, &before);
+  }
   ::mprotect(memory_, bytes_, PROT_READ);
 }
 
@@ -72,12 +82,21 @@ const char* SealedParameters::text_at(const void* address) const {
   return texts_[static_cast<std::size_t>(next - arena_.trainable().begin() - 1)].c_str();
 }
 
+const char* SealedParameters::text_of_any(const void* address) {
+  const char* text = nullptr;
+  for (const SealedParameters* at = first; at != nullptr && text == nullptr; at = at->next_)
+    text = at->text_at(address);
+  return text;
+}
+
 // Not at any moment, but at a store to such a parameter: nothing that is done here is interrupted in itself.
 void SealedParameters::on_fault(int signal, siginfo_t* info, void* /*context*/) {
-  const SealedParameters* const here = sealed.load();
-  const char* const text =
-      here != nullptr && info->si_code == SEGV_ACCERR ? here->text_at(info->si_addr) : nullptr;
+  const char* const text = info->si_code == SEGV_ACCERR ? text_of_any(info->si_addr) : nullptr;
   if (text != nullptr) {
+    // A launcher that ends a job asks first, which interrupts the wait.
+    timespec moment{3, 0};
+    while (!first.load()->speaks_first_ && ::nanosleep(&moment, &moment) != 0 && errno == EINTR) {
+    }
     const std::string line = fmt::format("lockstep: error: {}\n", text);
     [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
     abort_job(ExitCode::kConfig);

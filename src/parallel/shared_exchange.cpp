@@ -61,6 +61,10 @@ class SharedExchange : public GradientExchange {
     return state_ == nullptr ? std::nullopt : state_->touched();
   }
 
+  void end_sharing(ModelArena& arena) override {
+    if (state_ != nullptr) CommonState::leave(std::move(state_), arena);
+  }
+
   std::vector<torch::Tensor> contributions() const override { return sums().slots(); }
   EarlyExchange* early() const override { return early_.get(); }
   std::function<bool(const torch::Tensor&)> reads_in_place() const override {

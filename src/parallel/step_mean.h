@@ -33,7 +33,9 @@ class StepMean {
   // One update with the gradients times rate.scale, and take_over_buffers(). A parameter that no micro-batch
   // reached stays as it is. Null: nothing in the arena is trained.
   void apply(FlatOptimizer* optimizer, const UpdateRate& rate) const;
-  // The floating buffers become the mean of what the micro-batches left.
+  // After the pass: the floating buffers become the mean of what the micro-batches left. One that none of
+  // them changed keeps its bits: the mean of equal numbers may round, and overflows beside the largest (a
+  // mask).
   void take_over_buffers() const;
   // .grad of each trainable parameter becomes its mean, whatever was there; undefined, as torch.optim sees a
   // parameter that nothing reached.
@@ -42,6 +44,9 @@ class StepMean {
   void give_gradients(const PartialSum& mean) const;
 
  private:
+  // For each of `count` numbers from `offset` of a contribution on: is it more than 0?
+  std::vector<char> any(std::int64_t offset, std::int64_t count) const;
+
   const ModelArena& arena_;
   torch::Tensor gradients_;
   torch::Tensor rest_;

@@ -69,7 +69,7 @@ void require_apart(std::vector<Extent> extents) {
 }  // namespace
 
 void require_ordinary_tensors(const torch::nn::Module& model) {
-  std::set<const void*> seen;
+  std::set<const void*> seen, parameters;
   std::vector<Extent> extents;
   const auto note = [&](const std::string& name, const torch::Tensor& tensor) {
     const bool is_new = seen.insert(tensor.unsafeGetTensorImpl()).second;
@@ -78,9 +78,13 @@ void require_ordinary_tensors(const torch::nn::Module& model) {
   };
   for (const auto& item : model.named_parameters()) {
     require_parameter(item.key(), item.value());
+    parameters.insert(item.value().unsafeGetTensorImpl());
     note(item.key(), item.value());
   }
   for (const auto& item : model.named_buffers()) {
+    if (parameters.contains(item.value().unsafeGetTensorImpl()))
+      throw Fault(ExitCode::kConfig, fmt::format("{} is a parameter and a buffer", item.key()),
+                  "Register it as one of them");
     if (item.value().is_complex())
       throw Fault(ExitCode::kConfig, fmt::format("buffer {} is complex", item.key()),
                   "Keep it as a real tensor (torch::view_as_real)");

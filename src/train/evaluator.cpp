@@ -13,6 +13,7 @@
 #include "lockstep/base/error.h"
 #include "lockstep/base/random.h"
 #include "lockstep/models/autocast.h"
+#include "loop/buffer_digests.h"
 #include "loop/module_modes.h"
 #include "parallel/chunk_sums.h"
 #include "train/odd_values.h"
@@ -192,12 +193,15 @@ std::map<std::string, double> evaluate(const EvaluationParts& parts, const Evalu
   const EvalMode eval_mode(parts.model);
   const c10::InferenceMode inference_mode;
   const std::int64_t chunks = (parts.dataset.size() + options.chunk - 1) / options.chunk;
+  SteadyBuffers steady(parts.model);
   const ChunkSums sums = ChunkSums::measured(parts.world, chunks, [&](std::int64_t chunk) {
     ChunkSums::Parts measured;
     for (const auto& [name, sum] : measure(parts, options, chunk * options.chunk))
       measured[name] = {sum.sum, sum.count};
+    steady.note_chunk();
     return measured;
   });
+  steady.require(parts.world);
   require_labels(sums, options.targets);
   std::map<std::string, double> means = sums.means();
   name_for_sequences(target_of(parts.dataset), means);

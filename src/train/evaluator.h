@@ -36,7 +36,7 @@ struct EvaluationParts {
 // and (66) when no label counts.
 //
 // Collective. The model is in eval mode under inference mode meanwhile; then each module has its former mode,
-// also after an exception.
+// also after an exception. Throws AgreedFault (78) where a buffer changes from chunk to chunk.
 std::map<std::string, double> evaluate(const EvaluationParts& parts, const EvaluationOptions& options);
 
 // A number that an evaluation gave and that is none, and what is known of why.

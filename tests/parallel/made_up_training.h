@@ -40,6 +40,7 @@ inline torch::Tensor contribution(const ModelArena& arena, int step, int index) 
   flat.mul_(mask);
   for (std::size_t i = 0; i < arena.trainable().size(); ++i)
     flat[arena.reached_offset() + static_cast<std::int64_t>(i)].fill_(arena.trainable()[i].name != "unused");
+  flat.narrow(0, arena.changed_offset(), std::ssize(arena.buffers())).fill_(1);
   return flat;
 }
 

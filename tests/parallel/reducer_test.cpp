@@ -174,7 +174,7 @@ TEST(Arena, LaysFrozenParametersBehindWhatIsExchanged) {
   ASSERT_EQ(arena.frozen().size(), 1u);
   EXPECT_EQ(arena.frozen()[0].name, "a.weight");
   EXPECT_GE(arena.frozen()[0].offset, arena.loss_offset());
-  EXPECT_EQ(arena.contribution_count(), arena.loss_offset() + 1 + 4);
+  EXPECT_EQ(arena.contribution_count(), arena.loss_offset() + 1 + 4 + 1);
   EXPECT_TRUE(torch::equal(net.a->weight, before));
   EXPECT_FALSE(net.a->weight.requires_grad());
   EXPECT_TRUE(net.b->weight.requires_grad());

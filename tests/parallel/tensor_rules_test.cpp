@@ -65,6 +65,12 @@ TEST(TensorRules, RefuseTwoTensorsOverOneMemory) {
   EXPECT_EQ(refusal_of(net), "a.weight and b.weight are two tensors over the same memory");
 }
 
+TEST(TensorRules, RefuseOneTensorInTwoRoles) {
+  Net net;
+  net.register_buffer("average", net.a->weight);
+  EXPECT_EQ(refusal_of(net), "average is a parameter and a buffer");
+}
+
 TEST(TensorRules, RefuseAParameterThatIsComputed) {
   Net net;
   net.register_parameter("twice", net.a->weight * 2);

@@ -37,6 +37,7 @@ void update(TrainingState& state, int seed) {
   for (const auto* entries : {&state.arena().parameters(), &state.arena().buffers()})
     for (const ArenaEntry& entry : *entries) ModelArena::view(mean, entry).normal_();
   mean.narrow(0, state.arena().reached_offset(), std::ssize(state.arena().trainable())).fill_(1);
+  mean.narrow(0, state.arena().changed_offset(), std::ssize(state.arena().buffers())).fill_(1);
   StepMean(state.arena(), mean).apply(&state.optimizer(), {1e-2});
 }
 

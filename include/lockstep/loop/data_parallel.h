@@ -95,25 +95,30 @@ class DataParallel {
   // optimizer may be made before; a detach() or view of one stays behind, with a warning), lays its
   // parameters out in flat tensors, one for each dtype, and gives all ranks what rank 0 has. The session
   // outlives it. From here on the module is not moved, re-typed, frozen or thawed. Throws AgreedFault (78)
-  // for more ranks than micro-batches, for a module that differs between ranks, for a parameter that another
-  // DataParallel has, for tensors that cannot be kept as they are meant.
+  // for more ranks than micro-batches, for a module that differs between ranks, for a parameter or
+  // buffer that another DataParallel has, for tensors that cannot be kept as they are meant. A .grad of what
+  // is frozen is emptied.
   DataParallel(Session& session, torch::nn::Module& module, const ParallelOptions& options = {});
+  // Local. The parameters are as they are, each rank's own; LibTorch trains them on.
   ~DataParallel();
   DataParallel(const DataParallel&) = delete;
   DataParallel& operator=(const DataParallel&) = delete;
 
   // Collective, verb. Forward and backward over this rank's micro-batches of `step` (0-based), and the mean
   // over all of them: .grad of every parameter is replaced by it (undefined where no micro-batch reached it),
-  // floating buffers become the mean of what the micro-batches left. .grad of other modules stays as it was.
+  // floating buffers become the mean of what the micro-batches left (one that none of them changed keeps its
+  // bits). .grad of other modules stays as it was.
   // A handle to a .grad that is kept beyond the step keeps its numbers; a view of it does not.
   // Returns the mean loss, and leaves LibTorch's default generator as it was. When it returns, whatever an
   // optimizer is about to change was copied for a save in flight. Throws Fault: 78 for a loss that is none or
-  // a module that was moved; 70 for integer buffers that depend on data.
+  // a module that was moved; 70 for integer buffers that depend on data, and for buffers that are not the
+  // same on all ranks when a step begins.
   double backward(std::int64_t step, const Loss& loss);
 
   // Collective, verb; once, before the first step: updates are made by an optimizer of Lockstep's own, by
   // update(). On a CPU the ranks of a host have one copy of parameters and optimizer state from here on
-  // (ParallelOptions::host_memory): parameters are changed by update() alone. Throws AgreedFault: 70 where
+  // (ParallelOptions::host_memory): parameters are changed by update() alone, and from the first one on a
+  // store by anybody else ends the job (78). Throws AgreedFault: 70 where
   // ranks give other numbers; 78 for options out of range, for parameters that are not float32 or float64,
   // for a group that matches none and a parameter of two.
   void optimize_with(const AdamW& optimizer);
@@ -127,7 +132,8 @@ class DataParallel {
   // Collective, verb. The means of what `measure` gives for each of `chunks` chunks, shared among the ranks:
   // the same numbers at any world size. The module is in eval mode and nothing is recorded for a backward
   // pass meanwhile; then each submodule has the mode it had. A chunk draws the same random numbers on any
-  // rank. `measure` gives the same names for every chunk (Fault 78).
+  // rank. `measure` gives the same names for every chunk, and from its second one on changes no buffer of the
+  // module (Fault 78).
   std::map<std::string, double> evaluate(
       std::int64_t chunks, const std::function<std::map<std::string, Measured>(std::int64_t chunk)>& measure);
 

@@ -54,7 +54,8 @@ struct Loop {
   std::function<torch::Tensor(MicroBatch, torch::Tensor)> change_loss;
   std::int64_t width = 8, backward_late = 0, after_late = 0;
   bool leaves_out_backward = false, leaves_out_after = false, resumes = true, leaves = false;
-  bool built_in = false;  // update() instead of backward() and step(); and changes the one copy
+  std::function<void()> between;  // two updates
+  bool built_in = false;          // update() instead of backward() and step()
 };
 
 // Where in a loop its misuse comes.
@@ -73,6 +74,30 @@ std::unique_ptr<torch::optim::Optimizer> make(const std::vector<torch::Tensor>& 
 void change_in_place(const Net& net, double factor) {
   const torch::NoGradGuard no_grad;
   net->in->weight.mul_(factor);
+}
+
+// Past what LibTorch counts.
+void change_data(const Net& net, double factor) {
+  net->in->weight.data().mul_(factor);
+}
+
+void use_built_in(Loop& loop) {
+  loop.built_in = true;
+  loop.parallel->optimize_with(AdamW{.lr = 1e-2});
+}
+
+torch::Tensor loss_of(Loop& loop, MicroBatch m);
+
+// What the ranks had in common is each rank's own when its DataParallel ends.
+void change_after_the_end(Loop& loop) {
+  use_built_in(loop);
+  loop.parallel->update(0, [&](MicroBatch m) { return loss_of(loop, m); });
+  loop.parallel.reset();
+  for (int times = 0; times < 1000; ++times) change_data(loop.net, loop.odd ? 0.99 : 1.01);
+  loop.session.barrier();
+  const float largest = loop.net->in->weight.abs().max().item<float>();
+  const bool own = loop.odd ? largest < 0.01 : largest > 10;
+  throw std::runtime_error(own ? "each rank has a copy" : "the ranks have one copy still");
 }
 
 // Verbs: left out, or of another step.
@@ -170,8 +195,15 @@ std::map<std::string, Misuse> misuses_of_checkpoints() {
       {"the-one-copy-changed-in-place",
        {At::kMade,
         [](Loop& l) {
-          l.built_in = true;
-          l.parallel->optimize_with(AdamW{.lr = 1e-2});
+          use_built_in(l);
+          l.between = [&l] { change_in_place(l.net, 0.5); };
+        }}},
+      {"the-one-copy-left", {At::kMade, change_after_the_end}},
+      {"the-data-of-the-one-copy-changed",
+       {At::kMade,
+        [](Loop& l) {
+          use_built_in(l);
+          l.between = [&l] { change_data(l.net, 0.5); };
         }}},
       {"other-numbers-of-the-optimizer-on-one-rank",
        {At::kMade, [](Loop& l) { l.parallel->optimize_with(AdamW{.lr = l.odd ? 2e-2 : 1e-2}); }}},
@@ -335,7 +367,7 @@ class Run {
     if (loop_.leaves) return false;
     double loss = 0;
     if (loop_.built_in) {
-      if (step == kWhen) change_in_place(loop_.net, 0.5);
+      if (step == kWhen && loop_.between) loop_.between();
       loss = loop_.parallel->update(step, [&](MicroBatch m) { return loss_of(loop_, m); });
     } else if (!loop_.leaves_out_backward)
       loss = loop_.parallel->backward(step + loop_.backward_late,

@@ -122,6 +122,8 @@ module() {
   ends module-replaced 78 1 'depends on no parameter of the model that is trained'
   ends layer-replaced 78 1 'in.weight'
   ends the-one-copy-changed-in-place 78 1 'parameter in.weight was changed in place between two updates'
+  ends the-data-of-the-one-copy-changed 78 1 'parameter in.weight was changed in place between two updates'
+  ends the-one-copy-left 70 0 'each rank has a copy'
   ends other-numbers-of-the-optimizer-on-one-rank 70 0 'the ranks called different things: optimize_with('
   ends other-rate-on-one-rank 70 0 'update(step 0, lr 0.01) of rank 0; update(step 0, lr 0.02) of rank 1'
   ends parameter-changed-on-one-rank 70 1 'the ranks hold different states'
