@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <string>
 
@@ -27,12 +28,23 @@ class Progress {
   void begin(Step first, Step last);
   void step(Step step, double loss);
   void saved(Step step) { last_saved_ = step; }
-  // Samples a second since begin().
-  double samples_per_second(Step step) const;
+  // Samples a second since this was last asked, or since begin(): what a line of the journal says.
+  double line_rate(Step step);
   // Ends the live line, so that other output starts on a line of its own.
   void end_line();
 
  private:
+  // Where a run was at some time.
+  struct Waypoint {
+    std::chrono::nanoseconds time{0};
+    Step step{0};
+  };
+  Waypoint now(Step step) const { return {clock_->monotonic(), step}; }
+  // Samples a second from one to the other; 0 where no time has passed.
+  double rate(const Waypoint& from, const Waypoint& to) const;
+  // The newest of what was shown that is `age` old or older, else the oldest that is kept.
+  const Waypoint& shown_before(std::chrono::nanoseconds age) const;
+  void forget_old();
   std::string text(Step step, double loss) const;
 
   const Clock* clock_;
@@ -41,8 +53,8 @@ class Progress {
   Step first_{1};
   Step last_{1};
   Step last_saved_{0};
-  std::chrono::nanoseconds begun_{0};
-  std::chrono::nanoseconds shown_{0};
+  Waypoint line_;                  // of the journal
+  std::deque<Waypoint> shown_{1};  // of the last minute, and one before
   bool line_open_ = false;
 };
 

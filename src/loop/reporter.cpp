@@ -28,7 +28,7 @@ void Reporter::step(const StepRecord& record, bool last) {
   progress_->step(record.step, record.loss);
   if (!last && record.metrics.empty() && !due(record.step, every_steps_)) return;
   StepRecord complete = record;
-  complete.samples_per_s = progress_->samples_per_second(record.step);
+  complete.samples_per_s = progress_->line_rate(record.step);
   if (times_) {
     complete.seconds = times_->until(record.step);
     complete.straggler_ratio = times_->watch().straggler();

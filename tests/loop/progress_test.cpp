@@ -76,8 +76,39 @@ TEST_F(ProgressTest, RateAndTimeLeftCountFromWhereThisLifeBegan) {
   progress.saved(Step(1000));
   clock_.advance(2s);
   progress.step(Step(1002), 1);
-  EXPECT_EQ(progress.samples_per_second(Step(1002)), 100);
+  EXPECT_EQ(progress.line_rate(Step(1002)), 100);
   EXPECT_THAT(shown.back(), HasSubstr("100 samples/s  eta 1h06m  checkpoint 1000"));
+}
+
+// A fast first half, then a slow one: the rate of a line is that of the line.
+TEST_F(ProgressTest, RateIsOfTheTimeSinceTheLineBefore) {
+  Progress progress(clock_, {.global_batch = 10, .terminal = false, .interval = 5s}, show);
+  progress.begin(Step(1), Step(1000));
+  for (std::int64_t step = 1; step <= 100; ++step) {
+    clock_.advance(100ms);
+    progress.step(Step(step), 0.5);
+    if (step % 50 == 0) EXPECT_EQ(progress.line_rate(Step(step)), 100);
+  }
+  for (std::int64_t step = 101; step <= 110; ++step) {
+    clock_.advance(5s);
+    progress.step(Step(step), 0.5);
+    if (step > 101) EXPECT_THAT(shown.back(), HasSubstr("  2 samples/s"));
+    EXPECT_EQ(progress.line_rate(Step(step)), 2);
+  }
+  // The time left is told by the last minute: 50 s of 10 steps, and 10 s of 100.
+  EXPECT_THAT(shown.back(), HasSubstr("eta 8m0"));
+  EXPECT_EQ(progress.line_rate(Step(110)), 0) << "no time has passed";
+}
+
+TEST_F(ProgressTest, ATerminalsRateIsOfTheLastSeconds) {
+  Progress progress(clock_, {.global_batch = 10, .terminal = true, .interval = 5s}, show);
+  progress.begin(Step(1), Step(2000));
+  for (std::int64_t step = 1; step <= 1000; ++step) {
+    clock_.advance(step <= 500 ? 100ms : 200ms);
+    progress.step(Step(step), 0.5);
+    if (step == 500) EXPECT_THAT(shown.back(), HasSubstr("100 samples/s  eta 2m30s"));
+  }
+  EXPECT_THAT(shown.back(), HasSubstr("50 samples/s  eta 3m20s"));
 }
 
 }  // namespace
