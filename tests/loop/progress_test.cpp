@@ -87,12 +87,16 @@ TEST_F(ProgressTest, RateIsOfTheTimeSinceTheLineBefore) {
   for (std::int64_t step = 1; step <= 100; ++step) {
     clock_.advance(100ms);
     progress.step(Step(step), 0.5);
-    if (step % 50 == 0) EXPECT_EQ(progress.line_rate(Step(step)), 100);
+    if (step % 50 == 0) {
+      EXPECT_EQ(progress.line_rate(Step(step)), 100);
+    }
   }
   for (std::int64_t step = 101; step <= 110; ++step) {
     clock_.advance(5s);
     progress.step(Step(step), 0.5);
-    if (step > 101) EXPECT_THAT(shown.back(), HasSubstr("  2 samples/s"));
+    if (step > 101) {
+      EXPECT_THAT(shown.back(), HasSubstr("  2 samples/s"));
+    }
     EXPECT_EQ(progress.line_rate(Step(step)), 2);
   }
   // The time left is told by the last minute: 50 s of 10 steps, and 10 s of 100.
@@ -106,7 +110,9 @@ TEST_F(ProgressTest, ATerminalsRateIsOfTheLastSeconds) {
   for (std::int64_t step = 1; step <= 1000; ++step) {
     clock_.advance(step <= 500 ? 100ms : 200ms);
     progress.step(Step(step), 0.5);
-    if (step == 500) EXPECT_THAT(shown.back(), HasSubstr("100 samples/s  eta 2m30s"));
+    if (step == 500) {
+      EXPECT_THAT(shown.back(), HasSubstr("100 samples/s  eta 2m30s"));
+    }
   }
   EXPECT_THAT(shown.back(), HasSubstr("50 samples/s  eta 3m20s"));
 }
