@@ -80,17 +80,17 @@ TEST_F(RehearsalTest, RefusesAFolderWhereTheRunWillWriteAFile) {
   }
 }
 
-// Counts in buffers and draws while it is evaluated: what a rehearsal must not leave behind.
-struct Counting : Probe {
-  Counting() {
+// Fills buffers and draws while it is evaluated: what a rehearsal must not leave behind.
+struct Filling : Probe {
+  Filling() {
     seen = register_buffer("seen", torch::zeros({1}));
     calls = register_buffer("calls", torch::zeros({1}, torch::kInt64));
   }
   torch::Tensor forward(torch::Tensor input) override {
     torch::NoGradGuard no_grad;
     if (!is_training()) {
-      seen.add_(1);
-      calls.add_(1);
+      seen.fill_(1);
+      calls.fill_(1);
       torch::rand({3});
     }
     const torch::AutoGradMode grad(is_training());
@@ -100,7 +100,7 @@ struct Counting : Probe {
 };
 
 TEST_F(RehearsalTest, ChangesNoBitOfTheRun) {
-  model_ = [] { return std::make_shared<Counting>(); };
+  model_ = [] { return std::make_shared<Filling>(); };
   live();
   const Digest with = CheckpointReader::open(real_disk(), folder_ / "run/ckpt/step-00000005")->state_hash();
   // The same without an evaluation before the last save.
