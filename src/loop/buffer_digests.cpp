@@ -28,25 +28,24 @@ BufferDigests digests_of_buffers(const torch::nn::Module& module) {
 void require_same_buffers(World& world, const BufferDigests& mine, const std::string& when) {
   std::string text;
   for (const auto& [name, digest] : mine) text += fmt::format("{} {}\n", printable(name), digest.hex());
-  require_same_lines(world, text, [&](const std::string& here, const std::string& root) {
-    const std::string& which = here == kNoLine ? root : here;
-    return Fault(ExitCode::kBug,
-                 fmt::format("{}: buffer {} is not the same on rank {} as on rank 0", when,
-                             which.substr(0, which.rfind(' ')), world.rank().value),
-                 "Change buffers on all ranks alike (Session::broadcast, all_reduce_sum), or in the function "
-                 "given to backward() and update(), whose micro-batches are averaged");
+  require_same_values(world, text, [&](const std::string& name) {
+    return Fault(
+        ExitCode::kBug,
+        fmt::format("{}: buffer {} is not the same on rank {} as on rank 0", when, name, world.rank().value),
+        "Change buffers on all ranks alike (Session::broadcast, all_reduce_sum), or in the function "
+        "given to backward() and update(), whose micro-batches are averaged");
   });
 }
 
 void SteadyBuffers::note_chunk() {
-  if (std::exchange(has_first_, true)) return;
-  first_ = digests_of_buffers(module_);
+  if (!first_) first_ = digests_of_buffers(module_);
 }
 
 void SteadyBuffers::require(World& world) const {
+  check(first_.has_value(), "every rank has computed a chunk");
   const BufferDigests now = digests_of_buffers(module_);
   std::optional<Fault> wrong;
-  const auto at = std::ranges::mismatch(first_, now).in2;
+  const auto at = std::ranges::mismatch(*first_, now).in2;
   if (at != now.end())
     wrong =
         Fault(ExitCode::kConfig,

@@ -3,6 +3,7 @@
 
 #include <torch/torch.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,8 +39,7 @@ class SteadyBuffers {
 
  private:
   const torch::nn::Module& module_;
-  BufferDigests first_;
-  bool has_first_ = false;
+  std::optional<BufferDigests> first_;  // after the first chunk
 };
 
 }  // namespace lockstep

@@ -166,17 +166,14 @@ void DataParallel::Impl::claim() {
     if (session.parallel_parameters.contains(item.value().unsafeGetTensorImpl()))
       throw Fault(ExitCode::kConfig, "parameter " + item.key() + " belongs to another DataParallel already",
                   "Put what is shared into one of the modules, and freeze or leave it out in the other");
-  for (const auto& item : module.named_parameters())
-    if (item.value().requires_grad()) session.parallel_parameters.insert(item.value().unsafeGetTensorImpl());
-  for (const auto& item : module.named_buffers()) {
-    if (!item.value().is_floating_point()) continue;
-    const void* const impl = item.value().unsafeGetTensorImpl();
-    if (session.parallel_buffers.contains(impl) && !claimed_buffers.contains(impl))
+  for (const auto& item : module.named_buffers())
+    if (session.parallel_buffers.contains(item.value().unsafeGetTensorImpl()))
       throw Fault(ExitCode::kConfig, "buffer " + item.key() + " belongs to another DataParallel already",
                   "Give each module its own: two would average it, each in its own memory");
-    session.parallel_buffers.insert(impl);
-    claimed_buffers.insert(impl);
-  }
+  for (const auto& item : module.named_parameters())
+    if (item.value().requires_grad()) session.parallel_parameters.insert(item.value().unsafeGetTensorImpl());
+  for (const auto& item : module.named_buffers())
+    if (item.value().is_floating_point()) session.parallel_buffers.insert(item.value().unsafeGetTensorImpl());
 }
 
 // An edit on one rank would be averaged away, and not be seen again.

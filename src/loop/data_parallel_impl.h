@@ -4,7 +4,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -57,8 +56,6 @@ struct DataParallel::Impl {
   void claim();
   void require_same_start(std::int64_t step) const;
   double mean_of(const torch::Tensor& losses) const;
-
-  std::set<const void*> claimed_buffers;  // TensorImpl of each
 };
 
 }  // namespace lockstep

@@ -155,12 +155,11 @@ void LoopState::require_alike(World& world) const {
   for (const Persisted& item : persisted_)
     text += fmt::format("{} {:016x}\n", item.key.path(),
                         item.shared ? 0 : digest_of(bytes_of(item.live.cpu())).low);
-  require_same_lines(world, text, [&](const std::string& here, const std::string& root) {
-    const std::string& which = here == kNoLine ? root : here;
+  require_same_values(world, text, [&](const std::string& name) {
     return Fault(
         ExitCode::kBug,
-        fmt::format("{} is not the same on rank {} as on rank 0, whose would be saved",
-                    which.substr(0, which.rfind(' ')), world.rank().value),
+        fmt::format("{} is not the same on rank {} as on rank 0, whose would be saved", name,
+                    world.rank().value),
         "Make it equal on all ranks (Session::broadcast, all_reduce_sum, agree_on_root) before after()");
   });
 }

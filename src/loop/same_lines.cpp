@@ -29,4 +29,12 @@ void require_same_lines(
   });
 }
 
+void require_same_values(World& world, const std::string& mine,
+                         const std::function<Fault(const std::string& name)>& fault_of) {
+  require_same_lines(world, mine, [&](const std::string& here, const std::string& root) {
+    const std::string& which = here == kNoLine ? root : here;
+    return fault_of(which.substr(0, which.rfind(' ')));
+  });
+}
+
 }  // namespace lockstep

@@ -19,4 +19,9 @@ void require_same_lines(
     World& world, const std::string& mine,
     const std::function<Fault(const std::string& here, const std::string& on_root)>& fault_of);
 
+// Collective. The same of lines "NAME VALUE": what `fault_of` makes of the first name whose value is not the
+// same on all ranks, or that some lack.
+void require_same_values(World& world, const std::string& mine,
+                         const std::function<Fault(const std::string& name)>& fault_of);
+
 }  // namespace lockstep

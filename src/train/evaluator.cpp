@@ -39,6 +39,10 @@ ModelCall call_of(const EvaluationParts& parts, const EvaluationOptions& options
   return call;
 }
 
+std::int64_t chunks_of(const EvaluationParts& parts, const EvaluationOptions& options) {
+  return (parts.dataset.size() + options.chunk - 1) / options.chunk;
+}
+
 MetricSums measure(const EvaluationParts& parts, const EvaluationOptions& options, std::int64_t first) {
   HostBatch batch;
   read_chunk(parts.dataset,
@@ -137,7 +141,7 @@ std::optional<OddFinding> look_at_state(const Model& model) {
 // This rank's chunks; what it finds first.
 OddFinding look_again(const EvaluationParts& parts, const EvaluationOptions& options,
                       const std::string& name) {
-  const std::int64_t chunks = (parts.dataset.size() + options.chunk - 1) / options.chunk;
+  const std::int64_t chunks = chunks_of(parts, options);
   const std::int64_t stride = parts.world.size().value;
   const std::int64_t mine = parts.world.rank().value;
   for (std::int64_t chunk = mine; chunk < chunks; chunk += stride)
@@ -192,7 +196,7 @@ std::vector<std::string> try_chunks(const EvaluationParts& parts, const Evaluati
 std::map<std::string, double> evaluate(const EvaluationParts& parts, const EvaluationOptions& options) {
   const EvalMode eval_mode(parts.model);
   const c10::InferenceMode inference_mode;
-  const std::int64_t chunks = (parts.dataset.size() + options.chunk - 1) / options.chunk;
+  const std::int64_t chunks = chunks_of(parts, options);
   SteadyBuffers steady(parts.model);
   const ChunkSums sums = ChunkSums::measured(parts.world, chunks, [&](std::int64_t chunk) {
     ChunkSums::Parts measured;
