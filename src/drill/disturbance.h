@@ -25,7 +25,7 @@ struct Disturbance {
   int rank = 0;           // that it strikes
   std::int64_t step = 0;  // it strikes when this step has ended and
   double part = 0;        // this part of a step's time, 0 to 1, has gone by. Step 0: while the ranks start,
-  double after_s = 0;     // so long after the rank is there
+                          // this part of the time the last start took, at the latest with the first step
 };
 
 // Local. "kill", "hang", "disk".

@@ -14,7 +14,7 @@ namespace lockstep {
 namespace {
 
 // What the numbers are drawn for.
-enum Draw : std::uint64_t { kOrder, kStep, kRank, kPhase, kDelay, kPart };
+enum Draw : std::uint64_t { kOrder, kStep, kRank, kPhase, kPart };
 
 constexpr std::uint64_t kOneStartIn = 4;
 
@@ -83,7 +83,6 @@ std::vector<Disturbance> draw_faults(const DrillWishes& wishes) {
     const bool in_start = i > 0 && faults.back().step > 0 && fault.kind == FaultKind::kKill &&
                           mix_key({wishes.seed, at, kPhase}) % kOneStartIn == 0;
     if (in_start) fault.step = 0;
-    if (in_start) fault.after_s = fraction(mix_key({wishes.seed, at, kDelay}));
     faults.push_back(fault);
   }
   return faults;

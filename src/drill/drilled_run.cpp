@@ -53,6 +53,8 @@ class Driver {
   void note_comeback();
   void next();
   void look_for_the_rank();
+  void note_the_start();
+  bool has_come(const Disturbance& plan);
   bool may_be_fruitless() const;
   StruckFault& fault() { return run_.faults[at_]; }
 
@@ -62,6 +64,8 @@ class Driver {
   std::unique_ptr<SupervisedChild> child_;
   std::unique_ptr<Strike> strike_;
   Time looked_at_;                                  // for its rank
+  bool starts_ = false;                             // its rank's life: it has ended no step yet
+  std::optional<double> start_s_;                   // of the last life that ended one, until then
   std::optional<Time> moment_;                      // to strike, once the step has ended
   std::optional<Time> struck_;                      // and nobody has noticed it yet
   std::size_t at_ = 0;                              // the fault that strikes next, or has struck
@@ -143,7 +147,14 @@ void Driver::look_for_the_rank() {
   const pid_t rank = order_.launcher == Launcher::kSlurm ? slurm_rank_process(order_.directory, plan.rank)
                                                          : rank_process(child_->pid(), plan.rank);
   strike_ = Strike::of(rank, plan.kind);
+  starts_ = strike_ && !story_.trains();
   looked_at_ = steady_clock::now();
+}
+
+void Driver::note_the_start() {
+  if (!starts_ || !story_.trains()) return;
+  start_s_ = strike_->age_s();
+  starts_ = false;
 }
 
 // A supervisor takes the third restart in a row without a commit for no progress. A fault in a start leaves
@@ -162,12 +173,18 @@ void Driver::watch_for_the_moment() {
     look_for_the_rank();
     return;
   }
-  if (plan.step == 0 && strike_->age_s() >= plan.after_s) return strike();
-  if (plan.step == 0 || story_.step() < plan.step || !may_be_fruitless()) return;
+  note_the_start();
+  if (has_come(plan)) strike();
+}
+
+bool Driver::has_come(const Disturbance& plan) {
+  // A start that is shorter than the one before is over with its first step.
+  if (plan.step == 0) return story_.trains() || (start_s_ && strike_->age_s() >= plan.part * *start_s_);
+  if (story_.step() < plan.step || !may_be_fruitless()) return false;
   if (!moment_)
     moment_ = steady_clock::now() +
               std::chrono::duration_cast<steady_clock::duration>(story_.step_time() * plan.part);
-  if (steady_clock::now() >= *moment_) strike();
+  return steady_clock::now() >= *moment_;
 }
 
 void Driver::strike() {

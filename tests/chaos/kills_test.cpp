@@ -147,10 +147,17 @@ void expect_nothing_left_by(int count) {
 
   EXPECT_GE(std::ranges::count_if(told.at("faults"), [](const Json& one) { return one.at("struck"); }), count)
       << told;
+  int starts = 0, in_a_start = 0;
   for (const Json& fault : told.at("faults")) {
+    if (fault.at("planned_step") == 0 && fault.at("struck")) {
+      ++starts;
+      in_a_start += fault.at("step") == 0;
+    }
     EXPECT_NE(fault.at("same_bits"), false) << fault;
     EXPECT_EQ(fault.at("lost_commit"), false) << fault;
   }
+  // A start that is shorter than the one before is over when it is to be struck.
+  EXPECT_GE(2 * in_a_start, starts);
   for (const std::string wrong : told.at("wrong"))
     EXPECT_THAT(wrong, ::testing::HasSubstr("was not struck: the run had ended"));
   EXPECT_EQ(state_hash_of(job.path("drill/disturbed")), state_hash_of(job.path("drill/undisturbed")));
