@@ -27,7 +27,7 @@ from report import Report
 HERE = pathlib.Path(__file__).resolve().parent
 WORKER = str(HERE / "peer_ddp_worker.py")
 # Between two lines of metrics.jsonl: a line's step also takes the gradient's norm, and rank 0 writes.
-EVERY = {"mlp": 20, "mlp_small": 600, "gpt": 4, "resnet18": 10}
+EVERY = {"mlp": 20, "mlp_small": 1500, "gpt": 4, "resnet18": 10}
 SECTIONS = {
     "mlp": """model: {type: mlp, inputs: 1024, hidden: [2560, 2560, 2560, 2560], outputs: 1024}
 data: {type: npz, train: {path: mlp.npz}}

@@ -46,7 +46,7 @@ class Sampler(threading.Thread):
         self.mark, self.seen, self.ended = mark, [], threading.Event()
 
     def run(self):
-        while not self.ended.wait(0.04):
+        while not self.ended.wait(0.02):
             self.seen.append(pss_of_ranks(self.mark))
 
     def steady(self):
