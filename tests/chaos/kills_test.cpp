@@ -156,8 +156,10 @@ void expect_nothing_left_by(int count) {
     EXPECT_NE(fault.at("same_bits"), false) << fault;
     EXPECT_EQ(fault.at("lost_commit"), false) << fault;
   }
-  // A start that is shorter than the one before is over when it is to be struck.
-  EXPECT_GE(2 * in_a_start, starts);
+  // A start that is shorter than the one before is over when it is to be struck; of a few, all may be.
+  if (starts >= 20) {
+    EXPECT_GE(2 * in_a_start, starts);
+  }
   for (const std::string wrong : told.at("wrong"))
     EXPECT_THAT(wrong, ::testing::HasSubstr("was not struck: the run had ended"));
   EXPECT_EQ(state_hash_of(job.path("drill/disturbed")), state_hash_of(job.path("drill/undisturbed")));
