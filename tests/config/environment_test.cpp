@@ -5,12 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <map>
 
 #include "config/array_task.h"
 #include "config/effective.h"
 #include "config/secrets.h"
 #include "message.h"
+#include "support/without_variables.h"
 
 namespace lockstep {
 namespace {
@@ -18,25 +18,12 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// Sets variables for one test and puts the old ones back.
+// What a launcher or a user may have set is not there; what a test sets is gone after it.
 class Environment : public ::testing::Test {
- protected:
-  void SetUp() override {
-    for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "SLURM_PROCID", "SLURM_STEP_ID",
-                             "LOCKSTEP_FAULT", "LOCKSTEP_TERMINAL", "LOCKSTEP_GRACE_S", "LOCKSTEP_END_TIME",
-                             "SLURM_ARRAY_TASK_ID", "SECRET_THING"}) {
-      const char* old = std::getenv(name);
-      saved_[name] = old == nullptr ? std::nullopt : std::optional<std::string>(old);
-      ::unsetenv(name);
-    }
-  }
-  void TearDown() override {
-    for (const auto& [name, value] : saved_)
-      value ? ::setenv(name.c_str(), value->c_str(), 1) : ::unsetenv(name.c_str());
-  }
-
  private:
-  std::map<std::string, std::optional<std::string>> saved_;
+  const testing::WithoutVariables unset_{
+      {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "SLURM_PROCID", "SLURM_STEP_ID", "LOCKSTEP_FAULT",
+       "LOCKSTEP_TERMINAL", "LOCKSTEP_GRACE_S", "LOCKSTEP_END_TIME", "SLURM_ARRAY_TASK_ID", "SECRET_THING"}};
 };
 
 TEST_F(Environment, IsAWorldOfOneWithoutALauncher) {
