@@ -19,7 +19,7 @@ mkdir -p "$work"
 prefix=$work/prefix
 mv "$work/first" "$prefix"
 share=$prefix/share/lockstep
-"$prefix/bin/lockstep" --version | grep -q '^lockstep ' || fail "the installed binary does not start"
+[[ $("$prefix/bin/lockstep" --version) == "lockstep "* ]] || fail "the installed binary does not start"
 for header in $(cd "$project/../../../include" && find lockstep -name '*.h'); do
   [[ -e $prefix/include/$header ]] || fail "$header is not installed"
 done
@@ -48,12 +48,12 @@ done
 "$prefix/bin/lockstep" ckpt verify runs/two >verify.log 2>&1 || fail "ckpt verify: $(cat verify.log)"
 
 # The batch script, where it lies and as the copy that Slurm runs.
-bash "$share/slurm/train.sbatch" --help | grep -q 'lockstep run --slurm' || fail "train.sbatch does not find lockstep"
+[[ $(bash "$share/slurm/train.sbatch" --help) == *'lockstep run --slurm'* ]] || fail "train.sbatch does not find lockstep"
 mkdir spool
 cp "$share/slurm/train.sbatch" spool/slurm_script
 printf '#!/bin/sh\necho "   Command=%s run.yaml"\n' "$share/slurm/train.sbatch" >spool/scontrol
 chmod +x spool/scontrol
-PATH=$work/spool:$PATH bash spool/slurm_script --help | grep -q 'lockstep run --slurm' || fail "its copy does not find lockstep"
+[[ $(PATH=$work/spool:$PATH bash spool/slurm_script --help) == *'lockstep run --slurm'* ]] || fail "its copy does not find lockstep"
 
 compile "$project" build
 wave=$work/build/wave
@@ -65,7 +65,7 @@ config=$project/run.yaml
 grep -q '"step": *8' runs/wave/DONE || fail "DONE does not say step 8"
 said=$("$wave" train -c "$config" run.dir=runs/own optim.type=heavy_ball "optim.params={momentum: 0.9}" schedule.type=inverse_sqrt train.metrics=true)
 [[ $said == *"kept "*"runs/own/ckpt/step-00000005"* ]] || fail "its hook is not called: $said"
-grep '"step":5[,}]' runs/own/metrics.jsonl | grep -q '"train_close":' || fail "no metrics of training batches"
+[[ $(grep '"step":5[,}]' runs/own/metrics.jsonl) == *'"train_close":'* ]] || fail "no metrics of training batches"
 
 evaluated=$("$wave" eval -c "$config" --weights runs/wave/weights.h5 --json)
 [[ $evaluated =~ \"loss\":[0-9].*\"close\": ]] || fail "eval says $evaluated"

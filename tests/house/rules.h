@@ -50,6 +50,7 @@ Violations headers_guard_themselves(const Tree& tree);
 Violations open_work_has_a_number(const Tree& tree);
 Violations no_path_of_one_machine(const Tree& tree);
 Violations no_code_is_commented_out(const Tree& tree);
+Violations no_pipe_ends_in_a_quiet_grep(const Tree& tree);
 Violations links_lead_somewhere(const Tree& tree);
 
 // Percentile by nearest rank of numbers in any order; 0 of none.

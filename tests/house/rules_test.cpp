@@ -306,6 +306,18 @@ TEST(TextRules, NoCodeIsCommentedOut) {
         << line;
 }
 
+TEST(TextRules, NoPipeEndsInAQuietGrep) {
+  const std::string shell = "#!/usr/bin/env bash\n";
+  EXPECT_EQ(places(no_pipe_ends_in_a_quiet_grep,
+                   {{"launch/a", shell + "grep -q x file || f | grep -c q\nf | grep quick\n"},
+                    {"docs/a.md", "f | grep -q x\n"}}),
+            "");
+  for (const std::string line :
+       {"f | grep -q x", "! f|grep -Eqx x", "f | egrep -i -q x", "f | grep --quiet x"})
+    EXPECT_EQ(places(no_pipe_ends_in_a_quiet_grep, {{"launch/a", shell + line + "\n"}}), "launch/a:2 ")
+        << line;
+}
+
 TEST(TextRules, LinksLeadSomewhere) {
   const Files files = {{"docs/a.md", "[b](b.md#x) [c](../c.md) [d](d/) [web](https://a.b/c)\n"},
                        {"docs/b.md", ""},

@@ -107,6 +107,21 @@ Violations no_code_is_commented_out(const Tree& tree) {
   return found;
 }
 
+// `grep -q` leaves at its first line; who still writes then dies of SIGPIPE, and under `pipefail` what was
+// found is not.
+Violations no_pipe_ends_in_a_quiet_grep(const Tree& tree) {
+  static const std::regex kShell("#!.*\\bbash|# shellcheck shell=bash");
+  static const std::regex kQuiet(R"(\|\s*[ef]?grep (-\w+ )*(-\w*q|--quiet))");
+  Violations found;
+  for (const File& file : tree) {
+    if (file.text.empty() || !std::regex_search(file.text.front(), kShell)) continue;
+    for (std::size_t n = 0; n < file.text.size(); ++n)
+      if (std::regex_search(file.text[n], kQuiet))
+        found.push_back(at(file, n, "a pipe into grep -q: compare what the command printed"));
+  }
+  return found;
+}
+
 Violations links_lead_somewhere(const Tree& tree) {
   static const std::regex kLink(R"(\]\(([^)#:\s]+)(#[^)]*)?\))");
   Violations found;

@@ -103,6 +103,9 @@ TEST_F(House, LinksLeadSomewhere) {
 TEST_F(House, NoCodeIsCommentedOut) {
   holds(no_code_is_commented_out);
 }
+TEST_F(House, NoPipeEndsInAQuietGrep) {
+  holds(no_pipe_ends_in_a_quiet_grep);
+}
 
 TEST_F(House, CommentSharesAreSane) {
   std::printf("comments: headers %.1f %% (aim 30-45), sources %.1f %% (aim 8-15)\n",

@@ -44,10 +44,10 @@ bear() { [ "$(for one in $(ranks_of "$1"); do cat "/proc/$one/comm"; done | xarg
 rank_of() {
   local process
   for process in $(ranks_of "$1"); do
-    if tr '\0' '\n' <"/proc/$process/environ" 2>/dev/null | grep -qx "OMPI_COMM_WORLD_RANK=$2"; then echo "$process"; fi
+    if grep -qzxs "OMPI_COMM_WORLD_RANK=$2" "/proc/$process/environ"; then echo "$process"; fi
   done
 }
-waits() { find "/proc/$1/fd" -lname '*/gate' 2>/dev/null | grep -q .; }
+waits() { [ -n "$(find "/proc/$1/fd" -lname '*/gate' -print -quit 2>/dev/null)" ]; }
 # stands_by RANKS: all of them are at the gate.
 stands_by() {
   local process count=0
