@@ -44,7 +44,11 @@ TEST_F(Status, OfAKilledRunTellsHowFarItCame) {
   EXPECT_EQ(lines_of(read_file(fired)).size(), 1u);
   const json now = status();
   EXPECT_EQ(now["state"], "stopped");
-  EXPECT_EQ(now["step"], 7);
+  // A thread writes the lines: on a busy machine the last ones may die with the run.
+  const std::vector<std::string> written = lines_of(read_file(dir_ / "runs/small/metrics.jsonl"));
+  ASSERT_FALSE(written.empty());
+  EXPECT_EQ(now["step"], json::parse(written.back())["step"]);
+  EXPECT_LE(now["step"], 7);
   EXPECT_EQ(now["of"], 12);
   EXPECT_EQ(now["checkpoint_step"], 4);
 }

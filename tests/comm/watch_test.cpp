@@ -82,8 +82,13 @@ TEST(Stacks, ShowEveryOtherThread) {
   bool over = false;
   std::thread waiting([&] { wait_for_ever(mutex, changed, over); });
   std::string all;
+  // The other one may not have come to its wait yet.
   std::thread asking([&] {
-    for (const ThreadStack& stack : take_stacks()) all += text_of(stack);
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    do {
+      all.clear();
+      for (const ThreadStack& stack : take_stacks()) all += text_of(stack);
+    } while (all.find("pthread_cond_wait") == std::string::npos && std::chrono::steady_clock::now() < limit);
   });
   asking.join();
   {
