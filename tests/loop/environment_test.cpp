@@ -62,6 +62,7 @@ TEST_F(ResumedUpdates, BehindACheckpointOfATensKernelsWarnOnce) {
 TEST_F(ResumedUpdates, WithVariablesThatChooseKernelsWarn) {
   for (const char* name : {"MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS"}) {
     const Environment before = here();
+    ASSERT_EQ(::getenv(name), nullptr);
     ::setenv(name, "AVX2", 1);
     const Environment now = here();
     ::unsetenv(name);
